@@ -1,0 +1,196 @@
+# Getools.  'make help' lists the targets.  config.mk, if there is one, may set
+# any variable of the first block, and so may the command line.
+
+-include config.mk
+
+PREFIX ?= /usr/local
+BINDIR ?= $(PREFIX)/bin
+MANDIR ?= $(PREFIX)/share/man
+CC ?= cc
+CLANG ?= clang
+PKG_CONFIG ?= pkg-config
+INSTALL ?= install
+CFLAGS ?= $(OPT.$(SAN))
+FUZZTIME ?= 60
+VERSION = 0.1
+
+# A variant has a build tree of its own: SAN=asan, SAN=tsan.
+SAN ?=
+ifeq ($(filter $(SAN),asan tsan),$(SAN))
+B ?= build$(addprefix -,$(SAN))
+else
+$(error SAN is asan, tsan or nothing)
+endif
+OPT. = -O2 -g
+OPT.asan = -O1 -g
+OPT.tsan = -O1 -g
+SANFLAGS.asan = -fsanitize=address,undefined -fno-sanitize-recover=all \
+	-fno-omit-frame-pointer
+SANFLAGS.tsan = -fsanitize=thread -fno-omit-frame-pointer
+SANFLAGS = $(SANFLAGS.$(SAN))
+
+# gcc warns of things that are not there under a sanitizer.
+ifneq ($(filter check,$(MAKECMDGOALS)),)
+WERROR ?= $(if $(SAN),0,1)
+endif
+
+PKGS = libisal libcrypto libarchive zlib
+PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null)
+PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null)
+
+STD = -std=c11 -D_POSIX_C_SOURCE=200809L -Ilib
+WARN = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	-Wold-style-definition -Wvla -Wpointer-arith -Wwrite-strings -Wundef \
+	-Wformat=2 -Wredundant-decls
+ifeq ($(SAN),)
+HARDEN ?= -fstack-protector-strong -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+endif
+COMMON = $(STD) $(WARN) $(PKG_CFLAGS) -fPIE -pthread
+COMPILE = $(CC) $(COMMON) $(HARDEN) $(CPPFLAGS) $(CFLAGS) $(SANFLAGS)
+LINK = $(CC) $(CFLAGS) $(SANFLAGS) -pie -pthread \
+	-Wl,-z,relro,-z,now,--as-needed $(LDFLAGS)
+LIBS = $(PKG_LIBS) -lm $(LDLIBS)
+W = $(if $(filter 1,$(WERROR)),-Werror)
+Q = $(if $(V),,@)
+
+LIB = $(patsubst %.c,%.o,$(wildcard lib/*/*.c))
+CLI = $(patsubst %.c,%.o,$(wildcard cmd/cli.c))
+WORLD = $(patsubst %.c,%.o,$(wildcard tests/fixed/*.c))
+NAMES = $(patsubst cmd/%.c,%,$(wildcard cmd/ge*.c))
+MAN = $(wildcard man/*.[1-8])
+TARGETS = $(filter-out replay,$(patsubst tests/fuzz/%.c,%,\
+	$(wildcard tests/fuzz/*.c)))
+
+PROGS = $(NAMES:%=$(B)/bin/%)
+FIXED = $(if $(WORLD),$(NAMES:%=$(B)/fixed/%))
+UNIT = $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*.c))
+BENCH = $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c))
+REPLAY = $(TARGETS:%=$(B)/replay/%)
+FUZZERS = $(TARGETS:%=build-fuzz/bin/%)
+SYSFAULT = $(patsubst tests/%.c,$(B)/%,$(wildcard tests/fault/sysfault.c))
+
+# What tests/ and contrib/ learn from here.
+TESTENV = GE_BUILD='$(abspath $(B))' B='$(abspath $(B))' GE_SAN='$(SAN)' \
+	GE_CC='$(CC)' GE_CFLAGS='$(COMMON)' PATH="$(abspath $(B))/bin:$$PATH"
+
+.DELETE_ON_ERROR:
+.SECONDARY:
+.PHONY: all check tests bench fuzz demo install uninstall dist clean help FORCE
+
+all: $(PROGS)			## the programs, into build/bin
+
+tests: all $(UNIT) $(FIXED) $(REPLAY) $(SYSFAULT)
+
+check: tests			## build and run every test; T=word runs some
+	@$(TESTENV) tests/run $(T)
+
+bench: all $(BENCH)		## measure
+	@$(TESTENV) tests/bench/run
+
+demo: all			## the product on a tree of yours: TREE=dir
+	@$(TESTENV) contrib/demo $(TREE)
+
+fuzz: $(FUZZERS)		## libFuzzer, FUZZTIME=60 seconds a target
+	@for t in $(TARGETS); do \
+		mkdir -p build-fuzz/corpus/$$t && echo "fuzz $$t" && \
+		build-fuzz/bin/$$t -max_total_time=$(FUZZTIME) \
+		    -artifact_prefix=build-fuzz/$$t- -print_final_stats=1 \
+		    build-fuzz/corpus/$$t \
+		    $$(ls -d tests/fuzz/corpus/$$t 2>/dev/null) || exit 1; \
+	done
+
+install: all			## programs and manual pages, under PREFIX
+	$(INSTALL) -d '$(DESTDIR)$(BINDIR)'
+	$(if $(PROGS),$(INSTALL) -m 755 $(PROGS) '$(DESTDIR)$(BINDIR)')
+	@for m in $(MAN); do \
+		d='$(DESTDIR)$(MANDIR)'/man$${m##*.} && $(INSTALL) -d "$$d" && \
+		echo "$(INSTALL) -m 644 $$m $$d" && \
+		$(INSTALL) -m 644 $$m "$$d" || exit 1; \
+	done
+
+uninstall:			## remove what install made
+	@for p in $(NAMES); do rm -f '$(DESTDIR)$(BINDIR)'/$$p; done
+	@for m in $(notdir $(MAN)); do \
+		rm -f '$(DESTDIR)$(MANDIR)'/man$${m##*.}/$$m; done
+
+dist:				## getools-VERSION.tar.gz of what is committed
+	git archive --prefix=getools-$(VERSION)/ \
+		-o getools-$(VERSION).tar.gz HEAD
+
+clean:				## remove every build tree
+	rm -rf build build-asan build-tsan build-fuzz
+
+help:				## this list
+	@sed -n 's/^\([a-z]*\):.*##/\1	/p' Makefile
+	@echo 'SAN=asan or SAN=tsan: under that sanitizer; V=1: show commands'
+
+# A change of flags rebuilds; -Werror changes no object.
+$(B)/flags: FORCE
+	@$(PKG_CONFIG) --exists --print-errors $(PKGS) || \
+		{ echo 'make: run contrib/setup first' >&2; exit 1; }
+	@mkdir -p $(@D)
+	@printf '%s\n' '$(COMPILE)' '$(LINK) $(LIBS)' | cmp -s - $@ || \
+		printf '%s\n' '$(COMPILE)' '$(LINK) $(LIBS)' >$@
+
+$(B)/%.o: %.c $(B)/flags
+	@mkdir -p $(@D)
+	@echo "  CC    $<"
+	$(Q)$(COMPILE) $(W) -MMD -MP -c -o $@ $<
+
+$(B)/cmd/cli.o: private COMMON += -DGE_VERSION='"$(VERSION)"'
+
+$(B)/libge.a: $(LIB:%=$(B)/%)
+	@echo "  AR    $@"
+	@rm -f $@
+	$(Q)$(AR) rcs $@ $^
+
+define link
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	$(Q)$(LINK) -o $@ $^ $(LIBS)
+endef
+
+$(B)/bin/%: $(B)/cmd/%.o $(CLI:%=$(B)/%) $(B)/libge.a
+	$(link)
+
+# The same programs, but nothing random: these objects come before libge.a and
+# define all that lib/util/world.c defines.
+$(B)/fixed/%: $(B)/cmd/%.o $(CLI:%=$(B)/%) $(WORLD:%=$(B)/%) $(B)/libge.a
+	$(link)
+
+
+$(B)/unit/%: $(B)/tests/unit/%.o $(B)/libge.a
+	$(link)
+
+$(B)/bench/%: $(B)/tests/bench/%.o $(B)/libge.a
+	$(link)
+
+$(B)/replay/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/replay.o $(B)/libge.a
+	$(link)
+
+# The tracer is no part of the product and needs no sanitizer.
+$(B)/fault/names.h:
+	@mkdir -p $(@D)
+	$(Q)echo '#include <sys/syscall.h>' | $(CC) -E -dM - | \
+	    sed -n 's/^#define SYS_\([a-z0-9_]*\) .*/{ SYS_\1, "\1" },/p' | \
+	    sort >$@
+
+$(B)/fault/sysfault: tests/fault/sysfault.c $(B)/fault/names.h
+	@echo "  LINK  $@"
+	$(Q)$(CC) -std=c11 $(WARN) $(W) -O2 -g -I$(@D) -o $@ $<
+
+FUZZCC = $(CLANG) $(COMMON) -O1 -g -fno-omit-frame-pointer \
+	-fno-sanitize-recover=all
+build-fuzz/%.o: %.c
+	@mkdir -p $(@D)
+	@echo "  FUZZ  $<"
+	$(Q)$(FUZZCC) -fsanitize=fuzzer-no-link,address,undefined -MMD -MP \
+		-c -o $@ $<
+
+build-fuzz/bin/%: build-fuzz/tests/fuzz/%.o $(LIB:%=build-fuzz/%)
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	$(Q)$(FUZZCC) -fsanitize=fuzzer,address,undefined -pie -o $@ $^ $(LIBS)
+
+-include $(wildcard $(B)/cmd/*.d $(B)/lib/*/*.d $(B)/tests/*/*.d)
+-include $(wildcard build-fuzz/lib/*/*.d build-fuzz/tests/*/*.d)

@@ -1,0 +1,93 @@
+#ifndef GE_CLI_H
+#define GE_CLI_H
+
+#include <stdint.h>
+
+#include "frag/frag.h"
+#include "util/err.h"
+
+/*
+ * What the programs share: start and end, options, messages, progress.
+ */
+
+enum {
+	CLI_PASS_MAX = 4096,
+	CLI_KEYS_MAX = GE_WRAPS_MAX
+};
+
+/*
+ * cli_init(argc, argv, usage):
+ * First call of main.  Answers --help and --version and exits; makes the secure
+ * heap; forbids core dumps; opens closed standard descriptors so that nothing
+ * else takes their numbers; catches signals.  `usage` is the synopsis without
+ * the program's name.
+ */
+void cli_init(int argc, char **argv, const char *usage);
+
+/*
+ * cli_end(rc, e):
+ * Last call of main: print the one message if rc is -1, see that standard
+ * output took everything, die of the signal that came, if any.  Returns the exit
+ * status.
+ */
+int cli_end(int rc, const struct ge_err *e);
+
+/* cli_usage(): print the synopsis and exit 2. */
+void cli_usage(void) __attribute__((noreturn));
+
+/* cli_quiet(): -q; cli_verbose(): -v, once more each time. */
+void cli_quiet(void);
+void cli_verbose(void);
+int cli_is_quiet(void);
+int cli_verbosity(void);
+
+/* cli_say(fmt, ...): a line on standard error, the program's name in front. */
+void cli_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+
+/*
+ * Option arguments.  0, or -1 with GE_EUSAGE naming option and argument.
+ */
+int cli_number(const char *opt, const char *arg, int min, int max, int *out,
+    struct ge_err *e);
+int cli_size(const char *opt, const char *arg, uint64_t min, uint64_t max,
+    uint64_t *out, struct ge_err *e);
+int cli_fraction(const char *opt, const char *arg, double min, double max,
+    double *out, struct ge_err *e);
+int cli_hex(const char *opt, const char *arg, uint8_t *out, size_t len,
+    struct ge_err *e);
+
+/*
+ * cli_option(arg, name):
+ * If arg is "name=value" return value, "name" return "", else NULL.
+ */
+const char *cli_option(const char *arg, const char *name);
+
+/* cli_pin(pins, arg, e): -O set= and digest=.  1 if it was one, 0, -1. */
+int cli_pin(struct ge_pins *pins, const char *arg, struct ge_err *e);
+
+/* cli_unknown(arg, e): an -O that nobody knows. */
+int cli_unknown(const char *arg, struct ge_err *e);
+
+/* cli_jobs(): processors online. */
+int cli_jobs(void);
+
+/*
+ * cli_pass(path, pass, len, e): a passphrase file into secret memory
+ * [CLI_PASS_MAX] (free with ge_secret_free); one newline at its end is not part
+ * of it.
+ */
+int cli_pass(const char *path, uint8_t **pass, size_t *len, struct ge_err *e);
+
+/*
+ * cli_operands(p, argc, argv, e): add the operands to the pile, "-" if none.
+ */
+int cli_operands(struct ge_pile *p, int argc, char **argv, struct ge_err *e);
+
+/* cli_finding(f): one line of a report on standard output. */
+void cli_finding_header(void);
+void cli_finding(void *unused, const struct ge_finding *f);
+
+/* cli_bytes(out, n): "1.4 GiB". */
+char *cli_bytes(char out[32], uint64_t n);
+
+#endif

@@ -1,0 +1,206 @@
+#include <sys/stat.h>
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cli.h"
+#include "seal/seal.h"
+#include "util/io.h"
+#include "util/mem.h"
+
+static const char usage[] =
+    "[-qtv] [-j n] [-m file] [-O name=value] [-V file] dir ...";
+
+enum {
+	LINE_MAX_BYTES = 16384
+};
+
+struct options {
+	struct ge_mend m;
+	int flags;
+	const char *signer;
+};
+
+static int
+parse(struct options *o, int argc, char **argv, struct ge_err *e)
+{
+	int c, rc;
+
+	while ((c = getopt(argc, argv, ":j:m:O:qtV:v")) != -1) {
+		switch (c) {
+		case 'j':
+			if (cli_number("-j", optarg, 1, 64, &o->m.jobs, e) == -1)
+				return (-1);
+			break;
+		case 'm':
+			o->m.pins.manifest = optarg;
+			break;
+		case 'O':
+			if ((rc = cli_pin(&o->m.pins, optarg, e)) == -1)
+				return (-1);
+			if (rc == 1)
+				break;
+			if (strcmp(optarg, "blind") != 0)
+				return (cli_unknown(optarg, e));
+			o->m.blind = 1;
+			o->flags |= GE_PILE_NOSHARES;
+			break;
+		case 'q':
+			cli_quiet();
+			break;
+		case 't':
+			o->m.dry = 1;
+			break;
+		case 'V':
+			o->signer = optarg;
+			break;
+		case 'v':
+			cli_verbose();
+			break;
+		default:
+			cli_usage();
+		}
+	}
+	if (optind == argc)
+		cli_usage();
+	return (0);
+}
+
+struct report {
+	struct ge_report_line *line;
+	size_t n, cap;
+	int headed;			/* the first line was a report's */
+};
+
+static int
+report_line(struct report *r, const char *line, size_t len, struct ge_err *e)
+{
+	struct ge_report_line l;
+	int rc;
+
+	if (!r->headed) {
+		if (len < 7 || memcmp(line, "#status", 7) != 0)
+			return (ge_fail(e, GE_EUSAGE, "not a report of "
+			    "geverify (give </dev/null if none is meant)"));
+		r->headed = 1;
+		return (0);
+	}
+	if ((rc = ge_report_parse(&l, line, len, e)) != 1)
+		return (rc);
+	if (l.state == GE_STATE_OK)
+		return (0);
+	if (ge_grow(&r->line, &r->cap, r->n + 1, sizeof(l), e) == -1)
+		return (-1);
+	r->line[r->n++] = l;
+	return (0);
+}
+
+/* The report on standard input, if that is a pipe or a file. */
+static int
+read_report(struct report *r, struct ge_err *e)
+{
+	char buf[LINE_MAX_BYTES], *nl;
+	size_t have = 0, got, len;
+	struct stat st;
+
+	if (fstat(0, &st) == -1 ||
+	    (!S_ISFIFO(st.st_mode) && !S_ISREG(st.st_mode)))
+		return (0);
+	do {
+		if (ge_read(0, buf + have, sizeof(buf) - have, &got, e) == -1)
+			return (-1);
+		have += got;
+		while ((nl = memchr(buf, '\n', have)) != NULL) {
+			len = (size_t)(nl - buf);
+			if (report_line(r, buf, len, e) == -1)
+				return (-1);
+			have -= len + 1;
+			memmove(buf, nl + 1, have);
+		}
+		if (have == sizeof(buf))
+			return (ge_fail(e, GE_EUSAGE, "line too long"));
+	} while (got > 0);
+	if (have > 0)
+		return (ge_fail(e, GE_EUSAGE, "the report is cut short"));
+	return (0);
+}
+
+/* A report is about one set: that is a pin like any other. */
+static int
+pin_report(struct options *o, const struct report *r, struct ge_err *e)
+{
+	struct ge_pins *pins = &o->m.pins;
+	size_t i;
+
+	for (i = 0; i < r->n; i++) {
+		if (!pins->has_set) {
+			memcpy(pins->set, r->line[i].setid, GE_SETID);
+			pins->has_set = 1;
+		} else if (memcmp(pins->set, r->line[i].setid, GE_SETID) != 0) {
+			return (ge_fail(e, GE_EREFUSED, "the report is of "
+			    "another set than the one named, or of several"));
+		}
+	}
+	return (0);
+}
+
+static int
+run(struct options *o, int argc, char **argv, struct ge_err *e)
+{
+	struct ge_pile *p = NULL;
+	struct report r = { NULL, 0, 0, 0 };
+	char bytes[32];
+	int rc = -1;
+
+	if (o->signer != NULL) {
+		if (ge_pem_ed25519_public(o->m.pins.signer, o->signer, e) == -1)
+			goto out;
+		o->m.pins.has_signer = 1;
+	}
+	if (read_report(&r, e) == -1) {
+		ge_within(e, "standard input");
+		goto out;
+	}
+	if (r.headed) {
+		if (r.n == 0) {		/* geverify found nothing to do */
+			if (o->m.dry)
+				cli_finding_header();
+			rc = 0;
+			goto out;
+		}
+		if (pin_report(o, &r, e) == -1)
+			goto out;
+		o->m.report = r.line;
+		o->m.nreport = r.n;
+	}
+	if ((p = ge_pile_new(o->flags | GE_PILE_DIRS, e)) == NULL ||
+	    cli_operands(p, argc, argv, e) == -1)
+		goto out;
+	if (o->m.dry)
+		cli_finding_header();
+	o->m.planned = cli_finding;
+	rc = ge_mend_run(&o->m, p, e);
+	if (cli_verbosity() > 0 && (rc == 0 || e->code == GE_EDEGRADED))
+		cli_say("%llu fragments rebuilt, %s written",
+		    (unsigned long long)o->m.rebuilt,
+		    cli_bytes(bytes, o->m.bytes));
+out:
+	ge_pile_free(p);
+	ge_free(r.line);
+	return (rc);
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options o;
+	struct ge_err e = { 0, 0, "" };
+
+	cli_init(argc, argv, usage);
+	memset(&o, 0, sizeof(o));
+	o.m.jobs = cli_jobs();
+	if (parse(&o, argc, argv, &e) == -1)
+		return (cli_end(-1, &e));
+	return (cli_end(run(&o, argc - optind, argv + optind, &e), &e));
+}

@@ -1,0 +1,354 @@
+#ifndef GE_FRAG_H
+#define GE_FRAG_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "util/err.h"
+
+/*
+ * Fragments: headers, manifests, the pile of what was found, and the four jobs:
+ * split, join, audit, mend.  Words and bytes as in gefrag(5).
+ */
+
+enum {
+	GE_HDR_FIXED = 64,
+	GE_HDR_MAX = 2100864,
+	GE_SETID = 16,
+	GE_WRAPS_MAX = 16,
+	GE_N_MAX = 64,
+	GE_STRIPES_MAX = 1024,
+	GE_BLOCK_MIN = 4096,
+	GE_BLOCK_MAX = 4194304,
+	GE_SEGMENT_MAX = 1 << 30,
+	GE_NAME_MAX = 4096,		/* characters of a user's label */
+	GE_NAME_ROOM = 8188,		/* bytes of it escaped, and a NUL */
+	GE_FRAG_NAME = 64,		/* room for a fragment's name */
+	GE_FLAG_LAST = 1,
+	GE_FLAG_DEFLATED = 2,
+	GE_PLAIN = 1			/* mode */
+};
+
+/*
+ * A fragment's header, and what follows from it.
+ */
+struct ge_hdr {
+	uint8_t setid[GE_SETID];
+	int mode, code, k, n, flags;
+	int index, has_share, epoch;
+	uint32_t alpha, nwraps, block, segment;
+	uint64_t off;			/* of the segment's first byte */
+	uint32_t ulen, clen;		/* U and L of gefrag(5) */
+
+	uint32_t nstripes;		/* T */
+	uint32_t piece;			/* Z: input bytes of a full stripe */
+	uint32_t tag;			/* t: 16, or 0 in plain mode */
+	uint32_t lastc, lastb;		/* c and b of the last stripe */
+	size_t wraps, commitment, table, records, share;	/* offsets */
+	size_t len;			/* of the header */
+	uint64_t fraglen;		/* of the whole fragment */
+};
+
+/*
+ * ge_hdr_peek(h, buf, len, e):
+ * Check the first 64 bytes of what may be a fragment and derive its lengths, so
+ * that the rest of the header can be read.  Pure; the input is untrusted.
+ *
+ * Return 0, or -1 with GE_ELOST and the first rule that is broken.
+ */
+int ge_hdr_peek(struct ge_hdr *h, const uint8_t *buf, size_t len,
+    struct ge_err *e);
+
+/*
+ * ge_hdr_parse(h, buf, len, noshare, e):
+ * The whole check of gefrag(5), "Fragment", in its order.  With noshare the
+ * last 32 bytes of the header may be absent and are not looked at.
+ */
+int ge_hdr_parse(struct ge_hdr *h, const uint8_t *buf, size_t len, int noshare,
+    struct ge_err *e);
+
+/*
+ * ge_hdr_layout(h):
+ * Derive lengths and offsets from mode, k, n, block, nwraps and clen, which the
+ * caller has set and checked; for writers.
+ */
+void ge_hdr_layout(struct ge_hdr *h);
+
+/*
+ * ge_hdr_write(buf, h):
+ * Write the fixed part into buf[64], checksum zero; ge_hdr_seal(buf, h) sets the
+ * checksum when all of the header but the share is in place.
+ */
+void ge_hdr_write(uint8_t *buf, const struct ge_hdr *h);
+void ge_hdr_seal(uint8_t *buf, const struct ge_hdr *h);
+
+/* c(s) and b(s): bytes coded in stripe s, and length of its blocks. */
+uint32_t ge_hdr_coded(const struct ge_hdr *h, uint32_t stripe);
+uint32_t ge_hdr_block(const struct ge_hdr *h, uint32_t stripe);
+
+/*
+ * Hashes of gefrag(5), "Hashes".  buf is the whole header.
+ */
+void ge_hash_descriptor(uint8_t dh[32], const struct ge_hdr *h,
+    const uint8_t *buf);
+void ge_hash_head(uint8_t head[64], int index, uint32_t stripe,
+    const uint8_t dh[32]);
+void ge_hash_root(uint8_t root[32], const struct ge_hdr *h, const uint8_t *buf,
+    const uint8_t dh[32]);
+void ge_hash_share(uint8_t out[32], const uint8_t dh[32], int epoch, int index,
+    const uint8_t share[32]);
+
+/*
+ * ge_frag_name(out, setid, segment, index, epoch):
+ * The canonical name "<set id>/<segment>.<index>[.<epoch>].gef".
+ */
+char *ge_frag_name(char out[GE_FRAG_NAME], const uint8_t *setid,
+    uint32_t segment, int index, int epoch);
+
+/*
+ * A manifest: ge-manifest(5).
+ */
+struct ge_manseg {
+	uint32_t ulen;
+	uint8_t root[32];
+};
+
+struct ge_manifest {
+	uint8_t setid[GE_SETID];
+	uint64_t serial;
+	uint8_t previous[32];		/* if serial > 0 */
+	char *name;			/* as in the file (escaped), or NULL */
+	char created[21];
+	int mode, code, k, n, alpha;
+	uint32_t block;
+	int nrecipients;
+	uint8_t recipient[GE_WRAPS_MAX];	/* wrap types */
+	uint64_t length;
+	uint64_t nsegments;
+	struct ge_manseg *segment;
+	uint8_t digest[32];
+	size_t nplaces;			/* place lines */
+	int nsigners;
+	uint8_t (*signer)[32];		/* keys of the signatures, all good */
+	uint8_t hash[32];		/* of the file */
+};
+
+/*
+ * ge_manifest_parse(m, buf, len, e):
+ * Read and check a manifest, its signatures included.  Pure; the input is
+ * untrusted.  m is released by ge_manifest_release also after a failure.
+ *
+ * Return 0, or -1: GE_EREFUSED with the line and the rule, GE_EFAIL without
+ * memory.
+ */
+int ge_manifest_parse(struct ge_manifest *m, const uint8_t *buf, size_t len,
+    struct ge_err *e);
+void ge_manifest_release(struct ge_manifest *m);
+
+/*
+ * ge_manifest_write(m, key, out, len, e):
+ * The text of a manifest without places, signed if key (an Ed25519 private key)
+ * is not NULL.  The digest is computed here.  The caller frees *out.
+ */
+int ge_manifest_write(struct ge_manifest *m, const uint8_t *key, char **out,
+    size_t *len, struct ge_err *e);
+
+/*
+ * ge_label_check(name, e):
+ * Whether a user's label can stand in a manifest: UTF-8, at most 4096 characters
+ * and 8187 bytes when escaped.  0, or -1 GE_EUSAGE.
+ */
+int ge_label_check(const char *name, struct ge_err *e);
+
+/* ge_set_digest: gefrag(5), "Hashes". */
+void ge_set_digest(uint8_t out[32], const uint8_t *setid,
+    const struct ge_manseg *seg, uint64_t nseg);
+
+/*
+ * Split: a stream into fragments.
+ */
+struct ge_split {
+	int k, n, mode, jobs, deflate;
+	uint32_t block;
+	uint32_t stripes;		/* of a full segment */
+	const char *name;		/* the user's label, raw UTF-8, or NULL */
+	const uint8_t (*recipient)[32];	/* X25519 public keys */
+	int nrecipients;
+	const uint8_t *pass;		/* passphrase, or NULL */
+	size_t passlen;
+	const uint8_t *signkey;		/* Ed25519 private key, or NULL */
+	int in;				/* descriptor to read */
+	int out;			/* descriptor for the stream, or -1: */
+	const char *dir;		/* folder for the fragments */
+
+	/* Results. */
+	uint8_t setid[GE_SETID], digest[32];
+	uint64_t length, nsegments, stored;
+};
+
+/*
+ * ge_split_run(s, e):
+ * Do it.  On failure the fragments already put into dir are removed.  Memory:
+ * (with jobs > 1 three, else one) segments and their parity.
+ */
+int ge_split_run(struct ge_split *s, struct ge_err *e);
+
+/*
+ * What the user knows beforehand (gefrag(5), "Reading").
+ */
+struct ge_pins {
+	int has_set, has_digest, has_signer;
+	uint8_t set[GE_SETID], digest[32], signer[32];
+	const char *manifest;		/* path of a manifest, or NULL */
+};
+
+/*
+ * The pile: everything that was found, and which of it counts.
+ */
+struct ge_pile;
+
+enum {
+	GE_PILE_NOSHARES = 1,		/* neither read nor check shares */
+	GE_PILE_DIRS = 2		/* operands are folders only */
+};
+
+struct ge_pile *ge_pile_new(int flags, struct ge_err *e);
+void ge_pile_free(struct ge_pile *p);
+
+/*
+ * ge_pile_add(p, path, e):
+ * Add what lies at path: a folder (walked), a fragment, a manifest, or an archive
+ * ("-": standard input).  Archives are only noted here and are read by the job
+ * that follows, so that a join may stream them.  Operands are numbered from 0 in
+ * the order of these calls; the number is the "site" of a fragment.
+ *
+ * Return 0, or -1: GE_EUSAGE if there is no such path, GE_EFAIL.
+ */
+int ge_pile_add(struct ge_pile *p, const char *path, struct ge_err *e);
+
+/*
+ * Join: fragments into bytes.
+ */
+struct ge_join {
+	struct ge_pins pins;
+	const uint8_t (*identity)[32];	/* X25519 private keys */
+	int nidentities;
+	const uint8_t *pass;
+	size_t passlen;
+	int jobs;
+	int ranged;			/* only bytes off..off+len-1 */
+	uint64_t off, len;
+	int out;			/* descriptor to write */
+
+	uint64_t written, damaged;	/* results: damaged blocks met */
+	uint64_t missing;		/* fragments not found */
+};
+
+/*
+ * ge_join_run(j, p, e):
+ * Write the bytes of the set, whole verified segments in order.  Loss that did
+ * no harm is told by ge_note.  Return 0, or -1 with the code of gefrag(5).
+ */
+int ge_join_run(struct ge_join *j, struct ge_pile *p, struct ge_err *e);
+
+/*
+ * Audit: what is whole, and what is not.
+ */
+enum ge_state {
+	GE_STATE_OK, GE_STATE_MISSING, GE_STATE_CORRUPT, GE_STATE_STALE,
+	GE_STATE_UNREACHABLE
+};
+
+struct ge_finding {
+	enum ge_state state;
+	int known;			/* set, segment and index are known */
+	uint8_t setid[GE_SETID];
+	uint32_t segment;
+	int index;
+	const char *site;		/* operand, or "-" */
+	const char *detail;
+};
+
+struct ge_audit {
+	struct ge_pins pins;
+	int jobs;
+	double confidence;		/* > 0: sample; see `share` */
+	double share;			/* share of loss to be seen so */
+	int alone;			/* each fragment by its own table */
+	void (*found)(void *arg, const struct ge_finding *f);
+	void *arg;
+
+	/* Results. */
+	int chosen;			/* a set was chosen: */
+	uint8_t setid[GE_SETID];
+	int k, n, mode;
+	uint64_t nsegments, length, stored;
+	uint64_t fragments, bad, unreachable;
+	uint64_t blocks, checked;	/* there are, were read */
+	int spare;			/* fragments of the worst segment that may
+					   still be lost; -1: lost */
+	int worst;			/* good fragments of that segment */
+};
+
+/*
+ * ge_audit_run(a, p, e):
+ * Report every fragment that should be there through a->found, in order of
+ * segment and index.  Return 0 if all are whole, else -1 with the code of
+ * gefrag(5) (GE_EDEGRADED, GE_ELOST, GE_EREFUSED) or GE_EFAIL.
+ */
+int ge_audit_run(struct ge_audit *a, struct ge_pile *p, struct ge_err *e);
+
+/*
+ * Reports: what an audit printed, read back.
+ */
+struct ge_report_line {
+	enum ge_state state;
+	uint8_t setid[GE_SETID];
+	uint32_t segment;
+	int index;
+};
+
+/*
+ * ge_report_parse(l, line, len, e):
+ * One line without its newline.  Pure; untrusted.  Return 1 with *l, 0 for a
+ * comment or a line that names no fragment, -1 GE_EUSAGE.
+ */
+int ge_report_parse(struct ge_report_line *l, const char *line, size_t len,
+    struct ge_err *e);
+
+/* The word of a state: "ok", "missing", ... */
+const char *ge_state_name(enum ge_state s);
+
+/*
+ * Mend: rebuild what is lost, in folders.
+ */
+struct ge_mend {
+	struct ge_pins pins;
+	int jobs, blind, dry;
+	const struct ge_report_line *report;	/* NULL: audit all */
+	size_t nreport;
+	void (*planned)(void *arg, const struct ge_finding *f);
+	void *arg;
+
+	uint64_t rebuilt, bytes, read;	/* results: fragments, written, read */
+};
+
+/*
+ * ge_mend_run(m, p, e):
+ * Each fragment that is not whole is rebuilt, checked against the accepted
+ * header, and takes its place by rename(2).  With dry it is only told by
+ * m->planned.  Return 0, or -1 with the code of gefrag(5).
+ */
+int ge_mend_run(struct ge_mend *m, struct ge_pile *p, struct ge_err *e);
+
+/*
+ * ge_durability(k, n, alive, afr, days, common):
+ * Probability that a segment with `alive` good fragments left is lost within a
+ * year, if each site is lost independently at the yearly rate afr, losses are
+ * repaired in a batch every `days` days, and a common cause ends everything at
+ * the yearly rate `common`; never below 1e-9 (nine nines).  Batch Markov model.
+ */
+double ge_durability(int k, int n, int alive, double afr, double days,
+    double common);
+
+#endif

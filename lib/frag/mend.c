@@ -1,0 +1,676 @@
+#define _GNU_SOURCE		/* copy_file_range */
+#include <sys/stat.h>
+
+#include <errno.h>
+#include <openssl/crypto.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "code/code.h"
+#include "frag/assess_int.h"
+#include "frag/decode_int.h"
+#include "frag/frag.h"
+#include "frag/pile_int.h"
+#include "seal/seal.h"
+#include "util/file.h"
+#include "util/hook.h"
+#include "util/io.h"
+#include "util/mem.h"
+#include "util/num.h"
+#include "util/par.h"
+#include "util/sha256.h"
+
+/*
+ * First every segment in question is assessed, and only if none is lost is
+ * anything written.  A segment is then rebuilt stripe by stripe into nameless
+ * files, which take their names when all of their blocks have been checked.
+ */
+
+/* A segment that needs work. */
+struct patient {
+	struct ge_assess as;
+	struct ge_group *g;
+	uint8_t want[GE_N_MAX];		/* indices to write */
+	int nwant;
+};
+
+struct target {
+	struct ge_file file;
+	char *path;
+	struct ge_frag *old;		/* what lies there and is damaged */
+	int keep;			/* take over the header of `old` unread */
+};
+
+struct worker {
+	uint8_t *buf;			/* [k + nwant][B] */
+	struct ge_rs_plan plan;
+	uint8_t have[GE_N_MAX], need[GE_N_MAX];
+	int nneed, planned;
+};
+
+struct mender {
+	struct ge_mend *m;
+	struct ge_pile *p;
+	struct ge_choice c;
+	struct patient *patient;
+	size_t npatients, cappatients;
+	int home[GE_N_MAX];		/* operand for each index, or -1 */
+	int load[1024];			/* indices that call an operand home */
+	int shareless;			/* a fragment stays without a share */
+	/* The patient at work. */
+	struct patient *now;
+	struct target target[GE_N_MAX];	/* [nwant] */
+	struct worker *worker;		/* [jobs] */
+	struct ge_rs rs;
+	uint8_t *hdr;			/* of the chosen record */
+	uint8_t (*shares)[GE_KEY];	/* [n], secret */
+	_Atomic uint64_t read;
+};
+
+/*
+ * 12.2: the first record, newest first, whose n shares recomputed from k match
+ * all its commitments, and whose key the header commits to if that can be told.
+ * -2: none.
+ */
+static int64_t
+sound_record(struct mender *md, struct ge_group *g, uint8_t (*shares)[GE_KEY],
+    uint8_t *hdr, struct ge_err *e)
+{
+	static const uint8_t norcp[GE_KEY];
+	const struct ge_hdr *h = &g->h;
+	uint8_t idx[GE_N_MAX], hash[32], commitment[32];
+	uint8_t (*some)[GE_KEY] = NULL, *thr;
+	uint32_t *order = NULL;
+	int64_t rc = -1;
+	size_t r, n, f;
+	int i, got;
+
+	if ((some = ge_secret_alloc((GE_N_MAX + 2) * GE_KEY, e)) == NULL ||
+	    (order = ge_alloc(g->nrecords * sizeof(*order), e)) == NULL)
+		goto out;
+	thr = some[GE_N_MAX];
+	n = ge_records_order(g, order);
+	for (r = 0; r < n; r++) {
+		got = ge_shares_gather(md->p, g, order[r], idx, some, e);
+		if (got == -1)
+			goto out;
+		/* The header with this record's commitments. */
+		for (f = 0, i = 0; f < g->nfrags && got == 1 && i != 1; f++)
+			if (g->frag[f].record == order[r] &&
+			    (i = ge_frag_header(md->p, g, &g->frag[f], hdr,
+			    e)) == -1)
+				goto out;
+		if (got == 0 || i != 1)
+			continue;
+		for (i = 0; i < h->n; i++) {
+			ge_share_at(shares[i], i + 1, idx,
+			    (const uint8_t (*)[GE_KEY])some, h->k);
+			ge_hash_share(hash, g->dh, g->record[order[r]].epoch, i,
+			    shares[i]);
+			if (memcmp(hash, hdr + h->records + 32 * (size_t)i,
+			    32) != 0)
+				break;
+		}
+		if (i < h->n)
+			continue;
+		if (h->nwraps == 0) {
+			ge_share_at(thr, 0, idx,
+			    (const uint8_t (*)[GE_KEY])some, h->k);
+			if (ge_key_derive(some[GE_N_MAX + 1], commitment, thr,
+			    norcp, g->dh, e) == -1)
+				goto out;
+			if (CRYPTO_memcmp(commitment, hdr + h->commitment,
+			    32) != 0)
+				continue;
+		}
+		rc = order[r];
+		goto out;
+	}
+	rc = -2;
+out:
+	ge_wipe(hdr + h->share, GE_KEY);
+	if (some != NULL)
+		ge_secret_free(some, (GE_N_MAX + 2) * GE_KEY);
+	ge_free(order);
+	return (rc);
+}
+
+static int
+listed(const struct ge_mend *m, const struct ge_hdr *h)
+{
+	size_t i;
+
+	if (m->report == NULL)
+		return (1);
+	for (i = 0; i < m->nreport; i++)
+		if (m->report[i].segment == h->segment &&
+		    memcmp(m->report[i].setid, h->setid, GE_SETID) == 0)
+			return (1);
+	return (0);
+}
+
+/*
+ * Assess one segment; it becomes a patient if it needs work.
+ */
+static int
+examine(struct mender *md, struct ge_group *g, struct ge_err *e)
+{
+	const struct ge_hdr *h = &g->h;
+	struct patient *pt;
+	uint8_t (*shares)[GE_KEY] = NULL, *hdr = NULL;
+	int64_t record = -1;
+	uint64_t whole;
+	int i, rc = -1, secret = h->mode != GE_PLAIN && !md->m->blind;
+
+	if (secret) {
+		if ((shares = ge_secret_alloc(GE_N_MAX * GE_KEY, e)) == NULL ||
+		    (hdr = ge_alloc(h->len, e)) == NULL)
+			goto out;
+		if ((record = sound_record(md, g, shares, hdr, e)) == -1)
+			goto out;
+	}
+	if (ge_grow(&md->patient, &md->cappatients, md->npatients + 1,
+	    sizeof(*md->patient), e) == -1)
+		goto out;
+	pt = &md->patient[md->npatients++];
+	memset(pt, 0, sizeof(*pt));
+	pt->g = g;
+	if (ge_assess_run(&pt->as, md->p, g, record == -2 ? -1 : record,
+	    md->m->jobs, NULL, e) == -1)
+		goto out;
+	atomic_fetch_add(&md->read, pt->as.checked * h->block);
+	if (ge_assess_lost(&pt->as)) {
+		ge_fail(e, GE_ELOST, "segment %lu is lost: nothing was "
+		    "written", (unsigned long)h->segment);
+		goto out;
+	}
+	/* Without looking at shares a body is all there is to make. */
+	whole = pt->as.whole;
+	if (h->mode != GE_PLAIN && md->m->blind) {
+		whole = pt->as.body;
+		md->shareless |= pt->as.whole != whole;
+	}
+	for (i = 0; i < h->n; i++)
+		if ((whole >> i & 1) == 0)
+			pt->want[pt->nwant++] = (uint8_t)i;
+	if (pt->nwant > 0 && record == -2) {
+		ge_fail(e, GE_EREFUSED, "segment %lu: the shares contradict "
+		    "the header", (unsigned long)h->segment);
+		goto out;
+	}
+	if (pt->nwant == 0) {
+		ge_assess_release(&pt->as);
+		md->npatients--;
+	}
+	rc = 0;
+out:
+	if (shares != NULL)
+		ge_secret_free(shares, GE_N_MAX * GE_KEY);
+	ge_free(hdr);
+	return (rc);
+}
+
+/*
+ * Where each index lives: the operand that has it in some segment; the others
+ * go where the fewest are.
+ */
+static void
+find_homes(struct mender *md)
+{
+	size_t s, f;
+	int i, site, best;
+
+	for (i = 0; i < GE_N_MAX; i++)
+		md->home[i] = -1;
+	for (s = 0; s < md->c.n; s++)
+		for (f = 0; f < md->c.group[s]->nfrags; f++) {
+			const struct ge_frag *fr = &md->c.group[s]->frag[f];
+
+			if (md->home[fr->index] == -1) {
+				md->home[fr->index] = fr->site;
+				md->load[fr->site]++;
+			}
+		}
+	for (i = 0; md->c.n > 0 && i < md->c.group[0]->h.n; i++) {
+		if (md->home[i] != -1)
+			continue;
+		for (best = 0, site = 1; (size_t)site < md->p->nsites; site++)
+			if (md->load[site] < md->load[best])
+				best = site;
+		md->home[i] = best;
+		md->load[best]++;
+	}
+}
+
+/* The path of index i: where its damaged fragment lies, or its proper place. */
+static int
+aim(struct mender *md, struct target *t, int index, int epoch, struct ge_err *e)
+{
+	const struct ge_assess *as = &md->now->as;
+	struct ge_group *g = md->now->g;
+	const char *dir = md->p->site[md->home[index]], *base;
+	char name[GE_FRAG_NAME], id[2 * GE_SETID + 1], *real;
+	size_t i, len;
+
+	ge_frag_name(name, g->h.setid, g->h.segment, index, epoch);
+	for (i = 0; i < g->nfrags && t->old == NULL; i++) {
+		struct ge_frag *f = &g->frag[i];
+
+		if (f->index != index || f->record != (uint32_t)as->record ||
+		    f->path == NULL)
+			continue;
+		base = strrchr(f->path, '/');
+		base = base == NULL ? f->path : base + 1;
+		if (strcmp(base, strchr(name, '/') + 1) == 0)
+			t->old = f;
+	}
+	t->keep = t->old != NULL && md->m->blind &&
+	    g->h.mode != GE_PLAIN && t->old->has_share;
+	md->shareless |= md->m->blind && g->h.mode != GE_PLAIN && !t->keep;
+	if (t->old != NULL)
+		return ((t->path = ge_strdup(t->old->path, e)) == NULL ? -1 :
+		    0);
+	/* DIR/<set>/NAME, or DIR/NAME if DIR is called <set> itself. */
+	ge_hex(id, g->h.setid, GE_SETID);
+	real = realpath(dir, NULL);
+	base = real == NULL ? NULL : strrchr(real, '/');
+	len = strlen(dir) + 2 + sizeof(name);
+	if ((t->path = ge_alloc(len, e)) == NULL) {
+		free(real);
+		return (-1);
+	}
+	if (base != NULL && strcmp(base + 1, id) == 0) {
+		snprintf(t->path, len, "%s/%s", dir, strchr(name, '/') + 1);
+	} else {
+		snprintf(t->path, len, "%s/%s", dir, id);
+		if (ge_dir_make(t->path, e) == -1) {
+			free(real);
+			return (-1);
+		}
+		snprintf(t->path, len, "%s/%s", dir, name);
+	}
+	free(real);
+	return (0);
+}
+
+/*
+ * Whatever stands under a name that we need and is not the damaged fragment
+ * itself stays, as NAME.bad: repair deletes nothing that it does not understand.
+ */
+static int
+step_aside(const struct target *t, struct ge_err *e)
+{
+	size_t len = strlen(t->path) + 16;
+	struct stat st;
+	char *aside;
+	int i, rc = -1;
+
+	if (t->old != NULL || lstat(t->path, &st) == -1)
+		return (0);
+	if ((aside = ge_alloc(len, e)) == NULL)
+		return (-1);
+	for (i = 0; i < 1000; i++) {
+		snprintf(aside, len, i == 0 ? "%s.bad" : "%s.bad%d", t->path,
+		    i);
+		if (link(t->path, aside) == 0) {
+			ge_note(GE_WARN, "'%s': not what belongs there, kept "
+			    "as '%s'", t->path, aside);
+			rc = 0;
+			goto out;
+		}
+		if (errno != EEXIST)
+			break;
+	}
+	ge_failsys(e, "cannot keep '%s' as '%s'", t->path, aside);
+out:
+	ge_free(aside);
+	return (rc);
+}
+
+/* Copy the header of the old fragment without looking at its share. */
+static int
+copy_header(struct target *t, size_t len, struct ge_err *e)
+{
+	off_t from = 0, to = 0;
+	ssize_t n;
+
+	if (ge_frag_open(t->old, e) == -1)
+		return (-1);
+	while ((size_t)to < len) {
+		n = copy_file_range(t->old->fd, &from, t->file.fd, &to,
+		    len - (size_t)to, 0);
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return (ge_failsys(e, "cannot copy the header of '%s'",
+			    t->old->path));
+	}
+	return (0);
+}
+
+static int
+write_header(struct mender *md, struct target *t, int index, struct ge_err *e)
+{
+	struct ge_hdr h = md->now->g->h;
+	const struct ge_assess *as = &md->now->as;
+
+	if (t->keep)
+		return (copy_header(t, h.len, e));
+	h.index = index;
+	h.epoch = h.mode == GE_PLAIN ? 0 :
+	    md->now->g->record[as->record].epoch;
+	h.has_share = h.mode != GE_PLAIN && !md->m->blind;
+	ge_hdr_write(md->hdr, &h);
+	ge_hdr_seal(md->hdr, &h);
+	if (h.mode != GE_PLAIN) {
+		if (md->m->blind)
+			memset(md->hdr + h.share, 0, GE_KEY);
+		else
+			memcpy(md->hdr + h.share, md->shares[index], GE_KEY);
+	}
+	if (ge_pwrite(t->file.fd, md->hdr, h.len, 0, e) == -1)
+		return (ge_within(e, "'%s'", t->path));
+	return (0);
+}
+
+/* A good block of an index, by the assessment; the fragment, or NULL. */
+static struct ge_frag *
+source(const struct mender *md, int index, uint32_t s)
+{
+	struct ge_group *g = md->now->g;
+	size_t i;
+
+	for (i = 0; i < g->nfrags; i++)
+		if (g->frag[i].index == index &&
+		    md->now->as.good[i * g->h.nstripes + s])
+			return (&g->frag[i]);
+	return (NULL);
+}
+
+/*
+ * One stripe of all the fragments wanted: their own good blocks are copied, the
+ * others rebuilt, all are checked.
+ */
+static int
+mend_stripe(void *arg, size_t stripe, int worker, struct ge_err *e)
+{
+	struct mender *md = arg;
+	struct worker *w = &md->worker[worker];
+	const struct patient *pt = md->now;
+	const struct ge_hdr *h = &pt->g->h;
+	const uint8_t *src[GE_N_MAX], *out[GE_N_MAX];
+	uint8_t *dst[GE_N_MAX], have[GE_N_MAX], need[GE_N_MAX];
+	uint8_t head[GE_N_MAX][64], hash[GE_N_MAX][32];
+	struct ge_frag *from[GE_N_MAX];
+	uint32_t s = (uint32_t)stripe;
+	size_t got, b = ge_hdr_block(h, s);
+	uint64_t taken = 0;
+	int i, n = 0, nneed = 0, pass;
+
+	/* The wanted fragments' own good blocks first: they are needed anyway. */
+	for (pass = 0; pass < 2; pass++)
+		for (i = 0; i < (pass == 0 ? pt->nwant : h->n) && n < h->k;
+		    i++) {
+			int idx = pass == 0 ? pt->want[i] : i;
+
+			if ((taken >> idx & 1) != 0 ||
+			    (from[n] = source(md, idx, s)) == NULL)
+				continue;
+			taken |= (uint64_t)1 << idx;
+			have[n++] = (uint8_t)idx;
+		}
+	for (i = 0; i < n; i++) {
+		uint8_t *buf = w->buf + (size_t)i * h->block;
+
+		if (ge_frag_read(md->p, from[i], h->len + (uint64_t)s *
+		    h->block, buf, b, &got, e) == -1)
+			return (-1);
+		if (got < b)
+			return (ge_fail(e, GE_EFAIL, "'%s' changed while it "
+			    "was read", from[i]->path));
+		src[i] = buf;
+	}
+	atomic_fetch_add(&md->read, (uint64_t)n * b);
+	for (i = 0; i < pt->nwant; i++) {
+		int at;
+
+		ge_hash_head(head[i], pt->want[i], s, pt->g->dh);
+		for (at = 0; at < n && have[at] != pt->want[i]; at++)
+			;
+		if (at < n) {
+			out[i] = src[at];
+			continue;
+		}
+		need[nneed] = pt->want[i];
+		out[i] = dst[nneed++] = w->buf +
+		    (size_t)(h->k + i) * h->block;
+	}
+	if (nneed > 0) {
+		if (!w->planned || w->nneed != nneed ||
+		    memcmp(w->have, have, (size_t)n) != 0 ||
+		    memcmp(w->need, need, (size_t)nneed) != 0) {
+			ge_rs_plan_release(&w->plan);
+			w->planned = 0;
+			if (ge_rs_plan_init(&w->plan, &md->rs, have, need,
+			    nneed, e) == -1)
+				return (-1);
+			memcpy(w->have, have, (size_t)n);
+			memcpy(w->need, need, (size_t)nneed);
+			w->nneed = nneed;
+			w->planned = 1;
+		}
+		ge_rs_rebuild(&w->plan, src, dst, b);
+	}
+	ge_sha256_blocks(hash, (const uint8_t (*)[64])head, out, b,
+	    (size_t)pt->nwant);
+	for (i = 0; i < pt->nwant; i++) {
+		if (memcmp(hash[i], pt->as.hdr + h->table + 32 *
+		    ((size_t)h->n * s + pt->want[i]), 32) != 0)
+			return (ge_fail(e, GE_EREFUSED, "segment %lu, fragment "
+			    "%d: rebuilt block %lu contradicts the header",
+			    (unsigned long)h->segment, pt->want[i],
+			    (unsigned long)s));
+		if (ge_pwrite(md->target[i].file.fd, out[i], b,
+		    h->len + (uint64_t)s * h->block, e) == -1)
+			return (ge_within(e, "'%s'", md->target[i].path));
+	}
+	return (ge_hook_tick((uint64_t)pt->nwant * b, e));
+}
+
+static int
+rooms(struct mender *md, const struct patient *pt, struct ge_err *e)
+{
+	const struct ge_hdr *h = &pt->g->h;
+	int j;
+
+	for (j = 0; j < md->m->jobs; j++) {
+		struct worker *w = &md->worker[j];
+
+		ge_block_free(w->buf);
+		w->planned = 0;
+		if ((w->buf = ge_block_alloc((size_t)(h->k + pt->nwant) *
+		    h->block, e)) == NULL)
+			return (-1);
+	}
+	return (0);
+}
+
+static int
+mend_segment(struct mender *md, struct patient *pt, struct ge_err *e)
+{
+	struct ge_group *g = pt->g;
+	const struct ge_hdr *h = &g->h;
+	int epoch = h->mode == GE_PLAIN ? 0 : g->record[pt->as.record].epoch;
+	int i, rc = -1;
+	int64_t record;
+	size_t f;
+
+	md->now = pt;
+	memset(md->target, 0, sizeof(md->target));
+	for (i = 0; i < pt->nwant; i++)
+		md->target[i].file.fd = -1;
+	ge_free(md->hdr);
+	if ((md->hdr = ge_alloc(h->len, e)) == NULL)
+		return (-1);
+	if (h->mode != GE_PLAIN && !md->m->blind) {
+		record = sound_record(md, g, md->shares, md->hdr, e);
+		if (record == -1)
+			goto out;
+		if (record != pt->as.record) {
+			ge_fail(e, GE_EFAIL, "segment %lu changed while it was "
+			    "repaired", (unsigned long)h->segment);
+			goto out;
+		}
+	} else {
+		for (f = 0; f < g->nfrags; f++) {
+			if (g->frag[f].record != (uint32_t)pt->as.record)
+				continue;
+			if ((rc = ge_frag_header(md->p, g, &g->frag[f],
+			    md->hdr, e)) == -1)
+				goto out;
+			if (rc == 1)
+				break;
+		}
+		rc = -1;
+		if (f == g->nfrags) {
+			ge_fail(e, GE_EFAIL, "segment %lu changed while it was "
+			    "repaired", (unsigned long)h->segment);
+			goto out;
+		}
+	}
+	if (rooms(md, pt, e) == -1)
+		goto out;
+	for (f = 0; f < g->nfrags; f++)
+		if (!g->frag[f].unreadable &&
+		    ge_frag_open(&g->frag[f], e) == -1)
+			goto out;
+	for (i = 0; i < pt->nwant; i++)
+		if (aim(md, &md->target[i], pt->want[i], epoch, e) == -1 ||
+		    ge_file_open(&md->target[i].file, md->target[i].path, 1,
+		    e) == -1)
+			goto out;
+	if (ge_par_each(md->m->jobs, h->nstripes, mend_stripe, md, e) == -1)
+		goto out;
+	for (i = 0; i < pt->nwant; i++) {
+		struct target *t = &md->target[i];
+
+		if (write_header(md, t, pt->want[i], e) == -1 ||
+		    step_aside(t, e) == -1 ||
+		    ge_file_commit(&t->file, 1, e) == -1)
+			goto out;
+		ge_note(GE_SAY, "'%s': rebuilt", t->path);
+		md->m->rebuilt++;
+		md->m->bytes += h->fraglen;
+	}
+	rc = 0;
+out:
+	for (i = 0; i < pt->nwant; i++) {
+		ge_file_release(&md->target[i].file);
+		ge_free(md->target[i].path);
+	}
+	for (f = 0; f < g->nfrags; f++)
+		ge_frag_close(&g->frag[f]);
+	ge_wipe(md->hdr, h->len);
+	return (rc);
+}
+
+static void
+plan(struct mender *md)
+{
+	struct ge_finding f = { .known = 1 };
+	size_t s;
+	int i;
+
+	for (s = 0; s < md->npatients; s++)
+		for (i = 0; i < md->patient[s].nwant; i++) {
+			int idx = md->patient[s].want[i];
+
+			f.state = md->patient[s].as.state[idx];
+			memcpy(f.setid, md->patient[s].g->h.setid, GE_SETID);
+			f.segment = md->patient[s].g->h.segment;
+			f.index = idx;
+			f.site = md->p->site[md->home[idx]];
+			f.detail = md->patient[s].as.detail[idx];
+			if (md->m->planned != NULL)
+				md->m->planned(md->m->arg, &f);
+		}
+}
+
+static int
+mend_all(struct mender *md, struct ge_err *e)
+{
+	struct ge_group *g;
+	size_t i;
+
+	if (ge_choose_all(&md->c, md->p, &md->m->pins, 0, e) == -1)
+		return (-1);
+	if (md->c.err.code != 0) {
+		*e = md->c.err;
+		return (-1);
+	}
+	for (i = 0; i < md->c.n; i++)
+		if (listed(md->m, &md->c.group[i]->h) &&
+		    examine(md, md->c.group[i], e) == -1)
+			return (-1);
+	find_homes(md);
+	if (md->m->dry) {
+		plan(md);
+		return (0);
+	}
+	g = md->c.group[0];
+	if ((md->worker = ge_alloc((size_t)md->m->jobs * sizeof(*md->worker),
+	    e)) == NULL || ge_rs_init(&md->rs, g->h.k, g->h.n, e) == -1 ||
+	    (md->shares = ge_secret_alloc(GE_N_MAX * GE_KEY, e)) == NULL)
+		return (-1);
+	for (i = 0; i < md->npatients; i++)
+		if (mend_segment(md, &md->patient[i], e) == -1)
+			return (-1);
+	if (md->shareless)
+		return (ge_fail(e, GE_EDEGRADED, "the bodies are whole, but "
+		    "some fragments have no key share"));
+	return (0);
+}
+
+int
+ge_mend_run(struct ge_mend *m, struct ge_pile *p, struct ge_err *e)
+{
+	struct mender *md;
+	size_t i;
+	int j, rc = -1;
+
+	m->rebuilt = m->bytes = m->read = 0;
+	if (p->nsites > sizeof(md->load) / sizeof(md->load[0]))
+		return (ge_fail(e, GE_EUSAGE, "more than %zu folders",
+		    sizeof(md->load) / sizeof(md->load[0])));
+	if ((md = ge_alloc(sizeof(*md), e)) == NULL)
+		return (-1);
+	md->m = m;
+	md->p = p;
+	if (m->pins.manifest == NULL ||
+	    ge_pile_manifest(p, m->pins.manifest, e) == 0)
+		rc = mend_all(md, e);
+	/* Lost, or only out of reach? */
+	if (rc == -1 && e->code == GE_ELOST && p->nunreachable > 0) {
+		e->code = GE_EFAIL;
+		ge_within(e, "not all could be read");
+	}
+	m->read = atomic_load(&md->read);
+	for (i = 0; i < md->npatients; i++)
+		ge_assess_release(&md->patient[i].as);
+	for (j = 0; md->worker != NULL && j < m->jobs; j++) {
+		ge_block_free(md->worker[j].buf);
+		ge_rs_plan_release(&md->worker[j].plan);
+	}
+	if (md->shares != NULL)
+		ge_secret_free(md->shares, GE_N_MAX * GE_KEY);
+	ge_free(md->worker);
+	ge_free(md->patient);
+	ge_free(md->hdr);
+	ge_rs_release(&md->rs);
+	ge_choice_release(&md->c);
+	ge_free(md);
+	return (rc);
+}

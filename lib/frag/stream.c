@@ -1,0 +1,322 @@
+#define _GNU_SOURCE		/* F_SETPIPE_SZ */
+#include <archive.h>
+#include <archive_entry.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "frag/stream_int.h"
+#include "util/hook.h"
+#include "util/io.h"
+#include "util/mem.h"
+
+enum {
+	CHUNK = 1 << 20
+};
+
+/* A pipe of 64 KiB makes reader and writer take turns. */
+static void
+widen(int fd)
+{
+#ifdef F_SETPIPE_SZ
+	(void)fcntl(fd, F_SETPIPE_SZ, CHUNK);
+#else
+	(void)fd;
+#endif
+}
+
+struct ge_tar {
+	struct archive *a;
+	struct archive_entry *entry;
+	int fd;
+	struct ge_err why;		/* of a failed write */
+};
+
+static la_ssize_t
+tar_write(struct archive *a, void *arg, const void *buf, size_t len)
+{
+	struct ge_tar *t = arg;
+
+	if (ge_write(t->fd, buf, len, &t->why) == -1) {
+		archive_set_error(a, EIO, "%s", t->why.msg);
+		return (-1);
+	}
+	return ((la_ssize_t)len);
+}
+
+static int
+tar_fail(struct ge_tar *t, struct ge_err *e)
+{
+	const char *s;
+
+	if (t->why.code != 0) {
+		*e = t->why;
+		return (-1);
+	}
+	s = archive_error_string(t->a);
+	return (ge_fail(e, GE_EFAIL, "cannot write the stream: %s",
+	    s != NULL ? s : "no memory"));
+}
+
+struct ge_tar *
+ge_tar_open(int fd, struct ge_err *e)
+{
+	struct ge_tar *t;
+
+	if ((t = ge_alloc(sizeof(*t), e)) == NULL)
+		return (NULL);
+	t->fd = fd;
+	widen(fd);
+	if ((t->a = archive_write_new()) == NULL ||
+	    (t->entry = archive_entry_new()) == NULL) {
+		ge_fail(e, GE_EFAIL, "out of memory");
+		goto fail;
+	}
+	/* Unblocked: libarchive hands our buffers straight to tar_write. */
+	if (archive_write_set_format_ustar(t->a) != ARCHIVE_OK ||
+	    archive_write_set_bytes_per_block(t->a, 0) != ARCHIVE_OK ||
+	    archive_write_open(t->a, t, NULL, tar_write, NULL) != ARCHIVE_OK) {
+		tar_fail(t, e);
+		goto fail;
+	}
+	return (t);
+fail:
+	ge_tar_abort(t);
+	return (NULL);
+}
+
+int
+ge_tar_entry(struct ge_tar *t, const char *name, uint64_t size,
+    struct ge_err *e)
+{
+
+	archive_entry_clear(t->entry);
+	archive_entry_set_pathname(t->entry, name);
+	archive_entry_set_filetype(t->entry, AE_IFREG);
+	archive_entry_set_perm(t->entry, 0644);
+	archive_entry_set_size(t->entry, (la_int64_t)size);
+	archive_entry_set_mtime(t->entry, 0, 0);
+	if (archive_write_header(t->a, t->entry) != ARCHIVE_OK)
+		return (tar_fail(t, e));
+	return (0);
+}
+
+int
+ge_tar_add(struct ge_tar *t, const void *buf, size_t len, struct ge_err *e)
+{
+
+	if (archive_write_data(t->a, buf, len) != (la_ssize_t)len)
+		return (tar_fail(t, e));
+	return (0);
+}
+
+int
+ge_tar_close(struct ge_tar *t, struct ge_err *e)
+{
+	int rc = 0;
+
+	if (archive_write_close(t->a) != ARCHIVE_OK)
+		rc = tar_fail(t, e);
+	ge_tar_abort(t);
+	return (rc);
+}
+
+void
+ge_tar_abort(struct ge_tar *t)
+{
+
+	if (t == NULL)
+		return;
+	if (t->a != NULL) {
+		/* Freeing would first write the end of the archive. */
+		archive_write_fail(t->a);
+		archive_write_free(t->a);
+	}
+	if (t->entry != NULL)
+		archive_entry_free(t->entry);
+	ge_free(t);
+}
+
+struct ge_untar {
+	struct archive *a;
+	const char *what;
+	int fd, opened, ended;
+	uint8_t *buf;
+	/* The entry: the rest of a block of libarchive's, bytes so far. */
+	const uint8_t *block;
+	size_t left;
+	uint64_t at;
+	int eof;
+	struct ge_err why;		/* of a failed read */
+};
+
+static la_ssize_t
+untar_fill(struct archive *a, void *arg, const void **buf)
+{
+	struct ge_untar *u = arg;
+	size_t got;
+
+	*buf = u->buf;
+	if (ge_read(u->fd, u->buf, CHUNK, &got, &u->why) == -1) {
+		archive_set_error(a, EIO, "%s", u->why.msg);
+		return (-1);
+	}
+	return ((la_ssize_t)got);
+}
+
+struct ge_untar *
+ge_untar_open(int fd, const char *what, struct ge_err *e)
+{
+	struct ge_untar *u;
+	struct archive *a;
+
+	if ((u = ge_alloc(sizeof(*u), e)) == NULL)
+		return (NULL);
+	u->fd = fd;
+	u->what = what;
+	widen(fd);
+	if ((u->buf = ge_block_alloc(CHUNK, e)) == NULL)
+		goto fail;
+	if ((a = u->a = archive_read_new()) == NULL) {
+		ge_fail(e, GE_EFAIL, "out of memory");
+		goto fail;
+	}
+	archive_read_support_filter_gzip(a);
+	archive_read_support_filter_bzip2(a);
+	archive_read_support_filter_compress(a);
+	archive_read_support_filter_xz(a);
+	archive_read_support_filter_lzma(a);
+	archive_read_support_filter_lzip(a);
+	archive_read_support_filter_lz4(a);
+	archive_read_support_filter_zstd(a);
+	archive_read_support_format_tar(a);
+	archive_read_support_format_cpio(a);
+	archive_read_support_format_zip(a);
+	archive_read_support_format_7zip(a);
+	archive_read_support_format_ar(a);
+	archive_read_support_format_iso9660(a);
+	archive_read_support_format_xar(a);
+	archive_read_support_format_empty(a);
+	return (u);
+fail:
+	ge_untar_close(u);
+	return (NULL);
+}
+
+/* Reading failed (-1), or the archive is damaged here and ends (0). */
+static int
+untar_end(struct ge_untar *u, struct ge_err *e)
+{
+	const char *s = archive_error_string(u->a);
+
+	u->ended = 1;
+	if (u->why.code != 0) {
+		*e = u->why;
+		return (ge_within(e, "'%s'", u->what));
+	}
+	if (archive_errno(u->a) == ENOMEM)
+		return (ge_fail(e, GE_EFAIL, "'%s': out of memory", u->what));
+	if (archive_file_count(u->a) == 0)
+		ge_note(GE_WARN, "'%s': neither a fragment nor an archive: %s",
+		    u->what, s != NULL ? s : "unknown format");
+	else
+		ge_note(GE_WARN, "'%s': the stream is cut or damaged: %s",
+		    u->what, s != NULL ? s : "unknown format");
+	return (0);
+}
+
+int
+ge_untar_next(struct ge_untar *u, struct ge_err *e)
+{
+	struct archive_entry *entry;
+	int rc;
+
+	if (u->ended)
+		return (0);
+	if (!u->opened) {
+		u->opened = 1;
+		if (archive_read_open(u->a, u, NULL, untar_fill, NULL) !=
+		    ARCHIVE_OK)
+			return (untar_end(u, e));
+	}
+	for (;;) {
+		rc = archive_read_next_header(u->a, &entry);
+		if (rc == ARCHIVE_EOF)
+			return (0);
+		if (rc == ARCHIVE_RETRY)
+			continue;
+		if (rc != ARCHIVE_OK && rc != ARCHIVE_WARN)
+			return (untar_end(u, e));
+		/* A link has no data of its own: what it names comes itself. */
+		if (archive_entry_filetype(entry) == AE_IFREG &&
+		    archive_entry_hardlink(entry) == NULL) {
+			u->left = 0;
+			u->at = 0;
+			u->eof = 0;
+			return (1);
+		}
+	}
+}
+
+/*
+ * By blocks: archive_read_data throws away what it has when the archive is cut
+ * within a call, and that may be whole blocks of a fragment.
+ */
+int
+ge_untar_read(struct ge_untar *u, void *buf, size_t len, size_t *got,
+    struct ge_err *e)
+{
+	const void *block;
+	la_int64_t off;
+	size_t n;
+	int rc;
+
+	for (*got = 0; *got < len; *got += n) {
+		if (u->left == 0) {
+			if (u->eof || u->ended)
+				break;
+			rc = archive_read_data_block(u->a, &block, &u->left,
+			    &off);
+			n = 0;
+			if (rc == ARCHIVE_EOF)
+				u->eof = 1;
+			if (rc == ARCHIVE_EOF || rc == ARCHIVE_RETRY) {
+				u->left = 0;
+				continue;
+			}
+			if (rc != ARCHIVE_OK && rc != ARCHIVE_WARN) {
+				u->left = 0;
+				if (untar_end(u, e) == -1)
+					return (-1);
+				continue;
+			}
+			/* A hole of a sparse file: no fragment has one. */
+			if ((uint64_t)off != u->at) {
+				u->left = 0;
+				u->eof = 1;
+				continue;
+			}
+			u->at += u->left;
+			u->block = block;
+			continue;
+		}
+		n = u->left < len - *got ? u->left : len - *got;
+		memcpy((uint8_t *)buf + *got, u->block, n);
+		u->block += n;
+		u->left -= n;
+	}
+	return (0);
+}
+
+void
+ge_untar_close(struct ge_untar *u)
+{
+
+	if (u == NULL)
+		return;
+	if (u->a != NULL)
+		archive_read_free(u->a);
+	ge_block_free(u->buf);
+	ge_free(u);
+}

@@ -1,0 +1,49 @@
+#ifndef GE_STREAM_INT_H
+#define GE_STREAM_INT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "util/err.h"
+
+/*
+ * Fragment streams: POSIX ustar written, any safe archive read (libarchive).
+ */
+
+/*
+ * ge_tar_open(fd, e):
+ * A stream writer on fd.  ge_tar_entry begins an entry of `size` bytes,
+ * ge_tar_add gives its data, ge_tar_close ends the archive and frees; after a
+ * failure ge_tar_abort frees.
+ */
+struct ge_tar;
+struct ge_tar *ge_tar_open(int fd, struct ge_err *e);
+int ge_tar_entry(struct ge_tar *t, const char *name, uint64_t size,
+    struct ge_err *e);
+int ge_tar_add(struct ge_tar *t, const void *buf, size_t len, struct ge_err *e);
+int ge_tar_close(struct ge_tar *t, struct ge_err *e);
+void ge_tar_abort(struct ge_tar *t);
+
+/*
+ * ge_untar_open(fd, what, e):
+ * A stream reader on fd, which it does not close; `what` names it in messages
+ * (borrowed).  Formats that make libarchive open other files (mtree) or start
+ * programs (lrzip, grzip) are not among those it takes.
+ *
+ * ge_untar_next(u, e):
+ * Go to the next regular file.  1; 0 at the end; -1 GE_EFAIL if reading
+ * failed.  A damaged or cut archive ends where the damage begins, with a note;
+ * what is no archive ends at once.
+ *
+ * ge_untar_read(u, buf, len, got, e):
+ * Data of the entry; fewer than len bytes only at its end, or where the archive
+ * is cut.
+ */
+struct ge_untar;
+struct ge_untar *ge_untar_open(int fd, const char *what, struct ge_err *e);
+int ge_untar_next(struct ge_untar *u, struct ge_err *e);
+int ge_untar_read(struct ge_untar *u, void *buf, size_t len, size_t *got,
+    struct ge_err *e);
+void ge_untar_close(struct ge_untar *u);
+
+#endif

@@ -1,0 +1,40 @@
+#ifndef GE_SHA256_H
+#define GE_SHA256_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * SHA-256 (FIPS 180-4).  None of these can fail or allocate.
+ */
+struct ge_sha256 {
+	uint64_t opaque[16];	/* OpenSSL's SHA256_CTX */
+};
+
+void ge_sha256_init(struct ge_sha256 *h);
+void ge_sha256_add(struct ge_sha256 *h, const void *buf, size_t len);
+void ge_sha256_end(struct ge_sha256 *h, uint8_t out[32]);
+
+/*
+ * ge_sha256_blocks(out, head, body, len, n):
+ * Hash n messages of the same length, each a 64-byte head and a body.  On a
+ * processor with SHA extensions two messages are interleaved, since one alone
+ * keeps the unit half idle (it waits for the latency of SHA256RNDS2).
+ *
+ *	out   [n][32]  out
+ *	head  [n][64]  in
+ *	body  [n]      in   n pointers to len bytes each; any alignment
+ *	len            bytes, a multiple of 64, 0 allowed
+ *
+ * Thread-safe.  GE_CPU=portable in the environment forces OpenSSL's code.
+ */
+void ge_sha256_blocks(uint8_t (*out)[32], const uint8_t (*head)[64],
+    const uint8_t *const *body, size_t len, size_t n);
+
+/*
+ * ge_sha256_variant():
+ * The name of the kernel in use: "sha-ni x2" or "portable".
+ */
+const char *ge_sha256_variant(void);
+
+#endif
