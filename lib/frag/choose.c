@@ -32,20 +32,10 @@ signed_by(const struct ge_manifest *m, const uint8_t key[32])
 	return (0);
 }
 
-/* What the pins say against a manifest that is evidence; NULL if nothing. */
-static const char *
-contradiction(const struct ge_manifest *m, const struct ge_pins *pins)
-{
-
-	if (pins->has_set && memcmp(m->setid, pins->set, GE_SETID) != 0)
-		return ("the manifest is of another set than the one named");
-	if (pins->has_digest && memcmp(m->digest, pins->digest, 32) != 0)
-		return ("the manifest has another digest than the one named");
-	if (pins->has_signer && !signed_by(m, pins->signer))
-		return ("the manifest is not signed by the key named");
-	return (NULL);
-}
-
+/*
+ * A manifest counts if the user named its file, or its signer or digest, and
+ * then only for the set he named, if any.
+ */
 static int
 evidence(const struct ge_found *f, const struct ge_pins *pins)
 {
@@ -64,45 +54,53 @@ int
 ge_choose_manifest(struct ge_choice *c, struct ge_pile *p,
     const struct ge_pins *pins, struct ge_err *e)
 {
-	const struct ge_found *f, *named = NULL;
-	const struct ge_manifest *best = NULL;
-	const char *why;
-	int fork = 0;
+	const struct ge_manifest *best = NULL, *named = NULL, *m;
+	const struct ge_found *f;
+	int fork = 0, attested = 0, by;
 
+	c->man = NULL;
 	for (f = p->found; f < p->found + p->nfound; f++)
 		if (f->named)
-			named = f;
-	if (named != NULL && (why = contradiction(&named->m, pins)) != NULL)
-		return (ge_fail(e, GE_EREFUSED, "%s", why));
+			named = &f->m;
 	for (f = p->found; f < p->found + p->nfound; f++) {
-		if (!evidence(f, pins))
+		m = &f->m;
+		if (!evidence(f, pins) || (named != NULL &&
+		    memcmp(m->setid, named->setid, GE_SETID) != 0))
 			continue;
-		if (named != NULL &&
-		    memcmp(f->m.setid, named->m.setid, GE_SETID) != 0)
-			continue;
-		if (contradiction(&f->m, pins) != NULL)
-			return (ge_fail(e, GE_EREFUSED, "%s",
-			    contradiction(&f->m, pins)));
-		if (best != NULL && memcmp(f->m.setid, best->setid,
+		by = pins->has_signer && signed_by(m, pins->signer);
+		attested |= by;
+		if (best != NULL && memcmp(m->setid, best->setid,
 		    GE_SETID) != 0)
-			return (ge_fail(e, GE_EREFUSED, "manifests of several "
-			    "sets are signed by the key named: name the set "
-			    "with -O set=ID"));
-		if (best == NULL || f->m.serial > best->serial) {
-			best = &f->m;
+			return (ge_fail(e, GE_EREFUSED, "there are manifests "
+			    "of more than one set: name one with -O set=ID"));
+		if (best == NULL || m->serial > best->serial) {
+			best = m;
 			fork = 0;
-		} else if (pins->has_signer && f->m.serial == best->serial &&
-		    memcmp(f->m.hash, best->hash, 32) != 0) {
-			fork = 1;
+		} else if (m->serial == best->serial &&
+		    memcmp(m->hash, best->hash, 32) != 0) {
+			fork |= by && signed_by(best, pins->signer);
+			if (by)
+				best = m;
 		}
 	}
+	if (pins->has_signer && !attested)
+		return (ge_fail(e, GE_EREFUSED,
+		    "no manifest is signed by the key named"));
 	if (fork)
 		return (ge_fail(e, GE_EREFUSED, "two different manifests "
 		    "with serial %llu are signed: the set has been forked",
 		    (unsigned long long)best->serial));
-	if (pins->has_signer && best == NULL)
+	if (best != NULL && pins->has_set &&
+	    memcmp(best->setid, pins->set, GE_SETID) != 0)
 		return (ge_fail(e, GE_EREFUSED,
-		    "no manifest signed by the key named"));
+		    "the manifest is of another set than the one named"));
+	if (best != NULL && pins->has_digest &&
+	    memcmp(best->digest, pins->digest, 32) != 0)
+		return (ge_fail(e, GE_EREFUSED,
+		    "the manifest has another digest than the one named"));
+	if (named != NULL && memcmp(best->digest, named->digest, 32) != 0)
+		return (ge_fail(e, GE_EREFUSED,
+		    "the manifest named and the signer's contradict each other"));
 	c->man = best;
 	return (0);
 }
