@@ -67,7 +67,7 @@ UNIT = $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*.c))
 BENCH = $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c))
 REPLAY = $(TARGETS:%=$(B)/replay/%)
 FUZZERS = $(TARGETS:%=build-fuzz/bin/%)
-SYSFAULT = $(patsubst tests/%.c,$(B)/%,$(wildcard tests/fault/sysfault.c))
+FAULT = $(B)/fault/sysfault $(B)/fault/failmalloc.so $(B)/fault/notmpfile.so
 
 # What tests/ and contrib/ learn from here.
 TESTENV = GE_BUILD='$(abspath $(B))' B='$(abspath $(B))' GE_SAN='$(SAN)' \
@@ -79,7 +79,7 @@ TESTENV = GE_BUILD='$(abspath $(B))' B='$(abspath $(B))' GE_SAN='$(SAN)' \
 
 all: $(PROGS)			## the programs, into build/bin
 
-tests: all $(UNIT) $(FIXED) $(REPLAY) $(SYSFAULT)
+tests: all $(UNIT) $(FIXED) $(REPLAY) $(FAULT)
 
 check: tests			## build and run every test; T=word runs some
 	@$(TESTENV) tests/run $(T)
@@ -88,7 +88,7 @@ bench: all $(BENCH)		## measure
 	@$(TESTENV) tests/bench/run
 
 demo: all			## the product on a tree of yours: TREE=dir
-	@$(TESTENV) contrib/demo $(TREE)
+	@$(TESTENV) contrib/demo $(if $(TREE),'$(TREE)')
 
 fuzz: $(FUZZERS)		## libFuzzer, FUZZTIME=60 seconds a target
 	@for t in $(TARGETS); do \
@@ -168,7 +168,7 @@ $(B)/bench/%: $(B)/tests/bench/%.o $(B)/libge.a
 $(B)/replay/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/replay.o $(B)/libge.a
 	$(link)
 
-# The tracer is no part of the product and needs no sanitizer.
+# What makes things fail is no part of the product and needs no sanitizer.
 $(B)/fault/names.h:
 	@mkdir -p $(@D)
 	$(Q)echo '#include <sys/syscall.h>' | $(CC) -E -dM - | \
@@ -178,6 +178,11 @@ $(B)/fault/names.h:
 $(B)/fault/sysfault: tests/fault/sysfault.c $(B)/fault/names.h
 	@echo "  LINK  $@"
 	$(Q)$(CC) -std=c11 $(WARN) $(W) -O2 -g -I$(@D) -o $@ $<
+
+$(B)/fault/%.so: tests/fault/%.c
+	@mkdir -p $(@D)
+	@echo "  LINK  $@"
+	$(Q)$(CC) -std=c11 $(WARN) $(W) -O2 -g -fPIC -shared -o $@ $<
 
 FUZZCC = $(CLANG) $(COMMON) -O1 -g -fno-omit-frame-pointer \
 	-fno-sanitize-recover=all

@@ -1,6 +1,8 @@
+#include <sys/stat.h>
+#include <sys/uio.h>
+
 #include <stdio.h>
 #include <string.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include "code/code.h"
@@ -34,6 +36,7 @@ struct slot {
 	uint8_t *header;		/* common header; share and index of 0 */
 	uint8_t (*shares)[GE_KEY];	/* [n], secret */
 	struct ge_hdr h;
+	int unread;			/* the work stage reads it, at h.off */
 };
 
 struct work {
@@ -50,8 +53,10 @@ struct work {
 	struct slot *now;		/* of the work stage */
 	/* Reading. */
 	uint64_t off;
-	int begun, ended, has_ahead;
+	int ended, has_ahead;
 	uint8_t ahead;
+	uint64_t base, sure;		/* of a file: where it begins; bytes
+					   that are there beyond doubt */
 	/* Writing. */
 	struct ge_tar *tar;
 	char *setdir;
@@ -77,6 +82,41 @@ stripe_parity(const struct work *w, const struct slot *t, uint32_t stripe)
 
 	return (t->parity +
 	    (size_t)stripe * (size_t)(w->s->n - w->s->k) * w->s->block);
+}
+
+/*
+ * What is known beforehand of the input.  As long as more than a segment of a
+ * file is left, the segment need not be read to know that it is not the last:
+ * each worker reads the stripe that it works on, and finds it in its cache.  The
+ * rest is read to its end as from a pipe, however long the file said it is.
+ */
+static void
+size_up(struct work *w)
+{
+	struct stat st;
+	off_t at;
+
+	w->sure = 0;
+	if (fstat(w->s->in, &st) == -1 || !S_ISREG(st.st_mode) ||
+	    (at = lseek(w->s->in, 0, SEEK_CUR)) == -1 || at > st.st_size)
+		return;
+	w->base = (uint64_t)at;
+	w->sure = (uint64_t)(st.st_size - at);
+}
+
+/* Part of an unread segment: exactly len bytes at off of the input. */
+static int
+read_part(const struct work *w, uint64_t off, uint8_t *buf, size_t len,
+    struct ge_err *e)
+{
+	size_t got;
+
+	if (ge_pread(w->s->in, buf, len, w->base + off, &got, e) == -1)
+		return (ge_within(e, "input"));
+	if (got < len)
+		return (ge_fail(e, GE_EFAIL,
+		    "input: became shorter while it was read"));
+	return (0);
 }
 
 /*
@@ -113,6 +153,15 @@ read_segment(void *arg, size_t item, size_t slot, struct ge_err *e)
 		return (0);
 	if (item > UINT32_MAX)
 		return (ge_fail(e, GE_EFAIL, "input has too many segments"));
+	t->unread = w->sure > w->off + piece * w->s->stripes;
+	if (t->unread) {
+		total = piece * w->s->stripes;
+		goto known;
+	}
+	if (w->sure > 0 && lseek(w->s->in, (off_t)(w->base + w->off),
+	    SEEK_SET) == -1)
+		return (ge_failsys(e, "input: cannot seek"));
+	w->sure = 0;
 	if (w->deflated != NULL) {
 		if (take(w, t->data, piece * w->s->stripes, &total, e) == -1)
 			return (-1);
@@ -134,6 +183,7 @@ read_segment(void *arg, size_t item, size_t slot, struct ge_err *e)
 		w->has_ahead = got == 1;
 		w->ended = got == 0;
 	}
+known:
 	t->h.segment = (uint32_t)item;
 	t->h.off = w->off;
 	t->h.ulen = t->h.clen = (uint32_t)total;
@@ -150,6 +200,9 @@ deflate_chunk(void *arg, size_t i, int worker, struct ge_err *e)
 	int rc, last = left <= DEFLATE_CHUNK;
 
 	(void)worker;
+	if (w->now->unread && read_part(w, w->now->h.off + from,
+	    w->now->data + from, last ? left : DEFLATE_CHUNK, e) == -1)
+		return (-1);
 	rc = ge_deflate(w->deflated + from, DEFLATE_CHUNK,
 	    w->now->data + from, last ? left : DEFLATE_CHUNK, last,
 	    &w->chunklen[i], e);
@@ -212,6 +265,9 @@ work_stripe(void *arg, size_t stripe, int worker, struct ge_err *e)
 	uint8_t *out[GE_N_MAX], heads[GE_N_MAX][64];
 	int i;
 
+	if (t->unread && w->deflated == NULL && read_part(w, h->off +
+	    (uint64_t)s * h->piece, data, c - h->tag, e) == -1)
+		return (-1);
 	if (h->mode != GE_PLAIN &&
 	    ge_aead_seal(w->aead[worker], s, data, c - h->tag, e) == -1)
 		return (-1);
@@ -619,8 +675,13 @@ ge_split_run(struct ge_split *o, struct ge_err *e)
 
 	memset(&w, 0, sizeof(w));
 	w.s = o;
-	/* A segment under compression needs a buffer more: one slot less. */
-	w.nslots = o->jobs == 1 ? 1 : o->deflate ? SLOTS - 1 : SLOTS;
+	size_up(&w);
+	/*
+	 * A file is read by those who work on it; compression needs a buffer
+	 * more: one slot less.
+	 */
+	w.nslots = o->jobs == 1 ? 1 :
+	    o->deflate || w.sure > 0 ? SLOTS - 1 : SLOTS;
 	pipe.nslots = (size_t)w.nslots;
 	o->stored = 0;
 	if (2 * o->k <= o->n)

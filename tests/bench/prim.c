@@ -1,8 +1,8 @@
 /*
- * prim [jobs]: what the machine allows.  Each of `jobs` threads goes round 32
+ * prim [jobs [rounds]]: what the machine allows.  Each of `jobs` threads goes round 32
  * stripes of its own, 6 data and 3 parity blocks of 256 KiB: too much for L2,
- * as in the programs.  Prints "name<TAB>MB/s of user data<TAB>jobs", medians;
- * the names joined by "+" are done one after the other for each stripe.
+ * as in the programs.  Prints "name<TAB>MB/s of user data<TAB>jobs", medians
+ * of 7 rounds; the names joined by "+" are done one after the other for each stripe.
  */
 #include <openssl/evp.h>
 
@@ -19,7 +19,7 @@
 
 enum {
 	K = 6, N = 9, LEN = 256 << 10, STRIPES = 32,
-	ROUNDS = 7, JOBS = 64
+	ROUNDS = 99, JOBS = 64
 };
 
 #define SECONDS	0.2		/* a round */
@@ -135,11 +135,12 @@ main(int argc, char **argv)
 	double speed[ROUNDS];
 	struct ge_err e;
 	size_t t;
-	int i, jobs, r;
+	int i, jobs, r, rounds;
 
 	jobs = argc > 1 ? atoi(argv[1]) : 1;
-	if (jobs < 1 || jobs > JOBS)
-		die("jobs: 1 to 64");
+	rounds = argc > 2 ? atoi(argv[2]) : 7;
+	if (jobs < 1 || jobs > JOBS || rounds < 1 || rounds > ROUNDS)
+		die("jobs: 1 to 64; rounds: 1 to 99");
 	if (ge_rs_init(&code, K, N, &e) == -1 ||
 	    ge_rs_plan_init(&plan, &code, have, want, 3, &e) == -1 ||
 	    pthread_barrier_init(&start, NULL, (unsigned int)jobs) != 0)
@@ -152,7 +153,7 @@ main(int argc, char **argv)
 		memset(job[i].mem, i + 1, (size_t)STRIPES * N * LEN);
 	}
 	for (t = 0; t < sizeof(tests) / sizeof(tests[0]); t++) {
-		for (r = 0; r < ROUNDS; r++) {
+		for (r = 0; r < rounds; r++) {
 			for (i = 0; i < jobs; i++) {
 				job[i].what = tests[t].what;
 				if (pthread_create(&thread[i], NULL, work,
@@ -165,8 +166,8 @@ main(int argc, char **argv)
 				speed[r] += job[i].speed;
 			}
 		}
-		qsort(speed, ROUNDS, sizeof(speed[0]), ascending);
-		printf("%s\t%.0f\t%d\n", tests[t].name, speed[ROUNDS / 2],
+		qsort(speed, (size_t)rounds, sizeof(speed[0]), ascending);
+		printf("%s\t%.0f\t%d\n", tests[t].name, speed[rounds / 2],
 		    jobs);
 	}
 	return (0);

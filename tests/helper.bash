@@ -1,0 +1,139 @@
+# What the suites share.  Each test begins in an empty folder of its own.
+
+bats_require_minimum_version 1.5.0
+
+# Two of three, segments of one stripe: 8176 bytes of input each.
+SMALL=(-k 2 -n 3 -b 4k -O payload=4k)
+SEGMENT=8176
+
+setup() {
+	mkdir "$BATS_TEST_TMPDIR/work" "$BATS_TEST_TMPDIR/tmp"
+	cd "$BATS_TEST_TMPDIR/work" || return
+	export TMPDIR=$BATS_TEST_TMPDIR/tmp
+	out=$BATS_TEST_TMPDIR/out
+	err=$BATS_TEST_TMPDIR/err
+	umask 022
+}
+
+# expect STATUS COMMAND ...: run it, what it prints into $out and $err.
+expect() {
+	local want=$1 got=0
+	shift
+	"$@" >"$out" 2>"$err" || got=$?
+	[ "$got" -eq "$want" ] && return
+	printf 'status %s, not %s: %s\n' "$got" "$want" "${*@Q}"
+	cat "$err"
+	return 1
+}
+
+# said LINE ...: standard error was just these lines; no LINE: it was empty.
+said() {
+	if [ $# -eq 0 ]; then
+		diff /dev/null "$err"
+	else
+		printf '%s\n' "$@" | diff - "$err"
+	fi
+}
+
+# told WORDS: they stand somewhere in standard error.
+told() {
+	grep -qF -- "$1" "$err" && return
+	printf 'not told: %s\n' "$1"
+	cat "$err"
+	return 1
+}
+
+# fails COMMAND ...: its status is not 0.
+fails() {
+	! "$@"
+}
+
+# bytes LEN [SEED]: bytes that do not compress, the same each time.
+bytes() {
+	head -c "$1" /dev/zero | openssl enc -aes-128-ctr -nosalt \
+	    -K "$(printf %032x "${2-1}")" -iv "$(printf %032x 0)"
+}
+
+# words LEN: text that compresses.
+words() {
+	seq -f 'line %09.0f of a text that says little' $((1 + $1 / 30)) |
+	    head -c "$1"
+}
+
+# flip FILE OFFSET: turn every bit of one byte, in place.
+flip() {
+	local b
+	b=$(od -An -v -tu1 -j "$2" -N 1 "$1")
+	# shellcheck disable=SC2059	# the format is the byte
+	printf "\\x$(printf %02x $((b ^ 255)))" |
+	    dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+
+# until_true COMMAND ...: try again for a while.
+until_true() {
+	local i
+	for ((i = 0; i < 3000; i++)); do
+		"$@" && return
+		sleep 0.01
+	done
+	printf 'never came true: %s\n' "$*"
+	return 1
+}
+
+# keys: signer and recipient, and another of each.
+keys() {
+	local k
+	for k in sign other; do
+		openssl genpkey -algorithm ed25519 -out $k.pem
+		openssl pkey -in $k.pem -pubout -out $k.pub
+	done
+	for k in anna boris; do
+		openssl genpkey -algorithm X25519 -out $k.pem
+		openssl pkey -in $k.pem -pubout -out $k.pub
+	done
+}
+
+# fixed SEED COMMAND ...: gefrag as tests link it, its random stream fixed.
+fixed() {
+	local seed=$1
+	shift
+	GE_TEST_SEED=$seed "$GE_BUILD/fixed/$1" "${@:2}"
+}
+
+# tree DIR: all names and contents below it, to compare.
+tree() {
+	(cd "$1" && find . -type f -exec cksum {} + | sort -k 3 &&
+	    find . ! -type f | sort)
+}
+
+# on_terminal COMMAND-LINE: run it with a terminal for standard descriptors.
+on_terminal() {
+	script -qec "$1" /dev/null </dev/null
+}
+
+# answers PROGRAM: what all of the programs do alike.
+answers() {
+	local o
+	expect 0 "$1" --help
+	said
+	[ "$(sed -n 1p "$out" | cut -d ' ' -f 1-2)" = "usage: $1" ]
+	expect 0 "$1" --version
+	said
+	grep -qx "$1 (getools) [0-9.]*" "$out"
+	expect 1 bash -c "$1 --version >/dev/full"
+	said "$1: cannot write standard output: No space left on device"
+	expect 1 bash -c "$1 --help >&-"
+	for o in -X -Zz --nonsense --help=x -j -O; do
+		expect 2 "$1" "$o"
+		grep -q "^usage: $1" "$err"
+		[ ! -s "$out" ]
+	done
+	for o in 0 65 -1 '' 2x 99999999999; do
+		expect 2 "$1" -j "$o"
+		said "$1: -j '$o': not a number from 1 to 64"
+	done
+	for o in nonsense =x Set=1 ''; do
+		expect 2 "$1" -O "$o"
+		said "$1: -O '$o': no such option"
+	done
+}
