@@ -58,7 +58,7 @@ CLI = $(patsubst %.c,%.o,$(wildcard cmd/cli.c))
 WORLD = $(patsubst %.c,%.o,$(wildcard tests/fixed/*.c))
 NAMES = $(patsubst cmd/%.c,%,$(wildcard cmd/ge*.c))
 MAN = $(wildcard man/*.[1-8])
-TARGETS = $(filter-out replay,$(patsubst tests/fuzz/%.c,%,\
+TARGETS = $(filter-out replay corpus,$(patsubst tests/fuzz/%.c,%,\
 	$(wildcard tests/fuzz/*.c)))
 
 PROGS = $(NAMES:%=$(B)/bin/%)
@@ -67,6 +67,8 @@ UNIT = $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*.c))
 BENCH = $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c))
 REPLAY = $(TARGETS:%=$(B)/replay/%)
 FUZZERS = $(TARGETS:%=build-fuzz/bin/%)
+CORPUS = $(if $(TARGETS),$(B)/corpus/made)
+SEEDS = $(wildcard tests/vectors/*.vec tests/fuzz/seeds/*.txt)
 FAULT = $(B)/fault/sysfault $(B)/fault/failmalloc.so $(B)/fault/notmpfile.so
 
 # What tests/ and contrib/ learn from here.
@@ -79,7 +81,7 @@ TESTENV = GE_BUILD='$(abspath $(B))' B='$(abspath $(B))' GE_SAN='$(SAN)' \
 
 all: $(PROGS)			## the programs, into build/bin
 
-tests: all $(UNIT) $(FIXED) $(REPLAY) $(FAULT)
+tests: all $(UNIT) $(FIXED) $(REPLAY) $(CORPUS) $(FAULT)
 
 check: tests			## build and run every test; T=word runs some
 	@$(TESTENV) tests/run $(T)
@@ -90,13 +92,12 @@ bench: all $(BENCH)		## measure
 demo: all			## the product on a tree of yours: TREE=dir
 	@$(TESTENV) contrib/demo $(if $(TREE),'$(TREE)')
 
-fuzz: $(FUZZERS)		## libFuzzer, FUZZTIME=60 seconds a target
+fuzz: $(FUZZERS) $(CORPUS)	## libFuzzer, FUZZTIME=60 seconds a target
 	@for t in $(TARGETS); do \
 		mkdir -p build-fuzz/corpus/$$t && echo "fuzz $$t" && \
 		build-fuzz/bin/$$t -max_total_time=$(FUZZTIME) \
 		    -artifact_prefix=build-fuzz/$$t- -print_final_stats=1 \
-		    build-fuzz/corpus/$$t \
-		    $$(ls -d tests/fuzz/corpus/$$t 2>/dev/null) || exit 1; \
+		    build-fuzz/corpus/$$t $(B)/corpus/$$t || exit 1; \
 	done
 
 install: all			## programs and manual pages, under PREFIX
@@ -165,8 +166,19 @@ $(B)/unit/%: $(B)/tests/unit/%.o $(B)/libge.a
 $(B)/bench/%: $(B)/tests/bench/%.o $(B)/libge.a
 	$(link)
 
-$(B)/replay/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/replay.o $(B)/libge.a
+$(B)/replay/%: $(B)/tests/fuzz/%.o $(B)/tests/fuzz/replay.o \
+		$(WORLD:%=$(B)/%) $(B)/libge.a
 	$(link)
+
+$(B)/fuzz/corpus: $(B)/tests/fuzz/corpus.o
+	$(link)
+
+# The inputs of the fuzz targets, from text.
+$(B)/corpus/made: $(B)/fuzz/corpus $(SEEDS)
+	@echo "  GEN   $(@D)"
+	@rm -rf $(@D)
+	$(Q)$< $(@D) $(SEEDS)
+	@touch $@
 
 # What makes things fail is no part of the product and needs no sanitizer.
 $(B)/fault/names.h:
@@ -192,7 +204,8 @@ build-fuzz/%.o: %.c
 	$(Q)$(FUZZCC) -fsanitize=fuzzer-no-link,address,undefined -MMD -MP \
 		-c -o $@ $<
 
-build-fuzz/bin/%: build-fuzz/tests/fuzz/%.o $(LIB:%=build-fuzz/%)
+build-fuzz/bin/%: build-fuzz/tests/fuzz/%.o $(WORLD:%=build-fuzz/%) \
+		$(patsubst %,build-fuzz/%,$(filter-out lib/util/world.o,$(LIB)))
 	@mkdir -p $(@D)
 	@echo "  LINK  $@"
 	$(Q)$(FUZZCC) -fsanitize=fuzzer,address,undefined -pie -o $@ $^ $(LIBS)

@@ -213,9 +213,14 @@ cli_end(int rc, const struct ge_err *e)
 }
 
 void
-cli_usage(void)
+cli_usage(int c)
 {
 
+	if (c == ':')
+		fprintf(stderr, "%s: -%c: its argument is missing\n", prog,
+		    optopt);
+	else if (c != 0 && optopt > ' ' && optopt < 0x7f)
+		fprintf(stderr, "%s: -%c: no such option\n", prog, optopt);
 	fprintf(stderr, "usage: %s %s\n", prog, usage_text);
 	exit(GE_EUSAGE);
 }
@@ -393,7 +398,7 @@ cli_finding(void *unused, const struct ge_finding *f)
 	char id[2 * GE_SETID + 1], site[4096], detail[1024];
 
 	(void)unused;
-	if (ge_percent(site, sizeof(site), f->site, strlen(f->site), 1) == -1)
+	if (ge_percent(site, sizeof(site), f->site, strlen(f->site), 0) == -1)
 		strcpy(site, "?");
 	if (ge_percent(detail, sizeof(detail), f->detail, strlen(f->detail),
 	    1) == -1)

@@ -32,8 +32,11 @@ void cli_init(int argc, char **argv, const char *usage);
  */
 int cli_end(int rc, const struct ge_err *e);
 
-/* cli_usage(): print the synopsis and exit 2. */
-void cli_usage(void) __attribute__((noreturn));
+/*
+ * cli_usage(c): print the synopsis and exit 2; before it what is wrong, if c is
+ * getopt's '?' or ':'.
+ */
+void cli_usage(int c) __attribute__((noreturn));
 
 /* cli_quiet(): -q; cli_verbose(): -v, once more each time. */
 void cli_quiet(void);

@@ -1,4 +1,3 @@
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -102,11 +101,11 @@ parse(struct options *o, int argc, char **argv, struct ge_err *e)
 			o->s.deflate = 1;
 			break;
 		default:
-			cli_usage();
+			cli_usage(c);
 		}
 	}
 	if (argc - optind > 1)
-		cli_usage();
+		cli_usage(0);
 	if (argc - optind == 1 && strcmp(argv[optind], "-") != 0)
 		o->infile = argv[optind];
 	if (o->s.mode == GE_PLAIN && (o->passfile != NULL || o->nrecipients > 0))
@@ -125,22 +124,20 @@ parse(struct options *o, int argc, char **argv, struct ge_err *e)
 	return (0);
 }
 
-/* As many stripes as the payload gives, within the limits of the format. */
-static int
-choose_stripes(struct options *o, struct ge_err *e)
+/* As many stripes as the payload gives, at least one, within the limits. */
+static void
+choose_stripes(struct options *o)
 {
 	uint64_t stripes = o->payload / o->s.block, most;
 
 	most = (uint64_t)GE_SEGMENT_MAX / ((uint64_t)o->s.k * o->s.block);
 	if (stripes == 0)
-		return (ge_fail(e, GE_EUSAGE, "payload of %llu bytes is less "
-		    "than a block", (unsigned long long)o->payload));
+		stripes = 1;
 	if (stripes > GE_STRIPES_MAX)
 		stripes = GE_STRIPES_MAX;
 	if (stripes > most)
 		stripes = most;
 	o->s.stripes = (uint32_t)stripes;
-	return (0);
 }
 
 static int
@@ -152,8 +149,7 @@ run(struct options *o, struct ge_err *e)
 	int i, rc = -1;
 
 	o->s.in = 0;
-	if (choose_stripes(o, e) == -1)
-		goto out;
+	choose_stripes(o);
 	if (o->nrecipients > 0 && (recipient = ge_alloc(
 	    (size_t)o->nrecipients * sizeof(*recipient), e)) == NULL)
 		goto out;
@@ -172,12 +168,8 @@ run(struct options *o, struct ge_err *e)
 	    ge_pem_ed25519_private(signkey, o->signfile, e) == -1))
 		goto out;
 	o->s.signkey = signkey;
-	if (o->infile != NULL && (o->s.in = open(o->infile,
-	    O_RDONLY | O_CLOEXEC | O_NOCTTY)) == -1) {
-		ge_failsys(e, "cannot open '%s'", o->infile);
-		e->code = GE_EUSAGE;
+	if (o->infile != NULL && (o->s.in = ge_input_open(o->infile, e)) == -1)
 		goto out;
-	}
 	o->s.out = -1;
 	if (o->s.dir == NULL && o->outfile == NULL) {
 		o->s.out = 1;

@@ -85,7 +85,7 @@ parse(struct options *o, int argc, char **argv, struct ge_err *e)
 			cli_verbose();
 			break;
 		default:
-			cli_usage();
+			cli_usage(c);
 		}
 	}
 	return (0);

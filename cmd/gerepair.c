@@ -59,11 +59,11 @@ parse(struct options *o, int argc, char **argv, struct ge_err *e)
 			cli_verbose();
 			break;
 		default:
-			cli_usage();
+			cli_usage(c);
 		}
 	}
 	if (optind == argc)
-		cli_usage();
+		cli_usage(0);
 	return (0);
 }
 

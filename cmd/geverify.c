@@ -78,7 +78,7 @@ parse(struct options *o, int argc, char **argv, struct ge_err *e)
 			cli_verbose();
 			break;
 		default:
-			cli_usage();
+			cli_usage(c);
 		}
 	}
 	if (o->a.alone && (o->a.pins.has_set || o->a.pins.has_digest ||

@@ -32,7 +32,7 @@ load helper
 	-b||-b '': not a size (digits and k, m, g or t)
 	-b|k|-b 'k': not a size (digits and k, m, g or t)
 	-b|4kk|-b '4kk': not a size (digits and k, m, g or t)
-	-b| 4k|-b '4k': not from 4.0 KiB to 4.0 MiB
+	-b|4 k|-b '4 k': not a size (digits and k, m, g or t)
 	-b|0x1000|-b '0x1000': not a size (digits and k, m, g or t)
 	-b|18446744073709551616|-b '18446744073709551616': not a size (digits and k, m, g or t)
 	-b|99999999t|-b '99999999t': not a size (digits and k, m, g or t)

@@ -217,7 +217,9 @@ tell_liars(const struct ge_pile *p, const struct ge_choice *c)
 
 	for (s = 0; s < c->set->nsegs; s++) {
 		seg = c->set->seg[s];
-		for (g = 0; g < seg->ngroups && seg->number < c->n; g++)
+		if (seg->number >= c->n || c->group[seg->number] == NULL)
+			continue;
+		for (g = 0; g < seg->ngroups; g++)
 			for (f = 0; f < seg->group[g].nfrags; f++)
 				if (&seg->group[g] != c->group[seg->number])
 					ge_note(GE_WARN, "'%s': segment %lu, "
@@ -287,7 +289,7 @@ judged:
 	tell_unreachable(a, p);
 	if (why.code != 0) {
 		*e = why;
-		if (why.code == GE_ELOST && p->nunreachable > 0) {
+		if (why.code == GE_ELOST && a->unreachable > 0) {
 			e->code = GE_EFAIL;
 			ge_within(e, "not all could be read");
 		}

@@ -56,13 +56,15 @@ ge_choose_manifest(struct ge_choice *c, struct ge_pile *p,
 {
 	const struct ge_manifest *best = NULL, *named = NULL, *m;
 	const struct ge_found *f;
+	size_t i;
 	int fork = 0, attested = 0, by;
 
 	c->man = NULL;
-	for (f = p->found; f < p->found + p->nfound; f++)
-		if (f->named)
-			named = &f->m;
-	for (f = p->found; f < p->found + p->nfound; f++) {
+	for (i = 0; i < p->nfound; i++)
+		if (p->found[i].named)
+			named = &p->found[i].m;
+	for (i = 0; i < p->nfound; i++) {
+		f = &p->found[i];
 		m = &f->m;
 		if (!evidence(f, pins) || (named != NULL &&
 		    memcmp(m->setid, named->setid, GE_SETID) != 0))
@@ -113,7 +115,7 @@ ge_choose_set(struct ge_choice *c, struct ge_pile *p,
 	    c->man != NULL ? c->man->setid : NULL;
 	char id[2 * GE_SETID + 1];
 	struct ge_set *set;
-	size_t s, g;
+	size_t i, s, g;
 	int any;
 
 	c->set = NULL;
@@ -124,7 +126,8 @@ ge_choose_set(struct ge_choice *c, struct ge_pile *p,
 			    ge_hex(id, pinned, GE_SETID)));
 		return (0);
 	}
-	for (set = p->set; set < p->set + p->nsets; set++) {
+	for (i = 0; i < p->nsets; i++) {
+		set = &p->set[i];
 		any = 0;
 		for (s = 0; s < set->nsegs && !any; s++)
 			for (g = 0; g < set->seg[s]->ngroups; g++)

@@ -1,7 +1,7 @@
+#include <errno.h>
 #include <openssl/crypto.h>
-#include <string.h>
-
 #include <stdatomic.h>
+#include <string.h>
 
 #include "code/code.h"
 #include "frag/decode_int.h"
@@ -33,7 +33,7 @@ struct ge_decoder {
 	size_t caphdr;
 	uint8_t (*secret)[GE_KEY];	/* rcp, thr, key, k shares */
 	int has_rcp;
-	_Atomic uint64_t damaged;
+	_Atomic uint64_t damaged, unread;
 	/* The segment in work. */
 	struct ge_group *g;
 	uint32_t first;
@@ -101,6 +101,13 @@ ge_decoder_damaged(const struct ge_decoder *d)
 {
 
 	return (atomic_load(&d->damaged));
+}
+
+uint64_t
+ge_decoder_unread(const struct ge_decoder *d)
+{
+
+	return (atomic_load(&d->unread));
 }
 
 int
@@ -317,6 +324,7 @@ fetch(struct ge_decoder *d, struct bench *bench, struct stripe *t)
 		}
 		if (ge_frag_read(d->p, f, off, buf, t->b, &got, &e) == -1) {
 			ge_note(GE_WARN, "%s", e.msg);
+			atomic_fetch_add(&d->unread, 1);
 			continue;
 		}
 		if (got < t->b)
@@ -485,6 +493,7 @@ ge_decode(struct ge_decoder *d, struct ge_group *g, uint32_t first,
 		    ge_frag_open(&g->frag[i], e) == -1) {
 			ge_note(GE_WARN, "%s", e->msg);
 			g->frag[i].unreadable = 1;
+			atomic_fetch_add(&d->unread, e->sys != ENOENT);
 		}
 	if (g->h.mode != GE_PLAIN && unlock(d, e) == -1)
 		goto out;

@@ -34,8 +34,9 @@ void ge_decoder_free(struct ge_decoder *d);
 int ge_decode(struct ge_decoder *d, struct ge_group *g, uint32_t first,
     uint32_t last, uint8_t *dst, struct ge_err *e);
 
-/* Damaged blocks that were met. */
+/* Damaged blocks that were met; reads that failed. */
 uint64_t ge_decoder_damaged(const struct ge_decoder *d);
+uint64_t ge_decoder_unread(const struct ge_decoder *d);
 
 /*
  * ge_shares_gather(p, g, record, idx, shares, e):

@@ -25,7 +25,7 @@ struct slot {
 	size_t cap;
 	uint8_t *plain;			/* of a deflated segment */
 	size_t capplain;
-	const struct ge_group *g;
+	struct ge_hdr h;		/* of the segment; the group may move */
 	uint32_t first, last;		/* stripes decoded */
 	uint32_t from, to;		/* bytes of the segment to write */
 };
@@ -38,6 +38,7 @@ struct joiner {
 	struct ge_choice all;		/* the judgement over everything */
 	int judged;			/* `all` is valid: no more will come */
 	int hopeless;			/* the hot segment failed; wait for more */
+	int contested;			/* manifests contradict; wait for the end */
 	int over;			/* the last segment is out */
 	uint32_t next;			/* segment to release */
 	uint64_t end;			/* of the range, or UINT64_MAX */
@@ -57,12 +58,19 @@ in_range(const struct joiner *jn, const struct ge_hdr *h)
 	    (h->off + h->ulen > jn->j->off && jn->j->len > 0)));
 }
 
-/* For the pile: is this payload worth keeping? */
+/*
+ * For the pile: is this payload worth keeping?  Not of another set than the one
+ * named, or than the one that is being released.
+ */
 static int
 wanted(void *arg, const struct ge_hdr *h)
 {
+	const struct joiner *jn = arg;
+	const uint8_t *set = jn->j->pins.has_set ? jn->j->pins.set :
+	    jn->next > 0 ? jn->early.set->id : NULL;
 
-	return (in_range(arg, h));
+	return ((set == NULL || memcmp(h->setid, set, GE_SETID) == 0) &&
+	    in_range(jn, h));
 }
 
 /*
@@ -74,7 +82,7 @@ load(struct joiner *jn, struct ge_group *g, struct slot *t, struct ge_err *e)
 	const struct ge_hdr *h = &g->h;
 	size_t need;
 
-	t->g = g;
+	t->h = *h;
 	t->from = 0;
 	t->to = h->ulen;
 	if (jn->j->ranged) {
@@ -149,7 +157,7 @@ ready(struct joiner *jn, struct ge_group **g, struct ge_err *e)
 	struct ge_seg *seg;
 
 	*g = NULL;
-	if (jn->over)
+	if (jn->over || jn->contested)
 		return (0);
 	if ((pins->has_digest || pins->has_signer) && c->man == NULL &&
 	    pins->manifest == NULL)
@@ -234,8 +242,8 @@ step(struct joiner *jn, int *more, struct ge_err *e)
 	if (jn->p->nfound != before) {
 		struct ge_err why;
 
-		c->man = NULL;
-		(void)ge_choose_manifest(c, jn->p, &jn->j->pins, &why);
+		jn->contested = ge_choose_manifest(c, jn->p, &jn->j->pins,
+		    &why) == -1;
 	}
 	if (jn->p->last == jn->next)
 		jn->hopeless = 0;
@@ -253,6 +261,12 @@ find_segment(void *arg, size_t item, size_t slot, struct ge_err *e)
 	(void)item;
 	for (;;) {
 		if (!jn->judged) {
+			/* Of folders nothing is still to come. */
+			if (jn->p->ninputs == 0) {
+				if (judge(jn, e) == -1)
+					return (-1);
+				continue;
+			}
 			if (ready(jn, &g, e) == -1)
 				return (-1);
 			if (g == NULL) {
@@ -291,7 +305,7 @@ find_segment(void *arg, size_t item, size_t slot, struct ge_err *e)
 static size_t
 pieces(struct joiner *jn, const struct slot *t, struct ge_err *e)
 {
-	const struct ge_hdr *h = &t->g->h;
+	const struct ge_hdr *h = &t->h;
 	uint32_t s;
 	size_t n = 0;
 
@@ -312,7 +326,7 @@ write_segment(void *arg, size_t item, size_t slot, struct ge_err *e)
 {
 	struct joiner *jn = arg;
 	struct slot *t = &jn->slot[slot];
-	const struct ge_hdr *h = &t->g->h;
+	const struct ge_hdr *h = &t->h;
 	size_t i, n, at, skip, len, niov = 0;
 
 	(void)item;
@@ -412,6 +426,12 @@ ge_join_run(struct ge_join *j, struct ge_pile *p, struct ge_err *e)
 	rc = ge_pipe_run(&pipe, j->jobs > 1, e);
 	if (rc == 0)
 		tell_loss(&jn);
+	/* Lost, or only out of reach? */
+	if (rc == -1 && e->code == GE_ELOST &&
+	    (p->nunreachable > 0 || ge_decoder_unread(jn.d) > 0)) {
+		e->code = GE_EFAIL;
+		ge_within(e, "not all could be read");
+	}
 out:
 	ge_decoder_free(jn.d);
 	ge_choice_release(&jn.early);

@@ -138,8 +138,9 @@ out:
 	return (rc);
 }
 
+/* Does the report name this fragment; with -1, any of the segment? */
 static int
-listed(const struct ge_mend *m, const struct ge_hdr *h)
+listed(const struct ge_mend *m, const struct ge_hdr *h, int index)
 {
 	size_t i;
 
@@ -147,6 +148,7 @@ listed(const struct ge_mend *m, const struct ge_hdr *h)
 		return (1);
 	for (i = 0; i < m->nreport; i++)
 		if (m->report[i].segment == h->segment &&
+		    (index == -1 || m->report[i].index == index) &&
 		    memcmp(m->report[i].setid, h->setid, GE_SETID) == 0)
 			return (1);
 	return (0);
@@ -194,7 +196,7 @@ examine(struct mender *md, struct ge_group *g, struct ge_err *e)
 		md->shareless |= pt->as.whole != whole;
 	}
 	for (i = 0; i < h->n; i++)
-		if ((whole >> i & 1) == 0)
+		if ((whole >> i & 1) == 0 && listed(md->m, h, i))
 			pt->want[pt->nwant++] = (uint8_t)i;
 	if (pt->nwant > 0 && record == -2) {
 		ge_fail(e, GE_EREFUSED, "segment %lu: the shares contradict "
@@ -315,7 +317,9 @@ step_aside(const struct target *t, struct ge_err *e)
 	for (i = 0; i < 1000; i++) {
 		snprintf(aside, len, i == 0 ? "%s.bad" : "%s.bad%d", t->path,
 		    i);
-		if (link(t->path, aside) == 0) {
+		/* Not everything, and not everywhere, can be linked. */
+		if (link(t->path, aside) == 0 || (errno != EEXIST &&
+		    lstat(aside, &st) == -1 && rename(t->path, aside) == 0)) {
 			ge_note(GE_WARN, "'%s': not what belongs there, kept "
 			    "as '%s'", t->path, aside);
 			rc = 0;
@@ -549,7 +553,7 @@ mend_segment(struct mender *md, struct patient *pt, struct ge_err *e)
 			goto out;
 	for (i = 0; i < pt->nwant; i++)
 		if (aim(md, &md->target[i], pt->want[i], epoch, e) == -1 ||
-		    ge_file_open(&md->target[i].file, md->target[i].path, 1,
+		    ge_file_open(&md->target[i].file, md->target[i].path, 2,
 		    e) == -1)
 			goto out;
 	if (ge_par_each(md->m->jobs, h->nstripes, mend_stripe, md, e) == -1)
@@ -612,7 +616,7 @@ mend_all(struct mender *md, struct ge_err *e)
 		return (-1);
 	}
 	for (i = 0; i < md->c.n; i++)
-		if (listed(md->m, &md->c.group[i]->h) &&
+		if (listed(md->m, &md->c.group[i]->h, -1) &&
 		    examine(md, md->c.group[i], e) == -1)
 			return (-1);
 	find_homes(md);

@@ -1,3 +1,5 @@
+#define _GNU_SOURCE		/* fallocate */
+#define _GNU_SOURCE		/* fallocate */
 #include <sys/stat.h>
 
 #include <dirent.h>
@@ -293,18 +295,20 @@ static int
 take_manifest(struct ge_pile *p, const uint8_t *buf, size_t len, int named,
     const char *path, struct ge_err *e)
 {
-	struct ge_found *f;
+	struct ge_manifest m;
 
-	if (ge_grow(&p->found, &p->capfound, p->nfound + 1, sizeof(*p->found),
-	    e) == -1)
-		return (-1);
-	f = &p->found[p->nfound];
-	f->named = named;
-	if (ge_manifest_parse(&f->m, buf, len, e) == 0) {
-		p->nfound++;
+	/* The array moves only when its number shows it. */
+	if (ge_manifest_parse(&m, buf, len, e) == 0) {
+		if (ge_grow(&p->found, &p->capfound, p->nfound + 1,
+		    sizeof(*p->found), e) == -1) {
+			ge_manifest_release(&m);
+			return (-1);
+		}
+		p->found[p->nfound].m = m;
+		p->found[p->nfound++].named = named;
 		return (0);
 	}
-	ge_manifest_release(&f->m);
+	ge_manifest_release(&m);
 	ge_within(e, "'%s'", path);
 	if (named || e->code != GE_EREFUSED)
 		return (-1);
@@ -623,19 +627,23 @@ ge_pile_drop(struct ge_pile *p, struct ge_seg *seg)
 		}
 }
 
-/* Copy what is left of the entry to the spool; *size counts. */
+/*
+ * Copy what is left of the entry to the spool, *size counts; no more than
+ * `most`, for an entry may be as long as it likes.
+ */
 static int
-spool(struct ge_pile *p, uint64_t *size, struct ge_err *e)
+spool(struct ge_pile *p, uint64_t *size, uint64_t most, struct ge_err *e)
 {
 	enum { CHUNK = 256 << 10 };
 	uint8_t *buf;
-	size_t got;
+	size_t got, want;
 	int rc = -1;
 
 	if ((buf = ge_block_alloc(CHUNK, e)) == NULL)
 		return (-1);
 	do {
-		if (ge_untar_read(p->untar, buf, CHUNK, &got, e) == -1)
+		want = most - *size < CHUNK ? (size_t)(most - *size) : CHUNK;
+		if (ge_untar_read(p->untar, buf, want, &got, e) == -1)
 			goto out;
 		if (ge_pwrite(p->spool, buf, got, p->spoolend, e) == -1) {
 			ge_within(e, "temporary file");
@@ -643,7 +651,7 @@ spool(struct ge_pile *p, uint64_t *size, struct ge_err *e)
 		}
 		p->spoolend += got;
 		*size += got;
-	} while (got == CHUNK);
+	} while (got == want && *size < most);
 	rc = 0;
 out:
 	ge_block_free(buf);
@@ -703,7 +711,7 @@ stream_frag(struct ge_pile *p, const struct ge_hdr *h, int site,
 	if (ge_pwrite(p->spool, p->hdr, h->len, off, e) == -1)
 		return (ge_within(e, "temporary file"));
 	p->spoolend += h->len;
-	if (spool(p, &size, e) == -1)
+	if (spool(p, &size, h->fraglen + 1, e) == -1)
 		return (-1);
 	f->off = off;
 	f->size = size;

@@ -55,7 +55,7 @@ ge_file_open(struct ge_file *f, const char *path, int replace,
 	f->tmp = NULL;
 	if ((f->path = ge_strdup(path, e)) == NULL)
 		return (-1);
-	if (stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+	if (replace != 2 && stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
 		f->direct = 1;
 		f->fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
 		if (f->fd == -1)
@@ -172,7 +172,7 @@ ge_dir_make(const char *path, struct ge_err *e)
 {
 	struct stat st;
 	char *p, *copy;
-	int rc = -1;
+	int sys, rc = -1;
 
 	if ((copy = ge_strdup(path, e)) == NULL)
 		return (-1);
@@ -182,8 +182,10 @@ ge_dir_make(const char *path, struct ge_err *e)
 		char was = *p;
 
 		*p = '\0';
-		if (mkdir(copy, 0777) == -1 &&
+		sys = mkdir(copy, 0777) == -1 ? errno : 0;
+		if (sys != 0 &&
 		    (stat(copy, &st) == -1 || !S_ISDIR(st.st_mode))) {
+			errno = sys == EEXIST ? ENOTDIR : sys;
 			ge_failsys(e, "cannot make folder '%s'", path);
 			goto out;
 		}
@@ -239,12 +241,19 @@ ge_spool_open(struct ge_err *e)
 	return (fd);
 }
 
-static int
-open_input(const char *path, struct ge_err *e)
+int
+ge_input_open(const char *path, struct ge_err *e)
 {
+	struct stat st;
 	int fd;
 
-	if ((fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY)) == -1) {
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd != -1 && fstat(fd, &st) == 0 && S_ISDIR(st.st_mode)) {
+		close(fd);
+		fd = -1;
+		errno = EISDIR;
+	}
+	if (fd == -1) {
 		ge_failsys(e, "cannot open '%s'", path);
 		e->code = GE_EUSAGE;
 	}
@@ -260,7 +269,7 @@ ge_slurp(const char *path, size_t max, uint8_t **buf, size_t *len,
 
 	*buf = NULL;
 	*len = 0;
-	if ((fd = open_input(path, e)) == -1)
+	if ((fd = ge_input_open(path, e)) == -1)
 		return (-1);
 	do {
 		if (ge_grow(buf, &cap, *len + 65536, 1, e) == -1)
@@ -295,7 +304,7 @@ ge_slurp_into(const char *path, uint8_t *buf, size_t cap, size_t *len,
 	size_t got = 0;
 	int fd, rc = -1;
 
-	if ((fd = open_input(path, e)) == -1)
+	if ((fd = ge_input_open(path, e)) == -1)
 		return (-1);
 	if (ge_readfull(fd, buf, cap, len, e) == -1 ||
 	    (*len == cap && ge_readfull(fd, &more, 1, &got, e) == -1))

@@ -7,6 +7,13 @@
 #include "util/err.h"
 
 /*
+ * ge_input_open(path, e):
+ * Descriptor of a file that the user named to be read, or -1 with GE_EUSAGE; a
+ * folder is refused.
+ */
+int ge_input_open(const char *path, struct ge_err *e);
+
+/*
  * ge_slurp(path, max, buf, len, e):
  * A whole file of at most max bytes into *buf, which the caller frees with
  * ge_free; a NUL follows the bytes.  Return 0, or -1: GE_EUSAGE if it cannot be
@@ -37,9 +44,10 @@ struct ge_file {
 
 /*
  * ge_file_open(f, path, replace, e): without replace an existing file is
- * GE_EUSAGE.  ge_file_commit: give it its name; without replace it never
- * overwrites.  ge_file_release: close; what was not committed is gone.  A zeroed
- * struct is not released: use GE_FILE_NONE.
+ * GE_EUSAGE; with 2 even a device or a pipe is replaced, not written to.
+ * ge_file_commit: give it its name; without replace it never overwrites.
+ * ge_file_release: close; what was not committed is gone.  A zeroed struct is
+ * not released: use GE_FILE_NONE.
  */
 #define GE_FILE_NONE { -1, 0, NULL, NULL }
 int ge_file_open(struct ge_file *f, const char *path, int replace,

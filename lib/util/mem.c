@@ -83,7 +83,7 @@ ge_grow(void *p, size_t *cap, size_t want, size_t size, struct ge_err *e)
 	if (want <= n)
 		return (0);
 	while (n < want)
-		n = n < 8 ? 8 : 2 * n;
+		n = n < 8 ? 8 : n <= SIZE_MAX / 2 ? 2 * n : want;
 	if (n > SIZE_MAX / size)
 		return (ge_fail(e, GE_EFAIL, "out of memory"));
 	if ((q = ge_resize(*array, n * size, e)) == NULL)

@@ -1,8 +1,9 @@
 /*
- * prim [jobs [rounds]]: what the machine allows.  Each of `jobs` threads goes round 32
- * stripes of its own, 6 data and 3 parity blocks of 256 KiB: too much for L2,
- * as in the programs.  Prints "name<TAB>MB/s of user data<TAB>jobs", medians
- * of 7 rounds; the names joined by "+" are done one after the other for each stripe.
+ * prim [jobs [rounds]]: what the machine allows.  Each of `jobs` threads goes
+ * round 32 stripes of its own, 6 data and 3 parity blocks of 256 KiB: too much
+ * for L2, as in the programs.  Prints "name<TAB>MB/s of user data<TAB>jobs", the
+ * medians of 7 rounds; what names joined by "+" mean is done one after the other
+ * for each stripe.
  */
 #include <openssl/evp.h>
 

@@ -9,12 +9,17 @@ shopt -s dotglob nullglob
 export LC_ALL=C OPENSSL_CONF=/dev/null GE_TEST_SEED=fault
 unset LD_PRELOAD GE_FAILALLOC FAILMALLOC FAILMALLOC_LIST
 
-build=${GE_BUILD:?run make check}
+build=${GE_BUILD:-$(cd "${BASH_SOURCE[0]%/*}/../.." && pwd)/build}
 bin=$build/bin
 fixed=$build/fixed
 sysfault=$build/fault/sysfault
 notmpfile=$build/fault/notmpfile.so
 failmalloc=$build/fault/failmalloc.so
+[ -x "$sysfault" ] && [ -x "$fixed/gefrag" ] || {
+	echo "not ok $0: '$build' is not built"
+	exit 1
+}
+names=$(<"$build/fault/names.h")
 
 # scenarios NAME ...: one() for each, as many at once as there are processors;
 # or, called again as "suite -s NAME", for that one.
@@ -264,7 +269,7 @@ scene() {
 		prog=geverify kind=stdout want=ref.report quiet=
 		cmd=("$bin/geverify" -v "$jobs") ;;
 	repair*)
-		prog=gerepair kind=repair
+		prog=gerepair kind=repair want=ref
 		cmd=("$bin/gerepair" -q "$jobs") ;;
 	esac
 	case $name in
@@ -418,8 +423,7 @@ verdict() {
 these() {
 	local name list=
 	for name in ${1//,/ }; do
-		grep -q "\"$name\"" "$build/fault/names.h" &&
-			list=$list,$name
+		[[ $names == *"\"$name\""* ]] && list=$list,$name
 	done
 	echo "${list#,}"
 }
