@@ -292,8 +292,8 @@ cli_fraction(const char *opt, const char *arg, double min, double max,
 	*out = strtod(arg, &end);
 	if (end == arg || *end != '\0' || errno != 0 || !isfinite(*out) ||
 	    !(*out >= min && *out <= max))
-		return (ge_fail(e, GE_EUSAGE, "%s '%s': not a number from %g "
-		    "to %g", opt, arg, min, max));
+		return (ge_fail(e, GE_EUSAGE, "%s '%s': not a number from "
+		    "%.9g to %.9g", opt, arg, min, max));
 	return (0);
 }
 

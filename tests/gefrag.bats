@@ -464,6 +464,26 @@ load helper
 	done
 }
 
+@test "gefrag: -j 1 starts no thread, -j 3 does" {
+	mkfifo in
+	for j in 1 3; do
+		gefrag "${SMALL[@]}" -j $j -d d$j <in 3>&- &
+		pid=$!
+		exec 9>in
+		# More than a pipe holds: once it is gone the program is at work.
+		bytes 400000 >&9
+		until_true compgen -G "d$j/*/0000000002.02.gef"
+		threads=(/proc/$pid/task/*)
+		exec 9>&-
+		wait $pid
+		case $j in
+		1)	[ ${#threads[@]} -eq 1 ] ;;
+		3)	[ ${#threads[@]} -gt 1 ] ;;
+		esac
+		gejoin d$j | cmp - <(bytes 400000)
+	done
+}
+
 @test "gefrag: SIGUSR1 asks for a line of progress" {
 	mkfifo in
 	gefrag "${SMALL[@]}" -d d <in 2>"$err" 3>&- &

@@ -80,7 +80,7 @@ struct ge_rs_plan {
  *	have  [k]      in  places of the blocks at hand, 0..n-1, distinct; untrusted
  *	want  [nwant]  in  places to rebuild, 0..n-1; 0 <= nwant <= n
  *
- * Return 0, or -1: GE_ELOST if a place is out of range or repeated in have,
+ * Return 0, or -1: GE_ELOST if a place is out of range, or repeated in have,
  * GE_EFAIL without memory.  ge_rs_plan_release frees; zeroed is fine.
  */
 int ge_rs_plan_init(struct ge_rs_plan *p, const struct ge_rs *c,
@@ -114,7 +114,8 @@ uint32_t ge_crc32c(uint32_t crc, const void *buf, size_t len);
  * stream; `last` marks the chunk that ends it.
  *
  * Return 1 with *outlen set, 0 if it does not fit in cap bytes, -1 without
- * memory.  Same input, same bytes.  Thread-safe.
+ * memory.  Same input, same bytes on the same kind of processor (ISA-L's match
+ * finders differ).  Thread-safe.
  */
 int ge_deflate(uint8_t *dst, size_t cap, const uint8_t *src, size_t len,
     int last, size_t *outlen, struct ge_err *e);

@@ -10,11 +10,12 @@
 #include "util/sha256.h"
 
 enum {
-	PAIR = 2	/* blocks hashed together: ge_sha256_blocks's stride */
+	BATCH = 3	/* blocks read and hashed together: what
+			   ge_sha256_blocks interleaves */
 };
 
 struct ge_aworker {
-	uint8_t *buf;			/* [PAIR][B] */
+	uint8_t *buf;			/* [BATCH][B] */
 	uint64_t checked;
 };
 
@@ -37,15 +38,15 @@ current(const struct ge_pile *p, const struct ge_group *g)
 	return (best);
 }
 
-/* Hash up to PAIR blocks of one fragment. */
+/* Read and hash up to BATCH blocks of one fragment. */
 static int
-check_pair(struct ge_assess *a, struct ge_aworker *w, size_t i,
+check_batch(struct ge_assess *a, struct ge_aworker *w, size_t i,
     const uint32_t *stripe, int n)
 {
 	struct ge_frag *f = &a->g->frag[i];
 	const struct ge_hdr *h = &a->g->h;
-	uint8_t head[PAIR][64], hash[PAIR][32];
-	const uint8_t *body[PAIR];
+	uint8_t head[BATCH][64], hash[BATCH][32];
+	const uint8_t *body[BATCH];
 	struct ge_err e;
 	size_t got, b = ge_hdr_block(h, stripe[0]);
 	int j;
@@ -80,7 +81,7 @@ check_frag(void *arg, size_t i, int worker, struct ge_err *e)
 	struct ge_frag *f = &a->g->frag[i];
 	const struct ge_hdr *h = &a->g->h;
 	uint8_t *good = a->good + i * h->nstripes;
-	uint32_t s, todo[PAIR];
+	uint32_t s, todo[BATCH];
 	int n = 0;
 
 	if (f->unreadable || f->dropped)
@@ -96,22 +97,22 @@ check_frag(void *arg, size_t i, int worker, struct ge_err *e)
 		if (!good[s] || (a->pick != NULL &&
 		    !a->pick[i * h->nstripes + s]))
 			continue;
-		/* Blocks of a pair have the same length. */
+		/* Blocks of a batch have the same length. */
 		if (n > 0 && ge_hdr_block(h, s) != ge_hdr_block(h, todo[0])) {
-			if (check_pair(a, &a->worker[worker], i, todo, n) == -1)
+			if (check_batch(a, &a->worker[worker], i, todo, n) == -1)
 				goto unreadable;
 			n = 0;
 		}
 		todo[n++] = s;
-		if (n == PAIR) {
-			if (check_pair(a, &a->worker[worker], i, todo, n) == -1)
+		if (n == BATCH) {
+			if (check_batch(a, &a->worker[worker], i, todo, n) == -1)
 				goto unreadable;
 			n = 0;
-			if (ge_hook_tick((uint64_t)PAIR * h->block, e) == -1)
+			if (ge_hook_tick((uint64_t)BATCH * h->block, e) == -1)
 				return (-1);
 		}
 	}
-	if (n > 0 && check_pair(a, &a->worker[worker], i, todo, n) == -1)
+	if (n > 0 && check_batch(a, &a->worker[worker], i, todo, n) == -1)
 		goto unreadable;
 	ge_frag_close(f);
 	return (ge_hook_tick(0, e));
@@ -286,7 +287,7 @@ ge_assess_run(struct ge_assess *a, const struct ge_pile *p, struct ge_group *g,
 	    NULL)
 		return (-1);
 	for (j = 0; j < jobs; j++)
-		if ((a->worker[j].buf = ge_block_alloc(PAIR *
+		if ((a->worker[j].buf = ge_block_alloc(BATCH *
 		    (size_t)g->h.block, e)) == NULL)
 			goto out;
 	e->code = 0;

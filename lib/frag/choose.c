@@ -86,8 +86,9 @@ ge_choose_manifest(struct ge_choice *c, struct ge_pile *p,
 		}
 	}
 	if (pins->has_signer && !attested)
-		return (ge_fail(e, GE_EREFUSED,
-		    "no manifest is signed by the key named"));
+		return (ge_fail(e, p->nunreachable > 0 ? GE_EFAIL : GE_EREFUSED,
+		    "%sno manifest is signed by the key named",
+		    p->nunreachable > 0 ? "not all could be read: " : ""));
 	if (fork)
 		return (ge_fail(e, GE_EREFUSED, "two different manifests "
 		    "with serial %llu are signed: the set has been forked",

@@ -120,11 +120,14 @@ judge(struct joiner *jn, struct ge_err *e)
 	for (i = 0; i < jn->next; i++) {
 		const struct ge_seg *seg = ge_set_seg(jn->early.set, i);
 
-		if (i >= jn->all.n || jn->all.set != jn->early.set ||
-		    memcmp(jn->all.group[i]->root, seg->root, 32) != 0)
-			return (ge_fail(e, GE_EREFUSED, "the end of the stream "
-			    "contradicts what came before: the output is "
-			    "void"));
+		if (i < jn->all.n && jn->all.set == jn->early.set &&
+		    memcmp(jn->all.group[i]->root, seg->root, 32) == 0)
+			continue;
+		if (jn->all.err.code != 0)
+			return (ge_fail(e, GE_EREFUSED, "%s: the output is "
+			    "void", jn->all.err.msg));
+		return (ge_fail(e, GE_EREFUSED, "the end of the stream "
+		    "contradicts what came before: the output is void"));
 	}
 	/* A digest is of the whole set: unless it fits, nothing is released. */
 	if (jn->all.err.code != 0 && jn->j->pins.has_digest &&
@@ -428,7 +431,7 @@ ge_join_run(struct ge_join *j, struct ge_pile *p, struct ge_err *e)
 		tell_loss(&jn);
 	/* Lost, or only out of reach? */
 	if (rc == -1 && e->code == GE_ELOST &&
-	    (p->nunreachable > 0 || ge_decoder_unread(jn.d) > 0)) {
+	    (ge_pile_unread(p) || ge_decoder_unread(jn.d) > 0)) {
 		e->code = GE_EFAIL;
 		ge_within(e, "not all could be read");
 	}

@@ -310,8 +310,11 @@ step_aside(const struct target *t, struct ge_err *e)
 	char *aside;
 	int i, rc = -1;
 
-	if (t->old != NULL || lstat(t->path, &st) == -1)
+	if (t->old != NULL)
 		return (0);
+	if (lstat(t->path, &st) == -1)
+		return (errno == ENOENT ? 0 :
+		    ge_failsys(e, "cannot look at '%s'", t->path));
 	if ((aside = ge_alloc(len, e)) == NULL)
 		return (-1);
 	for (i = 0; i < 1000; i++) {
@@ -657,7 +660,7 @@ ge_mend_run(struct ge_mend *m, struct ge_pile *p, struct ge_err *e)
 	    ge_pile_manifest(p, m->pins.manifest, e) == 0)
 		rc = mend_all(md, e);
 	/* Lost, or only out of reach? */
-	if (rc == -1 && e->code == GE_ELOST && p->nunreachable > 0) {
+	if (rc == -1 && e->code == GE_ELOST && ge_pile_unread(p)) {
 		e->code = GE_EFAIL;
 		ge_within(e, "not all could be read");
 	}

@@ -1,5 +1,4 @@
 #define _GNU_SOURCE		/* fallocate */
-#define _GNU_SOURCE		/* fallocate */
 #include <sys/stat.h>
 
 #include <dirent.h>
@@ -143,6 +142,25 @@ ge_set_seg(const struct ge_set *set, uint32_t number)
 
 	return (i < set->nsegs && set->seg[i]->number == number ?
 	    set->seg[i] : NULL);
+}
+
+int
+ge_pile_unread(const struct ge_pile *p)
+{
+	const struct ge_seg *seg;
+	size_t i, s, g, f;
+
+	if (p->nunreachable > 0)
+		return (1);
+	for (i = 0; i < p->nsets; i++)
+		for (s = 0; s < p->set[i].nsegs; s++) {
+			seg = p->set[i].seg[s];
+			for (g = 0; g < seg->ngroups; g++)
+				for (f = 0; f < seg->group[g].nfrags; f++)
+					if (seg->group[g].frag[f].unreadable)
+						return (1);
+		}
+	return (0);
 }
 
 const char *

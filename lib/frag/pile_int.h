@@ -128,6 +128,12 @@ void ge_pile_drop(struct ge_pile *p, struct ge_seg *seg);
 struct ge_set *ge_pile_set(struct ge_pile *p, const uint8_t id[GE_SETID]);
 struct ge_seg *ge_set_seg(const struct ge_set *set, uint32_t number);
 
+/*
+ * ge_pile_unread(p): could something that is there not be read?  Then what seems
+ * lost may not be.
+ */
+int ge_pile_unread(const struct ge_pile *p);
+
 /* ge_pile_site(p, f): the operand a fragment came from, or "-". */
 const char *ge_pile_site(const struct ge_pile *p, const struct ge_frag *f);
 

@@ -29,19 +29,19 @@ widen(int fd)
 struct ge_tar {
 	struct archive *a;
 	struct archive_entry *entry;
-	int fd;
+	int fd, dead;			/* dead: what comes goes nowhere */
 	struct ge_err why;		/* of a failed write */
 };
 
+/* A libarchive that is told of a failure leaks: we keep it to ourselves. */
 static la_ssize_t
 tar_write(struct archive *a, void *arg, const void *buf, size_t len)
 {
 	struct ge_tar *t = arg;
 
-	if (ge_write(t->fd, buf, len, &t->why) == -1) {
-		archive_set_error(a, EIO, "%s", t->why.msg);
-		return (-1);
-	}
+	(void)a;
+	if (!t->dead && ge_write(t->fd, buf, len, &t->why) == -1)
+		t->dead = 1;
 	return ((la_ssize_t)len);
 }
 
@@ -97,7 +97,7 @@ ge_tar_entry(struct ge_tar *t, const char *name, uint64_t size,
 	archive_entry_set_perm(t->entry, 0644);
 	archive_entry_set_size(t->entry, (la_int64_t)size);
 	archive_entry_set_mtime(t->entry, 0, 0);
-	if (archive_write_header(t->a, t->entry) != ARCHIVE_OK)
+	if (archive_write_header(t->a, t->entry) != ARCHIVE_OK || t->dead)
 		return (tar_fail(t, e));
 	return (0);
 }
@@ -106,7 +106,7 @@ int
 ge_tar_add(struct ge_tar *t, const void *buf, size_t len, struct ge_err *e)
 {
 
-	if (archive_write_data(t->a, buf, len) != (la_ssize_t)len)
+	if (archive_write_data(t->a, buf, len) != (la_ssize_t)len || t->dead)
 		return (tar_fail(t, e));
 	return (0);
 }
@@ -116,7 +116,7 @@ ge_tar_close(struct ge_tar *t, struct ge_err *e)
 {
 	int rc = 0;
 
-	if (archive_write_close(t->a) != ARCHIVE_OK)
+	if (archive_write_close(t->a) != ARCHIVE_OK || t->dead)
 		rc = tar_fail(t, e);
 	ge_tar_abort(t);
 	return (rc);
@@ -128,11 +128,10 @@ ge_tar_abort(struct ge_tar *t)
 
 	if (t == NULL)
 		return;
-	if (t->a != NULL) {
-		/* Freeing would first write the end of the archive. */
-		archive_write_fail(t->a);
+	/* Freeing would first write the end of the archive. */
+	t->dead = 1;
+	if (t->a != NULL)
 		archive_write_free(t->a);
-	}
 	if (t->entry != NULL)
 		archive_entry_free(t->entry);
 	ge_free(t);

@@ -123,7 +123,8 @@ int ge_wrap_seal_x25519(uint8_t wrap[GE_WRAP], const uint8_t setid[16],
 
 /*
  * ge_wrap_open_x25519(rcp, wrap, setid, private, e):
- * Return 1 with K_rcp, 0 if this key does not open this wrap, -1 GE_EFAIL.
+ * Return 1 with K_rcp, 0 if this key does not open this wrap or the wrap is of
+ * the other type (rcp is then zero), -1 GE_EFAIL.
  */
 int ge_wrap_open_x25519(uint8_t rcp[GE_KEY], const uint8_t wrap[GE_WRAP],
     const uint8_t setid[16], const uint8_t private[GE_KEY], struct ge_err *e);
@@ -131,7 +132,7 @@ int ge_wrap_open_x25519(uint8_t rcp[GE_KEY], const uint8_t wrap[GE_WRAP],
 /*
  * The same with a passphrase (any bytes): scrypt(pass, "gefrag/v1 passphrase"
  * 00 || setid || salt, N = 2^logn, r = 8, p = 1), AES-256-GCM, nonce 0^12.
- * Memory: 2^(logn+10) bytes while it runs.
+ * Memory: 2^(logn+10) bytes while it runs; logn 10..20.
  */
 int ge_wrap_seal_pass(uint8_t wrap[GE_WRAP], const uint8_t setid[16],
     const uint8_t *pass, size_t passlen, const uint8_t salt[GE_KEY], int logn,

@@ -18,22 +18,24 @@ void ge_sha256_end(struct ge_sha256 *h, uint8_t out[32]);
 /*
  * ge_sha256_blocks(out, head, body, len, n):
  * Hash n messages of the same length, each a 64-byte head and a body.  On a
- * processor with SHA extensions two messages are interleaved, since one alone
- * keeps the unit half idle (it waits for the latency of SHA256RNDS2).
+ * processor with SHA extensions three messages are interleaved, since one alone
+ * leaves the unit idle most of the time (it waits for the latency of
+ * SHA256RNDS2).  So n = 3, 6, 9 ... is best.
  *
  *	out   [n][32]  out
  *	head  [n][64]  in
  *	body  [n]      in   n pointers to len bytes each; any alignment
  *	len            bytes, a multiple of 64, 0 allowed
  *
- * Thread-safe.  GE_CPU=portable in the environment forces OpenSSL's code.
+ * Thread-safe.  GE_CPU=portable in the environment forces OpenSSL's code,
+ * GE_CPU=noavx512 the kernel in SSE registers.
  */
 void ge_sha256_blocks(uint8_t (*out)[32], const uint8_t (*head)[64],
     const uint8_t *const *body, size_t len, size_t n);
 
 /*
  * ge_sha256_variant():
- * The name of the kernel in use: "sha-ni x2" or "portable".
+ * The name of the kernel in use: "sha-ni x3 avx512", "sha-ni x3", "portable".
  */
 const char *ge_sha256_variant(void);
 

@@ -5,8 +5,8 @@
  *
  * From a vector come its fragments (header), manifests (manifest) and all of
  * it as a stream (stream).  TARGET.txt holds seeds: "file: NAME", then lines of
- * base64 that begin with a space, or of text that begin with "=".  Recipes for
- * join are counted out.
+ * base64 that begin with a space, or of text that begin with "=".  Recipes are
+ * counted out.
  */
 #include <sys/stat.h>
 
@@ -175,7 +175,7 @@ read_file(const char *path)
 }
 
 /*
- * Each operation of tests/fuzz/join.c on each fragment, in each world, under
+ * Each operation of tests/fuzz/recipe.h on each fragment, in each world, under
  * each pin, as files and as a stream, with numbers that are where it matters:
  * in the header, in the table, in the payload.
  */
@@ -214,6 +214,43 @@ recipes(void)
 				snprintf(name, sizeof(name), "w%u-op%02u-%02u",
 				    world, op, i);
 				put("join", name, r, i % 4 == 3 ? 15 : 9);
+				put("mend", name, r, i % 4 == 3 ? 15 : 9);
+			}
+}
+
+/*
+ * Ranges that begin and end around the ends of the two segments, one fragment
+ * lost.  Lengths as in tests/fuzz/recipe.h.
+ */
+static void
+ranges(void)
+{
+	static const unsigned int full[4] = { 16352, 16352, 12272, 8192 };
+	unsigned int world, i, j, off, len;
+	uint8_t r[8];
+	char name[64];
+
+	for (world = 0; world < 4; world++)
+		for (i = 0; i < 8; i++)
+			for (j = 0; j < 6; j++) {
+				off = i == 0 ? 0 : i == 1 ? 4097 :
+				    i < 6 ? full[world] + i - 4 :
+				    full[world] + 93 + i;
+				len = j < 3 ? j : j == 3 ? full[world] - 1 :
+				    j == 4 ? full[world] + 1 : 100;
+				if (off + len > full[world] + 100)
+					len = full[world] + 100 - off;
+				r[0] = (uint8_t)world;
+				r[1] = (uint8_t)(16 | (i + j) % 4 | (j & 1) << 2);
+				r[2] = (uint8_t)off;
+				r[3] = (uint8_t)(off >> 8);
+				r[4] = (uint8_t)len;
+				r[5] = (uint8_t)(len >> 8);
+				r[6] = 0;
+				r[7] = (uint8_t)i;
+				snprintf(name, sizeof(name), "w%u-range-%u-%u",
+				    world, off, len);
+				put("join", name, r, sizeof(r));
 			}
 }
 
@@ -234,6 +271,7 @@ main(int argc, char **argv)
 	for (i = 2; i < argc; i++)
 		read_file(argv[i]);
 	recipes();
+	ranges();
 	free(file);
 	free(tar);
 	return (0);

@@ -17,12 +17,8 @@
 #include <openssl/x509.h>
 
 #include "code/code.h"
+#include "seal/hpke_int.h"
 #include "seal/seal.h"
-
-/* lib/seal/wrap.c; not for others */
-int ge_hpke_base(uint8_t key[GE_KEY + 12], const uint8_t dh[GE_KEY],
-    const uint8_t kemctx[2 * GE_KEY], const void *info, size_t infolen,
-    struct ge_err *e);
 
 typedef uint8_t keybuf[GE_KEY];
 

@@ -171,7 +171,7 @@ test_grow(void)
 	was = cap;
 	good = ge_grow(&a, &cap, SIZE_MAX / 4 + 2, 4, &e) == -1 &&
 	    e.code == GE_EFAIL && cap == was && a[999] == 999;
-	good &= ge_grow(&a, &cap, SIZE_MAX, 1, &e) == -1 && cap == was;
+	good &= ge_grow(&a, &cap, SIZE_MAX, 4, &e) == -1 && cap == was;
 	check(good, "an array too large is refused and unchanged");
 	ge_free(a);
 }
@@ -186,6 +186,7 @@ struct each {
 	atomic_int count[EACH];
 	atomic_int strange;		/* worker out of range, another thread */
 	atomic_int failed;
+	size_t first;			/* of 1 and 2: fails first */
 	pthread_t self;
 	int jobs;
 };
@@ -203,7 +204,7 @@ each_count(void *arg, size_t i, int worker, struct ge_err *e)
 	return (0);
 }
 
-/* 2 fails first, 1 only when it has seen that. */
+/* 1 and 2 are under way together, and fail one after the other. */
 static int
 each_fail(void *arg, size_t i, int worker, struct ge_err *e)
 {
@@ -212,17 +213,15 @@ each_fail(void *arg, size_t i, int worker, struct ge_err *e)
 
 	(void)worker;
 	atomic_fetch_add(&t->count[i], 1);
-	if (i == 2 || i > 2) {
-		atomic_store(&t->failed, 1);
-		return (ge_fail(e, GE_ELOST, "item %zu", i));
-	}
-	if (i == 1) {
-		for (spin = 0; spin < 100000000 &&
-		    !atomic_load(&t->failed); spin++)
-			sched_yield();
-		return (ge_fail(e, GE_EREFUSED, "item %zu", i));
-	}
-	return (0);
+	if (i == 0)
+		return (0);
+	atomic_fetch_add(&t->failed, i == t->first ? 2 : 1);
+	/* The one until the other is there, and that until the one is gone. */
+	for (spin = 0; spin < 100000000 && atomic_load(&t->failed) < 3; spin++)
+		sched_yield();
+	for (spin = 0; i != t->first && spin < 1000; spin++)
+		sched_yield();
+	return (ge_fail(e, i == 1 ? GE_EREFUSED : GE_ELOST, "item %zu", i));
 }
 
 static void
@@ -246,6 +245,7 @@ test_each(void)
 
 	for (i = 0, good = 1; i < 20; i++) {
 		memset(&t, 0, sizeof(t));
+		t.first = 1 + (size_t)i % 2;
 		good &= ge_par_each(2, EACH, each_fail, &t, &e) == -1 &&
 		    e.code == GE_EREFUSED && strcmp(e.msg, "item 1") == 0;
 		/* Nothing is begun after a failure: two were under way. */
@@ -255,7 +255,7 @@ test_each(void)
 	}
 	check(good, "the error of the smallest failing index, then no more");
 	memset(&t, 0, sizeof(t));
-	atomic_store(&t.failed, 1);
+	atomic_store(&t.failed, 3);
 	good = ge_par_each(1, EACH, each_fail, &t, &e) == -1 &&
 	    strcmp(e.msg, "item 1") == 0 && atomic_load(&t.count[2]) == 0;
 	check(good, "jobs 1 stops at the first failure");

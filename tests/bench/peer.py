@@ -1,6 +1,6 @@
 # The zfec program in small, 6 of 9, for Debian packages its library only.
-#	zfec.py split DIR <data		nine shares, DIR/0 to DIR/8
-#	zfec.py join DIR >data		from DIR/3 to DIR/8; padded at its end
+#	peer.py split DIR <data		nine shares, DIR/0 to DIR/8
+#	peer.py join DIR >data		from DIR/3 to DIR/8; padded at its end
 import sys
 
 import zfec
