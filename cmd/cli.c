@@ -173,6 +173,11 @@ cli_init(int argc, char **argv, const char *usage)
 	ge_note_open(note);
 	if (ge_hook_open(tick, &e) == -1)
 		exit(cli_end(-1, &e));
+	/* If it has no memory for this, OpenSSL 3.0 crashes later. */
+	if (OSSL_LIB_CTX_get0_global_default() == NULL) {
+		ge_fail(&e, GE_EFAIL, "out of memory");
+		exit(cli_end(-1, &e));
+	}
 	memset(&sa, 0, sizeof(sa));
 	sigemptyset(&sa.sa_mask);
 	sa.sa_handler = on_signal;
@@ -182,6 +187,8 @@ cli_init(int argc, char **argv, const char *usage)
 		    old.sa_handler != SIG_IGN)
 			(void)sigaction(fatal[i], &sa, NULL);
 	}
+	/* This one must not cost a line of output. */
+	sa.sa_flags = SA_RESTART;
 	(void)sigaction(SIGUSR1, &sa, NULL);
 	/* A reader that has gone is an error like any other: EPIPE. */
 	sa.sa_handler = SIG_IGN;

@@ -263,8 +263,9 @@ load helper
 	$id/0000000001.02.gef
 	$id/manifest
 	END
-	[ "$(TZ=UTC tar --numeric-owner -tvf s |
-	    awk '{ print $1, $2, $4 }' | sort -u)" = "-rw-r--r-- 0/0 1970-01-01" ]
+	[ "$(TZ=UTC tar --numeric-owner --full-time -tvf s |
+	    awk '{ print $1, $2, $4, $5 }' | sort -u)" = \
+	    '-rw-r--r-- 0/0 1970-01-01 00:00:00' ]
 	[ "$(tail -c 1024 s | tr -d '\0' | wc -c)" -eq 0 ]
 }
 

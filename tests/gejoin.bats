@@ -610,6 +610,7 @@ cpio() {
 	done
 	gejoin one.tar two.tar | cmp - in
 	gejoin two.tar - <one.tar | cmp - in
+	gejoin <(cat backward.tar) | cmp - in
 	rm d/*/*.02.gef
 	gejoin -q one.tar d | cmp - in
 	gejoin -q d - <two.tar | cmp - in

@@ -223,6 +223,13 @@ hosts() {
 	expect 0 gerepair d <report
 	said
 	whole d
+	# Of one segment, too, nothing else.
+	gefrag -k 3 -n 5 -d e in
+	rm e/*/*.0[14].gef
+	geverify -q e >other || [ $? -eq 3 ]
+	sed '/	4	/d' other | expect 0 gerepair e
+	[ -e "$(echo e/*)"/0000000000.01.gef ]
+	[ ! -e "$(echo e/*)"/0000000000.04.gef ]
 	# A report that is no longer true does no harm.
 	expect 0 gerepair d <report
 	whole d

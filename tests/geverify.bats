@@ -238,6 +238,7 @@ nines() {
 	[ "$(grep -c '^ok	.*	-	-$' "$out")" -eq 9 ]
 	gzip <back.tar | expect 0 geverify -
 	expect 0 geverify back.tar
+	expect 0 geverify <(cat back.tar)
 	flip d/*/0000000001.01.gef 400
 	rm d/*/0000000002.00.gef
 	tar cf - d | expect 3 geverify
@@ -265,6 +266,11 @@ nines() {
 	expect 0 geverify -c 0.9999 d
 	told 'all blocks read: 75 of 75'
 	fails grep -q sample "$err"
+	# By default a loss of a thousandth.
+	bytes 3000000 | gefrag -k 2 -n 3 -b 4k -d f
+	expect 0 geverify -c 0.5 f
+	told 'sampled blocks read: 693 of 1101'
+	told 'had 0.1 % of the blocks been damaged'
 	# A third of all blocks is damaged: 40 of 75 find some.
 	for f in d/*/*.01.gef; do
 		for ((at = 609; at < $(wc -c <"$f"); at += 4096)); do

@@ -298,12 +298,41 @@ aim(struct mender *md, struct target *t, int index, int epoch, struct ge_err *e)
 	return (0);
 }
 
+/* A fragment that lay at path, good for another place, is at `aside` now. */
+static int
+follow(struct ge_pile *p, const char *path, const char *aside,
+    struct ge_err *e)
+{
+	struct ge_seg *seg;
+	struct ge_frag *f;
+	size_t i, s, g, j;
+	char *copy;
+
+	for (i = 0; i < p->nsets; i++)
+		for (s = 0; s < p->set[i].nsegs; s++) {
+			seg = p->set[i].seg[s];
+			for (g = 0; g < seg->ngroups; g++)
+				for (j = 0; j < seg->group[g].nfrags; j++) {
+					f = &seg->group[g].frag[j];
+					if (f->path == NULL ||
+					    strcmp(f->path, path) != 0)
+						continue;
+					if ((copy = ge_strdup(aside, e)) ==
+					    NULL)
+						return (-1);
+					ge_free(f->path);
+					f->path = copy;
+				}
+		}
+	return (0);
+}
+
 /*
  * Whatever stands under a name that we need and is not the damaged fragment
  * itself stays, as NAME.bad: repair deletes nothing that it does not understand.
  */
 static int
-step_aside(const struct target *t, struct ge_err *e)
+step_aside(struct ge_pile *p, const struct target *t, struct ge_err *e)
 {
 	size_t len = strlen(t->path) + 16;
 	struct stat st;
@@ -325,7 +354,7 @@ step_aside(const struct target *t, struct ge_err *e)
 		    lstat(aside, &st) == -1 && rename(t->path, aside) == 0)) {
 			ge_note(GE_WARN, "'%s': not what belongs there, kept "
 			    "as '%s'", t->path, aside);
-			rc = 0;
+			rc = follow(p, t->path, aside, e);
 			goto out;
 		}
 		if (errno != EEXIST)
@@ -565,7 +594,7 @@ mend_segment(struct mender *md, struct patient *pt, struct ge_err *e)
 		struct target *t = &md->target[i];
 
 		if (write_header(md, t, pt->want[i], e) == -1 ||
-		    step_aside(t, e) == -1 ||
+		    step_aside(md->p, t, e) == -1 ||
 		    ge_file_commit(&t->file, 1, e) == -1)
 			goto out;
 		ge_note(GE_SAY, "'%s': rebuilt", t->path);

@@ -422,8 +422,9 @@ add_file(struct ge_pile *p, const char *path, int site, int named,
 	}
 	if (got >= 16 && memcmp(p->hdr, manifest_magic, 16) == 0) {
 		if (ge_slurp(path, MANIFEST_MAX, &buf, &len, e) == -1) {
-			rc = e->code == GE_EUSAGE ? 0 :
-			    note_lost(p, path, site, e);
+			/* Unreadable; too long to be one; or no memory. */
+			rc = e->sys != 0 ? note_lost(p, path, site, e) :
+			    e->code == GE_EUSAGE ? 0 : -1;
 			goto out;
 		}
 		rc = take_manifest(p, buf, len, 0, path, e);

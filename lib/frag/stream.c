@@ -139,6 +139,7 @@ ge_tar_abort(struct ge_tar *t)
 
 struct ge_untar {
 	struct archive *a;
+	struct archive_entry *entry;
 	const char *what;
 	int fd, opened, ended;
 	uint8_t *buf;
@@ -164,11 +165,31 @@ untar_fill(struct archive *a, void *arg, const void **buf)
 	return ((la_ssize_t)got);
 }
 
+static int (*const support[])(struct archive *) = {
+	archive_read_support_filter_gzip,
+	archive_read_support_filter_bzip2,
+	archive_read_support_filter_compress,
+	archive_read_support_filter_xz,
+	archive_read_support_filter_lzma,
+	archive_read_support_filter_lzip,
+	archive_read_support_filter_lz4,
+	archive_read_support_filter_zstd,
+	archive_read_support_format_tar,
+	archive_read_support_format_cpio,
+	archive_read_support_format_zip,
+	archive_read_support_format_7zip,
+	archive_read_support_format_ar,
+	archive_read_support_format_iso9660,
+	archive_read_support_format_xar,
+	archive_read_support_format_empty
+};
+
 struct ge_untar *
 ge_untar_open(int fd, const char *what, struct ge_err *e)
 {
 	struct ge_untar *u;
 	struct archive *a;
+	size_t i;
 
 	if ((u = ge_alloc(sizeof(*u), e)) == NULL)
 		return (NULL);
@@ -177,26 +198,16 @@ ge_untar_open(int fd, const char *what, struct ge_err *e)
 	widen(fd);
 	if ((u->buf = ge_block_alloc(CHUNK, e)) == NULL)
 		goto fail;
-	if ((a = u->a = archive_read_new()) == NULL) {
+	if ((a = u->a = archive_read_new()) == NULL ||
+	    (u->entry = archive_entry_new()) == NULL) {
 		ge_fail(e, GE_EFAIL, "out of memory");
 		goto fail;
 	}
-	archive_read_support_filter_gzip(a);
-	archive_read_support_filter_bzip2(a);
-	archive_read_support_filter_compress(a);
-	archive_read_support_filter_xz(a);
-	archive_read_support_filter_lzma(a);
-	archive_read_support_filter_lzip(a);
-	archive_read_support_filter_lz4(a);
-	archive_read_support_filter_zstd(a);
-	archive_read_support_format_tar(a);
-	archive_read_support_format_cpio(a);
-	archive_read_support_format_zip(a);
-	archive_read_support_format_7zip(a);
-	archive_read_support_format_ar(a);
-	archive_read_support_format_iso9660(a);
-	archive_read_support_format_xar(a);
-	archive_read_support_format_empty(a);
+	for (i = 0; i < sizeof(support) / sizeof(support[0]); i++)
+		if (support[i](a) < ARCHIVE_WARN) {
+			ge_fail(e, GE_EFAIL, "'%s': out of memory", what);
+			goto fail;
+		}
 	return (u);
 fail:
 	ge_untar_close(u);
@@ -214,7 +225,8 @@ untar_end(struct ge_untar *u, struct ge_err *e)
 		*e = u->why;
 		return (ge_within(e, "'%s'", u->what));
 	}
-	if (archive_errno(u->a) == ENOMEM)
+	/* When it opens, it finds words for everything but want of memory. */
+	if (archive_errno(u->a) == ENOMEM || (s == NULL && u->opened < 2))
 		return (ge_fail(e, GE_EFAIL, "'%s': out of memory", u->what));
 	if (archive_file_count(u->a) == 0)
 		ge_note(GE_WARN, "'%s': neither a fragment nor an archive: %s",
@@ -228,19 +240,21 @@ untar_end(struct ge_untar *u, struct ge_err *e)
 int
 ge_untar_next(struct ge_untar *u, struct ge_err *e)
 {
-	struct archive_entry *entry;
 	int rc;
 
 	if (u->ended)
 		return (0);
 	if (!u->opened) {
 		u->opened = 1;
-		if (archive_read_open(u->a, u, NULL, untar_fill, NULL) !=
-		    ARCHIVE_OK)
+		/* archive_read_open() would not notice want of memory. */
+		if (archive_read_set_read_callback(u->a, untar_fill) !=
+		    ARCHIVE_OK || archive_read_set_callback_data(u->a, u) !=
+		    ARCHIVE_OK || archive_read_open1(u->a) != ARCHIVE_OK)
 			return (untar_end(u, e));
+		u->opened = 2;
 	}
 	for (;;) {
-		rc = archive_read_next_header(u->a, &entry);
+		rc = archive_read_next_header2(u->a, u->entry);
 		if (rc == ARCHIVE_EOF)
 			return (0);
 		if (rc == ARCHIVE_RETRY)
@@ -248,8 +262,8 @@ ge_untar_next(struct ge_untar *u, struct ge_err *e)
 		if (rc != ARCHIVE_OK && rc != ARCHIVE_WARN)
 			return (untar_end(u, e));
 		/* A link has no data of its own: what it names comes itself. */
-		if (archive_entry_filetype(entry) == AE_IFREG &&
-		    archive_entry_hardlink(entry) == NULL) {
+		if (archive_entry_filetype(u->entry) == AE_IFREG &&
+		    archive_entry_hardlink(u->entry) == NULL) {
 			u->left = 0;
 			u->at = 0;
 			u->eof = 0;
@@ -316,6 +330,8 @@ ge_untar_close(struct ge_untar *u)
 		return;
 	if (u->a != NULL)
 		archive_read_free(u->a);
+	if (u->entry != NULL)
+		archive_entry_free(u->entry);
 	ge_block_free(u->buf);
 	ge_free(u);
 }

@@ -137,10 +137,14 @@ file_whole() {
 file_clean() { file_whole && file_alone; }
 file_kept() { file_whole && file_alone; }
 
-# excused FILE: one with a temporary name, after SIGKILL or where unlink failed.
+# excused FILE: one with a temporary name, after SIGKILL, where unlink failed or
+# where libarchive ended the program.
 excused() {
 	case ${1##*/}/$call in
 	.*.tmp/killed | .*.tmp/unlink | .*.tmp/unlinkat) ;;
+	.*.tmp/)
+		[ -n "$library" ] &&
+		    [[ $(<err) == 'Fatal Internal Error in libarchive'* ]] ;;
 	*)	false ;;
 	esac
 }
@@ -267,9 +271,10 @@ repair_clean() { repair_kept; }
 #	quiet			-q: one message and nothing else
 #	may			statuses it may fail with besides 1
 #	preload			a library to load
+#	library			if set, a library may end the program
 scene() {
 	local name=$scenario jobs=-j1
-	input=/dev/null old='' blind='' quiet=1 preload='' may='' call='' why=''
+	input=/dev/null old='' blind='' quiet=1 preload='' may='' call='' why='' library=''
 	case $name in
 	*-j2)	jobs=-j2
 		name=${name%-j2} ;;
@@ -387,6 +392,9 @@ complaint() {
 	for line in "${lines[@]}"; do
 		case $line in
 		"$prog: "*) ;;
+		'Fatal Internal Error in libarchive: '*)
+			# It ends the program, with status 1.
+			[ -n "$library" ] || { why=$line; return 1; } ;;
 		*)	why="says '$line'"
 			return 1 ;;
 		esac
@@ -417,6 +425,13 @@ judge() {
 			return 1 ;;
 		esac
 		"${kind}_clean" || return 1 ;;
+	134)	# OpenSSL ends the program so.
+		[ -n "$library" ] && [[ $(<err) == *'assertion failed'* ]] || {
+			why="status $status: $(<err)"
+			return 1
+		}
+		"${kind}_clean"
+		return ;;
 	*)	[[ " $may " == *" $status "* ]] || {
 			why="status $status: $(<err)"
 			return 1

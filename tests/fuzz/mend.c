@@ -1,7 +1,8 @@
 /*
  * Repair: the input is a recipe (recipe.h) that spoils a small true set, which is
- * then laid out in two folders, or, with F_FILES, under each other's names.  Whatever lies there, a true fragment stays; and
- * where gefrag(5) promises the set can be read, all of it is there afterwards.
+ * then laid out in two folders, or, with F_FILES, under each other's names.
+ * Whatever lies there, a true fragment stays; and where gefrag(5) promises that
+ * the set can be read, all of it is there afterwards.
  */
 #define _GNU_SOURCE		/* memfd_create, nftw */
 #include <sys/stat.h>
