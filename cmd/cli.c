@@ -1,6 +1,7 @@
 #define _GNU_SOURCE		/* prctl, sigaction */
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -390,6 +391,18 @@ cli_operands(struct ge_pile *p, int argc, char **argv, struct ge_err *e)
 		if (ge_pile_add(p, argv[i], e) == -1)
 			return (-1);
 	return (0);
+}
+
+int
+cli_stdout(void)
+{
+	struct stat st;
+	int fd;
+
+	if (fstat(1, &st) == 0 && S_ISFIFO(st.st_mode) && (fd = open(
+	    "/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_CLOEXEC)) != -1)
+		return (fd);
+	return (1);
 }
 
 void

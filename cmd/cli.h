@@ -86,6 +86,13 @@ int cli_pass(const char *path, uint8_t **pass, size_t *len, struct ge_err *e);
  */
 int cli_operands(struct ge_pile *p, int argc, char **argv, struct ge_err *e);
 
+/*
+ * cli_stdout():
+ * Standard output, by a descriptor of its own that does not block if it is a
+ * pipe, so that a reader that has stopped reading does not make us deaf.
+ */
+int cli_stdout(void);
+
 /* cli_finding(f): one line of a report on standard output. */
 void cli_finding_header(void);
 void cli_finding(void *unused, const struct ge_finding *f);

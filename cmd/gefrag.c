@@ -172,7 +172,7 @@ run(struct options *o, struct ge_err *e)
 		goto out;
 	o->s.out = -1;
 	if (o->s.dir == NULL && o->outfile == NULL) {
-		o->s.out = 1;
+		o->s.out = cli_stdout();
 		if (isatty(1) && !o->force) {
 			ge_fail(e, GE_EUSAGE, "standard output is a terminal: "
 			    "redirect it, or use -d or -o");

@@ -116,13 +116,13 @@ run(struct options *o, int argc, char **argv, struct ge_err *e)
 	    cli_pass(o->passfile, &pass, &o->j.passlen, e) == -1)
 		goto out;
 	o->j.pass = pass;
-	o->j.out = 1;
+	o->j.out = cli_stdout();
 	if (o->outfile != NULL) {
 		if (ge_file_open(&out, o->outfile, o->force, e) == -1)
 			goto out;
 		o->j.out = out.fd;
 	}
-	if ((p = ge_pile_new(0, e)) == NULL ||
+	if ((p = ge_pile_new(0, &o->j.pins, e)) == NULL ||
 	    cli_operands(p, argc, argv, e) == -1 ||
 	    ge_join_run(&o->j, p, e) == -1)
 		goto out;

@@ -1,11 +1,13 @@
 #include <sys/stat.h>
 
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cli.h"
 #include "seal/seal.h"
+#include "util/hook.h"
 #include "util/io.h"
 #include "util/mem.h"
 
@@ -101,12 +103,21 @@ static int
 read_report(struct report *r, struct ge_err *e)
 {
 	char buf[LINE_MAX_BYTES], *nl;
+	struct pollfd in = { .fd = 0, .events = POLLIN };
 	size_t have = 0, got, len;
 	struct stat st;
 
 	if (fstat(0, &st) == -1 ||
 	    (!S_ISFIFO(st.st_mode) && !S_ISREG(st.st_mode)))
 		return (0);
+	/* A file that is no report is somebody else's standard input. */
+	if (S_ISREG(st.st_mode) &&
+	    (pread(0, buf, 7, lseek(0, 0, SEEK_CUR)) != 7 ||
+	    memcmp(buf, "#status", 7) != 0))
+		return (0);
+	if (S_ISFIFO(st.st_mode) && poll(&in, 1, 2000) == 0)
+		ge_note(GE_WARN, "waiting for a report on standard input "
+		    "(give </dev/null if none is meant)");
 	do {
 		if (ge_read(0, buf + have, sizeof(buf) - have, &got, e) == -1)
 			return (-1);
@@ -124,6 +135,16 @@ read_report(struct report *r, struct ge_err *e)
 	if (have > 0)
 		return (ge_fail(e, GE_EUSAGE, "the report is cut short"));
 	return (0);
+}
+
+static int
+by_place(const void *a, const void *b)
+{
+	const struct ge_report_line *x = a, *y = b;
+
+	if (x->segment != y->segment)
+		return (x->segment < y->segment ? -1 : 1);
+	return (x->index - y->index);
 }
 
 /* A report is about one set: that is a pin like any other. */
@@ -162,19 +183,18 @@ run(struct options *o, int argc, char **argv, struct ge_err *e)
 		ge_within(e, "standard input");
 		goto out;
 	}
-	if (r.headed) {
-		if (r.n == 0) {		/* geverify found nothing to do */
-			if (o->m.dry)
-				cli_finding_header();
-			rc = 0;
-			goto out;
-		}
+	/*
+	 * A report without a fragment says that all is whole, or that geverify
+	 * was refused, or killed: that is for us to find out.
+	 */
+	if (r.n > 0) {
 		if (pin_report(o, &r, e) == -1)
 			goto out;
+		qsort(r.line, r.n, sizeof(*r.line), by_place);
 		o->m.report = r.line;
 		o->m.nreport = r.n;
 	}
-	if ((p = ge_pile_new(o->flags | GE_PILE_DIRS, e)) == NULL ||
+	if ((p = ge_pile_new(o->flags | GE_PILE_DIRS, &o->m.pins, e)) == NULL ||
 	    cli_operands(p, argc, argv, e) == -1)
 		goto out;
 	if (o->m.dry)

@@ -115,11 +115,20 @@ summary(const struct options *o)
 	cli_say("set %s: %s in %llu segments, any %d of %d fragments",
 	    ge_hex(id, a->setid, GE_SETID), cli_bytes(length, a->length),
 	    (unsigned long long)a->nsegments, a->k, a->n);
-	cli_say("%llu of %llu fragments whole; %s blocks read: %llu of %llu",
-	    (unsigned long long)(a->fragments - a->bad - a->unreachable),
-	    (unsigned long long)a->fragments,
-	    a->checked < a->blocks ? "sampled" : "all",
-	    (unsigned long long)a->checked, (unsigned long long)a->blocks);
+	if (a->checked < a->blocks && a->confidence > 0)
+		cli_say("sampled %llu of %llu blocks; %llu of %llu fragments "
+		    "showed no damage in them", (unsigned long long)a->checked,
+		    (unsigned long long)a->blocks, (unsigned long long)
+		    (a->fragments - a->bad - a->unreachable),
+		    (unsigned long long)a->fragments);
+	else
+		cli_say("%llu of %llu fragments whole; %s blocks read: %llu "
+		    "of %llu", (unsigned long long)
+		    (a->fragments - a->bad - a->unreachable),
+		    (unsigned long long)a->fragments,
+		    a->checked < a->blocks ? "good" : "all",
+		    (unsigned long long)a->checked,
+		    (unsigned long long)a->blocks);
 	if ((o->flags & GE_PILE_NOSHARES) != 0)
 		cli_say("key shares were not checked");
 	if (a->confidence > 0 && a->checked < a->blocks) {
@@ -138,9 +147,10 @@ summary(const struct options *o)
 	    a->spare, a->n, cli_bytes(stored, a->stored), a->length > 0 ?
 	    (double)a->stored / (double)a->length : 0.0);
 	p = ge_durability(a->k, a->n, a->worst, o->afr, o->days, o->common);
-	cli_say("durability: %.1f nines (chance of loss in a year %.1e), if "
-	    "each site is lost at %g a year, losses are repaired every %g "
-	    "days, and a common cause ends all at %g a year",
+	cli_say("durability of the weakest segment: %.1f nines (chance of loss "
+	    "in a year %.1e), if each of its fragments has a site of its own, "
+	    "a site is lost at %g a year, losses are repaired every %g days, "
+	    "and a common cause ends all at %g a year",
 	    -log10(p), p, o->afr, o->days, o->common);
 }
 
@@ -155,7 +165,7 @@ run(struct options *o, int argc, char **argv, struct ge_err *e)
 			goto out;
 		o->a.pins.has_signer = 1;
 	}
-	if ((p = ge_pile_new(o->flags, e)) == NULL ||
+	if ((p = ge_pile_new(o->flags, &o->a.pins, e)) == NULL ||
 	    cli_operands(p, argc, argv, e) == -1)
 		goto out;
 	cli_finding_header();

@@ -213,7 +213,7 @@ by_index(struct ge_assess *a)
 	const struct ge_group *g = a->g;
 	const struct ge_hdr *h = &g->h;
 	const struct ge_frag *liar;
-	char detail[sizeof(a->detail[0])];
+	char detail[sizeof(a->row[0].detail)];
 	enum ge_state state;
 	uint64_t have;
 	int idx, count, worst, rank;
@@ -229,9 +229,9 @@ by_index(struct ge_assess *a)
 			if (rank >= worst)
 				continue;
 			worst = rank;
-			a->state[idx] = state;
-			a->best[idx] = &g->frag[i];
-			memcpy(a->detail[idx], detail, sizeof(detail));
+			a->row[idx].state = state;
+			a->row[idx].best = &g->frag[i];
+			memcpy(a->row[idx].detail, detail, sizeof(detail));
 		}
 		if (worst == 0)
 			a->whole |= (uint64_t)1 << idx;
@@ -240,17 +240,17 @@ by_index(struct ge_assess *a)
 		if (worst < 9)
 			continue;
 		if ((liar = rejected(a, idx)) != NULL) {
-			a->state[idx] = GE_STATE_CORRUPT;
-			a->best[idx] = liar;
-			snprintf(a->detail[idx], sizeof(a->detail[idx]),
+			a->row[idx].state = GE_STATE_CORRUPT;
+			a->row[idx].best = liar;
+			snprintf(a->row[idx].detail, sizeof(a->row[idx].detail),
 			    "its header contradicts the others");
 		} else if (a->p->nunreachable > 0) {
-			a->state[idx] = GE_STATE_UNREACHABLE;
-			snprintf(a->detail[idx], sizeof(a->detail[idx]),
+			a->row[idx].state = GE_STATE_UNREACHABLE;
+			snprintf(a->row[idx].detail, sizeof(a->row[idx].detail),
 			    "not found, and not all could be read");
 		} else {
-			a->state[idx] = GE_STATE_MISSING;
-			snprintf(a->detail[idx], sizeof(a->detail[idx]), "-");
+			a->row[idx].state = GE_STATE_MISSING;
+			snprintf(a->row[idx].detail, sizeof(a->row[idx].detail), "-");
 		}
 	}
 	a->fewest = ge_popcount(g->indices);
@@ -283,6 +283,7 @@ ge_assess_run(struct ge_assess *a, const struct ge_pile *p, struct ge_group *g,
 	a->record = record != -1 ? record : current(p, g);
 	if ((a->good = ge_alloc(g->nfrags * g->h.nstripes, e)) == NULL ||
 	    (a->hdr = ge_alloc(g->h.len, e)) == NULL ||
+	    (a->row = ge_alloc((size_t)g->h.n * sizeof(*a->row), e)) == NULL ||
 	    (a->worker = ge_alloc((size_t)jobs * sizeof(*a->worker), e)) ==
 	    NULL)
 		return (-1);
@@ -318,9 +319,19 @@ void
 ge_assess_release(struct ge_assess *a)
 {
 
+	ge_assess_trim(a);
 	ge_free(a->good);
+	a->good = NULL;
+}
+
+void
+ge_assess_trim(struct ge_assess *a)
+{
+
+	ge_free(a->row);
 	ge_free(a->hdr);
-	a->good = a->hdr = NULL;
+	a->row = NULL;
+	a->hdr = NULL;
 }
 
 int

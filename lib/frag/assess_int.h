@@ -28,12 +28,14 @@ struct ge_assess {
 	int shares;			/* valid shares of the record; n if none
 					   are needed */
 	uint64_t checked;		/* blocks read */
-	/* By index. */
-	enum ge_state state[GE_N_MAX];
-	char detail[GE_N_MAX][96];
-	const struct ge_frag *best[GE_N_MAX];	/* or NULL */
-
+	struct ge_row *row;		/* [n] */
 	struct ge_aworker *worker;
+};
+
+struct ge_row {				/* of one index */
+	enum ge_state state;
+	char detail[96];
+	const struct ge_frag *best;	/* or NULL */
 };
 
 /*
@@ -46,6 +48,9 @@ int ge_assess_run(struct ge_assess *a, const struct ge_pile *p,
     struct ge_group *g, int64_t record, int jobs, const uint8_t *pick,
     struct ge_err *e);
 void ge_assess_release(struct ge_assess *a);
+
+/* ge_assess_trim(a): give up rows and header, keep what a repair goes by. */
+void ge_assess_trim(struct ge_assess *a);
 
 /* Lost: some stripe, or the key, cannot be had from what there is. */
 int ge_assess_lost(const struct ge_assess *a);

@@ -186,7 +186,7 @@ audit_segment(struct ge_audit *a, struct ge_pile *p, struct ge_group *g,
 	if (ge_assess_run(&as, p, g, -1, a->jobs, pick, e) == -1)
 		goto out;
 	for (i = 0; i < h->n; i++)
-		tell(a, p, h, i, as.state[i], as.best[i], as.detail[i]);
+		tell(a, p, h, i, as.row[i].state, as.row[i].best, as.row[i].detail);
 	a->checked += as.checked;
 	left = as.fewest < as.shares ? as.fewest : as.shares;
 	if (left < a->worst)
@@ -293,9 +293,9 @@ judged:
 			e->code = GE_EFAIL;
 			ge_within(e, "not all could be read");
 		}
-	} else if (a->bad > 0 || p->nstrays > 0) {
-		ge_fail(e, GE_EDEGRADED, "%llu fragments are not whole",
-		    (unsigned long long)(a->bad > 0 ? a->bad : p->nstrays));
+	} else if (a->bad > 0) {
+		ge_fail(e, GE_EDEGRADED, "fragments not whole: %llu",
+		    (unsigned long long)a->bad);
 	} else if (a->unreachable > 0) {
 		ge_fail(e, GE_EFAIL, "not all could be read");
 	} else {
@@ -334,8 +334,8 @@ audit_alone(struct ge_audit *a, struct ge_pile *p, struct ge_err *e)
 						return (-1);
 					}
 					tell(a, p, &g->h, frag->index,
-					    as.state[frag->index], frag,
-					    as.detail[frag->index]);
+					    as.row[frag->index].state, frag,
+					    as.row[frag->index].detail);
 					a->checked += as.checked;
 					a->blocks += g->h.nstripes;
 					ge_assess_release(&as);
@@ -345,8 +345,7 @@ audit_alone(struct ge_audit *a, struct ge_pile *p, struct ge_err *e)
 	if (a->fragments == 0 && p->nstrays == 0 && a->unreachable == 0)
 		return (ge_fail(e, GE_ELOST, "no fragments found"));
 	if (a->bad > 0 || p->nstrays > 0)
-		return (ge_fail(e, GE_EDEGRADED,
-		    "%llu fragments are not whole",
+		return (ge_fail(e, GE_EDEGRADED, "fragments not whole: %llu",
 		    (unsigned long long)(a->bad + p->nstrays)));
 	if (a->unreachable > 0)
 		return (ge_fail(e, GE_EFAIL, "not all could be read"));

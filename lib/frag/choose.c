@@ -11,7 +11,7 @@
  */
 
 enum {
-	GAP_MAX = 1000000	/* lost segments in a row that are believed */
+	GAP_MAX = 65536		/* lost segments in a row that are believed */
 };
 
 static int
@@ -32,59 +32,62 @@ signed_by(const struct ge_manifest *m, const uint8_t key[32])
 	return (0);
 }
 
-/*
- * A manifest counts if the user named its file, or its signer or digest, and
- * then only for the set he named, if any.
- */
-static int
-evidence(const struct ge_found *f, const struct ge_pins *pins)
+int
+ge_manifest_counts(const struct ge_manifest *m, const struct ge_pins *pins)
 {
 
-	if (f->named)
-		return (1);
-	if (pins->has_set && memcmp(f->m.setid, pins->set, GE_SETID) != 0)
+	if (pins->has_set && memcmp(m->setid, pins->set, GE_SETID) != 0)
 		return (0);
-	if (pins->has_signer && signed_by(&f->m, pins->signer))
-		return (1);
-	return (pins->has_digest &&
-	    memcmp(f->m.digest, pins->digest, 32) == 0);
+	if (pins->has_signer && signed_by(m, pins->signer))
+		return (2);
+	return (pins->has_digest && memcmp(m->digest, pins->digest, 32) == 0);
 }
 
+/*
+ * The named manifest and those of the signer come before those that merely have
+ * the digest: anybody can write one of these, and all that it proves is its
+ * roots.  Of equals the highest serial counts.
+ */
 int
 ge_choose_manifest(struct ge_choice *c, struct ge_pile *p,
     const struct ge_pins *pins, struct ge_err *e)
 {
 	const struct ge_manifest *best = NULL, *named = NULL, *m;
-	const struct ge_found *f;
+	int fork = 0, attested = 0, by, rank, bestrank = 0;
 	size_t i;
-	int fork = 0, attested = 0, by;
 
 	c->man = NULL;
 	for (i = 0; i < p->nfound; i++)
 		if (p->found[i].named)
 			named = &p->found[i].m;
 	for (i = 0; i < p->nfound; i++) {
-		f = &p->found[i];
-		m = &f->m;
-		if (!evidence(f, pins) || (named != NULL &&
+		m = &p->found[i].m;
+		rank = ge_manifest_counts(m, pins);
+		by = rank == 2 || (p->found[i].named && pins->has_signer &&
+		    signed_by(m, pins->signer));
+		if (p->found[i].named)
+			rank = 2;
+		if (rank == 0 || (named != NULL &&
 		    memcmp(m->setid, named->setid, GE_SETID) != 0))
 			continue;
-		by = pins->has_signer && signed_by(m, pins->signer);
 		attested |= by;
 		if (best != NULL && memcmp(m->setid, best->setid,
 		    GE_SETID) != 0)
 			return (ge_fail(e, GE_EREFUSED, "there are manifests "
 			    "of more than one set: name one with -O set=ID"));
-		if (best == NULL || m->serial > best->serial) {
+		if (best == NULL || rank > bestrank ||
+		    (rank == bestrank && m->serial > best->serial)) {
 			best = m;
+			bestrank = rank;
 			fork = 0;
-		} else if (m->serial == best->serial &&
-		    memcmp(m->hash, best->hash, 32) != 0) {
+		} else if (rank == bestrank && m->serial == best->serial &&
+		    memcmp(m->body, best->body, 32) != 0) {
 			fork |= by && signed_by(best, pins->signer);
 			if (by)
 				best = m;
 		}
 	}
+	c->rootsonly = bestrank == 1;
 	if (pins->has_signer && !attested)
 		return (ge_fail(e, p->nunreachable > 0 ? GE_EFAIL : GE_EREFUSED,
 		    "%sno manifest is signed by the key named",
@@ -116,8 +119,7 @@ ge_choose_set(struct ge_choice *c, struct ge_pile *p,
 	    c->man != NULL ? c->man->setid : NULL;
 	char id[2 * GE_SETID + 1];
 	struct ge_set *set;
-	size_t i, s, g;
-	int any;
+	size_t i;
 
 	c->set = NULL;
 	if (pinned != NULL) {
@@ -129,11 +131,7 @@ ge_choose_set(struct ge_choice *c, struct ge_pile *p,
 	}
 	for (i = 0; i < p->nsets; i++) {
 		set = &p->set[i];
-		any = 0;
-		for (s = 0; s < set->nsegs && !any; s++)
-			for (g = 0; g < set->seg[s]->ngroups; g++)
-				any |= viable(&set->seg[s]->group[g]);
-		if (!any)
+		if (!set->viable)
 			continue;
 		if (c->set != NULL)
 			return (ge_fail(e, GE_EREFUSED, "more than one set is "
@@ -153,9 +151,13 @@ ge_choose_set(struct ge_choice *c, struct ge_pile *p,
 
 /* Does the accepted group agree with what the manifest says of all? */
 static int
-agrees(const struct ge_manifest *m, const struct ge_hdr *h)
+agrees(const struct ge_choice *c, const struct ge_hdr *h)
 {
+	const struct ge_manifest *m = c->man;
 
+	if (c->rootsonly)
+		return ((h->segment + 1 == m->nsegments) ==
+		    ((h->flags & GE_FLAG_LAST) != 0));
 	return (m->mode == h->mode && m->code == h->code && m->k == h->k &&
 	    m->n == h->n && m->block == h->block &&
 	    (uint32_t)m->alpha == h->alpha && h->segment < m->nsegments &&
@@ -208,7 +210,7 @@ ge_choose_group(const struct ge_choice *c, uint32_t number,
 	}
 	if (c->man != NULL) {
 		if (pinned != NULL && viable(pinned)) {
-			if (!agrees(c->man, &pinned->h))
+			if (!agrees(c, &pinned->h))
 				return (ge_fail(e, GE_EREFUSED, "segment %lu: "
 				    "the header contradicts the manifest",
 				    (unsigned long)number));

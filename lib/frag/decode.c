@@ -1,4 +1,3 @@
-#include <errno.h>
 #include <openssl/crypto.h>
 #include <stdatomic.h>
 #include <string.h>
@@ -33,6 +32,7 @@ struct ge_decoder {
 	size_t caphdr;
 	uint8_t (*secret)[GE_KEY];	/* rcp, thr, key, k shares */
 	int has_rcp;
+	uint8_t rcpkey[32];		/* setkey of the headers it is from */
 	_Atomic uint64_t damaged, unread;
 	/* The segment in work. */
 	struct ge_group *g;
@@ -191,8 +191,15 @@ unwrap(struct ge_decoder *d, const struct ge_hdr *h, struct ge_err *e)
 	uint32_t w;
 	int i, rc, pass = 0;
 
-	if (h->nwraps == 0 || d->has_rcp)
+	if (h->nwraps == 0) {
+		ge_wipe(d->secret[S_RCP], GE_KEY);
+		d->has_rcp = 0;
 		return (0);
+	}
+	/* Once for the set; but another group may bring other wraps. */
+	if (d->has_rcp && memcmp(d->rcpkey, d->g->setkey, 32) == 0)
+		return (0);
+	d->has_rcp = 0;
 	for (w = 0; w < h->nwraps; w++) {
 		wrap = d->hdr + h->wraps + GE_WRAP * (size_t)w;
 		if (wrap[0] == GE_WRAP_PASS) {
@@ -224,6 +231,7 @@ unwrap(struct ge_decoder *d, const struct ge_hdr *h, struct ge_err *e)
 	    "the identity is not one of the set's recipients"));
 found:
 	d->has_rcp = 1;
+	memcpy(d->rcpkey, d->g->setkey, 32);
 	return (0);
 }
 
@@ -472,7 +480,7 @@ ge_decode(struct ge_decoder *d, struct ge_group *g, uint32_t first,
     uint32_t last, uint8_t *dst, struct ge_err *e)
 {
 	int k = g->h.k, n = g->h.n, w, rc = -1;
-	size_t i, need = g->h.block * (size_t)(n - k < k ? n - k : k);
+	size_t need = g->h.block * (size_t)(n - k < k ? n - k : k);
 
 	d->g = g;
 	d->first = first;
@@ -488,13 +496,7 @@ ge_decode(struct ge_decoder *d, struct ge_group *g, uint32_t first,
 		goto out;
 	if (g->h.mode != GE_PLAIN)
 		ge_wipe(d->hdr + g->h.share, GE_KEY);
-	for (i = 0; i < g->nfrags; i++)
-		if (!g->frag[i].unreadable && !g->frag[i].dropped &&
-		    ge_frag_open(&g->frag[i], e) == -1) {
-			ge_note(GE_WARN, "%s", e->msg);
-			g->frag[i].unreadable = 1;
-			atomic_fetch_add(&d->unread, e->sys != ENOENT);
-		}
+	atomic_fetch_add(&d->unread, (uint64_t)ge_group_open(g));
 	if (g->h.mode != GE_PLAIN && unlock(d, e) == -1)
 		goto out;
 	for (w = 0; w < d->j->jobs; w++) {
@@ -516,7 +518,6 @@ ge_decode(struct ge_decoder *d, struct ge_group *g, uint32_t first,
 		goto out;
 	rc = 0;
 out:
-	for (i = 0; i < g->nfrags; i++)
-		ge_frag_close(&g->frag[i]);
+	ge_group_close(g);
 	return (rc);
 }

@@ -16,6 +16,7 @@ enum {
 	GE_HDR_MAX = 2100864,
 	GE_SETID = 16,
 	GE_WRAPS_MAX = 16,
+	GE_SIGNERS_MAX = 16,
 	GE_N_MAX = 64,
 	GE_STRIPES_MAX = 1024,
 	GE_BLOCK_MIN = 4096,
@@ -128,9 +129,10 @@ struct ge_manifest {
 	struct ge_manseg *segment;
 	uint8_t digest[32];
 	size_t nplaces;			/* place lines */
-	int nsigners;
+	int nsigners;			/* at most GE_SIGNERS_MAX */
 	uint8_t (*signer)[32];		/* keys of the signatures, all good */
 	uint8_t hash[32];		/* of the file */
+	uint8_t body[32];		/* of what the signatures cover */
 };
 
 /*
@@ -212,7 +214,13 @@ enum {
 	GE_PILE_DIRS = 2		/* operands are folders only */
 };
 
-struct ge_pile *ge_pile_new(int flags, struct ge_err *e);
+/*
+ * ge_pile_new(flags, pins, e):
+ * An empty pile.  Of the manifests that turn up only those that the pins make
+ * evidence are kept, all if pins is NULL; borrowed until ge_pile_free.
+ */
+struct ge_pile *ge_pile_new(int flags, const struct ge_pins *pins,
+    struct ge_err *e);
 void ge_pile_free(struct ge_pile *p);
 
 /*
@@ -325,7 +333,11 @@ const char *ge_state_name(enum ge_state s);
 struct ge_mend {
 	struct ge_pins pins;
 	int jobs, blind, dry;
-	const struct ge_report_line *report;	/* NULL: audit all */
+	/*
+	 * What to mend, sorted by segment and index, all of the set pinned;
+	 * NULL: audit all.
+	 */
+	const struct ge_report_line *report;
 	size_t nreport;
 	void (*planned)(void *arg, const struct ge_finding *f);
 	void *arg;
@@ -335,8 +347,9 @@ struct ge_mend {
 
 /*
  * ge_mend_run(m, p, e):
- * Each fragment that is not whole is rebuilt, checked against the accepted
- * header, and takes its place by rename(2).  With dry it is only told by
+ * Each fragment that is not whole (of those that the report names, if there is
+ * one) is rebuilt, checked against the accepted header, and takes its place by
+ * rename(2).  With dry it is only told by
  * m->planned.  Return 0, or -1 with the code of gefrag(5).
  */
 int ge_mend_run(struct ge_mend *m, struct ge_pile *p, struct ge_err *e);

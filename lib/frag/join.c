@@ -36,10 +36,12 @@ struct joiner {
 	struct ge_decoder *d;
 	struct ge_choice early;		/* what was released before the end */
 	struct ge_choice all;		/* the judgement over everything */
+	uint8_t setid[GE_SETID];	/* of what was released */
 	int judged;			/* `all` is valid: no more will come */
 	int hopeless;			/* the hot segment failed; wait for more */
 	int contested;			/* manifests contradict; wait for the end */
 	int over;			/* the last segment is out */
+	uint64_t known;			/* where the latest segment ended */
 	uint32_t next;			/* segment to release */
 	uint64_t end;			/* of the range, or UINT64_MAX */
 	struct slot slot[SLOTS];
@@ -67,7 +69,7 @@ wanted(void *arg, const struct ge_hdr *h)
 {
 	const struct joiner *jn = arg;
 	const uint8_t *set = jn->j->pins.has_set ? jn->j->pins.set :
-	    jn->next > 0 ? jn->early.set->id : NULL;
+	    jn->next > 0 ? jn->setid : NULL;
 
 	return ((set == NULL || memcmp(h->setid, set, GE_SETID) == 0) &&
 	    in_range(jn, h));
@@ -114,13 +116,16 @@ judge(struct joiner *jn, struct ge_err *e)
 {
 	uint32_t i;
 
-	if (ge_choose_all(&jn->all, jn->p, &jn->j->pins, 0, e) == -1)
+	/* A range may lie beyond a lost segment. */
+	if (ge_choose_all(&jn->all, jn->p, &jn->j->pins, jn->j->ranged, e) ==
+	    -1)
 		return (-1);
 	jn->judged = 1;
 	for (i = 0; i < jn->next; i++) {
 		const struct ge_seg *seg = ge_set_seg(jn->early.set, i);
 
 		if (i < jn->all.n && jn->all.set == jn->early.set &&
+		    jn->all.group[i] != NULL &&
 		    memcmp(jn->all.group[i]->root, seg->root, 32) == 0)
 			continue;
 		if (jn->all.err.code != 0)
@@ -135,7 +140,8 @@ judge(struct joiner *jn, struct ge_err *e)
 		*e = jn->all.err;
 		return (-1);
 	}
-	if (jn->j->ranged && jn->all.complete) {
+	if (jn->j->ranged && jn->all.complete &&
+	    jn->all.group[jn->all.n - 1] != NULL) {
 		const struct ge_hdr *h = &jn->all.group[jn->all.n - 1]->h;
 
 		if (jn->j->off > h->off + h->ulen ||
@@ -198,9 +204,11 @@ released(struct joiner *jn, struct ge_group *g, struct ge_err *e)
 		c->group[c->n++] = g;
 	}
 	memcpy(seg->root, g->root, 32);
+	memcpy(jn->setid, g->h.setid, GE_SETID);
 	seg->released = 1;
 	ge_pile_drop(jn->p, seg);
 	jn->over = (g->h.flags & GE_FLAG_LAST) != 0;
+	jn->known = g->h.off + g->h.ulen;
 	jn->next++;
 	jn->p->hot = jn->next;
 	jn->hopeless = 0;
@@ -253,6 +261,27 @@ step(struct joiner *jn, int *more, struct ge_err *e)
 	return (0);
 }
 
+/*
+ * Segment jn->next is lost.  If the range does not touch the hole, go to what
+ * lies behind it.
+ */
+static int
+pass_hole(struct joiner *jn)
+{
+	const struct ge_group *g;
+	uint32_t i = jn->next;
+
+	if (!jn->j->ranged)
+		return (0);
+	while (i < jn->all.n && jn->all.group[i] == NULL)
+		i++;
+	g = i < jn->all.n ? jn->all.group[i] : NULL;
+	if (jn->end > jn->known && (g == NULL || jn->j->off < g->h.off))
+		return (0);
+	jn->next = i;
+	return (1);
+}
+
 static int
 find_segment(void *arg, size_t item, size_t slot, struct ge_err *e)
 {
@@ -281,9 +310,15 @@ find_segment(void *arg, size_t item, size_t slot, struct ge_err *e)
 			}
 		} else if (jn->next < jn->all.n) {
 			g = jn->all.group[jn->next];
+			if (g == NULL && pass_hole(jn))
+				continue;
 		} else {
-			if (jn->all.err.code == 0)
+			if (jn->all.err.code == 0 || (jn->end <= jn->known &&
+			    jn->all.err.code == GE_ELOST))
 				return (0);
+			g = NULL;
+		}
+		if (g == NULL) {
 			*e = jn->all.err;
 			return (-1);
 		}
@@ -379,17 +414,19 @@ tell_loss(struct joiner *jn)
 
 	jn->j->damaged = ge_decoder_damaged(jn->d);
 	for (i = 0; i < jn->all.n; i++) {
+		if (jn->all.group[i] == NULL)
+			continue;
 		h = &jn->all.group[i]->h;
 		all += (uint64_t)h->n;
 		jn->j->missing += (uint64_t)(h->n -
 		    ge_popcount(jn->all.group[i]->indices));
 	}
 	if (jn->j->missing > 0)
-		ge_note(GE_WARN, "%llu of %llu fragments are missing",
+		ge_note(GE_WARN, "fragments missing: %llu of %llu",
 		    (unsigned long long)jn->j->missing,
 		    (unsigned long long)all);
 	if (jn->j->damaged > 0)
-		ge_note(GE_WARN, "%llu damaged blocks were passed over",
+		ge_note(GE_WARN, "damaged blocks passed over: %llu",
 		    (unsigned long long)jn->j->damaged);
 }
 

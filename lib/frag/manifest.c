@@ -393,8 +393,12 @@ signature_lines(struct reader *r, struct ge_manifest *m, const uint8_t *buf,
 {
 	size_t len = (size_t)(r->at - (const char *)buf), cap = 0;
 	uint8_t *text = NULL, sig[64];
+	struct ge_sha256 sha;
 	int rc = -2;
 
+	ge_sha256_init(&sha);
+	ge_sha256_add(&sha, buf, len);
+	ge_sha256_end(&sha, m->body);
 	if (!comes(r, "signature"))
 		return (0);
 	if ((text = ge_alloc(sizeof(signed_prefix) + len, e)) == NULL)
@@ -402,6 +406,10 @@ signature_lines(struct reader *r, struct ge_manifest *m, const uint8_t *buf,
 	memcpy(text, signed_prefix, sizeof(signed_prefix));
 	memcpy(text + sizeof(signed_prefix), buf, len);
 	while (comes(r, "signature")) {
+		rc = -1;
+		if (m->nsigners == GE_SIGNERS_MAX)
+			goto out;
+		rc = -2;
 		if (ge_grow(&m->signer, &cap, (size_t)m->nsigners + 1,
 		    sizeof(*m->signer), e) == -1)
 			goto out;

@@ -1,4 +1,5 @@
 #define _GNU_SOURCE		/* copy_file_range */
+#include <sys/sendfile.h>
 #include <sys/stat.h>
 
 #include <errno.h>
@@ -58,7 +59,7 @@ struct mender {
 	struct patient *patient;
 	size_t npatients, cappatients;
 	int home[GE_N_MAX];		/* operand for each index, or -1 */
-	int load[1024];			/* indices that call an operand home */
+	int *load;			/* [nsites] indices at home there */
 	int shareless;			/* a fragment stays without a share */
 	/* The patient at work. */
 	struct patient *now;
@@ -142,16 +143,21 @@ out:
 static int
 listed(const struct ge_mend *m, const struct ge_hdr *h, int index)
 {
-	size_t i;
+	size_t lo = 0, hi = m->nreport, mid;
 
 	if (m->report == NULL)
 		return (1);
-	for (i = 0; i < m->nreport; i++)
-		if (m->report[i].segment == h->segment &&
-		    (index == -1 || m->report[i].index == index) &&
-		    memcmp(m->report[i].setid, h->setid, GE_SETID) == 0)
-			return (1);
-	return (0);
+	while (lo < hi) {
+		mid = lo + (hi - lo) / 2;
+		if (m->report[mid].segment < h->segment ||
+		    (m->report[mid].segment == h->segment &&
+		    m->report[mid].index < index))
+			lo = mid + 1;
+		else
+			hi = mid;
+	}
+	return (lo < m->nreport && m->report[lo].segment == h->segment &&
+	    (index == -1 || m->report[lo].index == index));
 }
 
 /*
@@ -206,6 +212,8 @@ examine(struct mender *md, struct ge_group *g, struct ge_err *e)
 	if (pt->nwant == 0) {
 		ge_assess_release(&pt->as);
 		md->npatients--;
+	} else if (!md->m->dry) {
+		ge_assess_trim(&pt->as);
 	}
 	rc = 0;
 out:
@@ -216,145 +224,210 @@ out:
 }
 
 /*
- * Where each index lives: the operand that has it in some segment; the others
- * go where the fewest are.
+ * Does the fragment show that its index was given to the operand it lies in?  A
+ * header alone is no proof: any host can write the header of any index.  A valid
+ * share is one; where shares are not read or there are none, nothing is given
+ * away by believing it.
  */
-static void
-find_homes(struct mender *md)
+static int
+at_home(const struct mender *md, const struct ge_group *g,
+    const struct ge_frag *f)
 {
-	size_t s, f;
+
+	return (f->path != NULL &&
+	    (g->h.mode == GE_PLAIN || md->m->blind || f->share_ok));
+}
+
+/*
+ * Where each index lives: the operand that has it in most segments; an index that
+ * is nowhere goes where the fewest are.
+ */
+static int
+find_homes(struct mender *md, struct ge_err *e)
+{
+	size_t nsites = md->p->nsites, s, f;
+	const struct ge_hdr *h = &md->c.group[0]->h;
+	uint32_t *votes;
 	int i, site, best;
 
-	for (i = 0; i < GE_N_MAX; i++)
-		md->home[i] = -1;
+	if ((votes = ge_alloc(GE_N_MAX * nsites * sizeof(*votes), e)) == NULL ||
+	    (md->load = ge_alloc(nsites * sizeof(*md->load), e)) == NULL) {
+		ge_free(votes);
+		return (-1);
+	}
 	for (s = 0; s < md->c.n; s++)
 		for (f = 0; f < md->c.group[s]->nfrags; f++) {
 			const struct ge_frag *fr = &md->c.group[s]->frag[f];
 
-			if (md->home[fr->index] == -1) {
-				md->home[fr->index] = fr->site;
-				md->load[fr->site]++;
-			}
+			if (at_home(md, md->c.group[s], fr))
+				votes[fr->index * nsites + (size_t)fr->site]++;
 		}
-	for (i = 0; md->c.n > 0 && i < md->c.group[0]->h.n; i++) {
+	for (i = 0; i < h->n; i++) {
+		const uint32_t *v = votes + (size_t)i * nsites;
+
+		for (best = 0, site = 1; (size_t)site < nsites; site++)
+			if (v[site] > v[best] || (v[site] == v[best] &&
+			    md->load[site] < md->load[best]))
+				best = site;
+		md->home[i] = best;
+		/* Those that have a place first, then the others. */
+		if (v[best] > 0)
+			md->load[best]++;
+		else
+			md->home[i] = -1;
+	}
+	for (i = 0; i < h->n; i++) {
 		if (md->home[i] != -1)
 			continue;
-		for (best = 0, site = 1; (size_t)site < md->p->nsites; site++)
+		for (best = 0, site = 1; (size_t)site < nsites; site++)
 			if (md->load[site] < md->load[best])
 				best = site;
 		md->home[i] = best;
 		md->load[best]++;
 	}
+	for (site = 0; nsites > 1 && (size_t)site < nsites; site++)
+		if (h->mode != GE_PLAIN && md->load[site] >= h->k &&
+		    md->npatients > 0)
+			ge_note(GE_WARN, "'%s' holds %d of %d fragments: "
+			    "enough to read the set", md->p->site[site],
+			    md->load[site], h->n);
+	ge_free(votes);
+	return (0);
+}
+
+/*
+ * The damaged fragment that a rebuilt one may replace where it lies: of this
+ * index and record, under its own name, and rightly there.
+ */
+static struct ge_frag *
+replaces(const struct mender *md, const struct patient *pt, int index)
+{
+	struct ge_group *g = pt->g;
+	char name[GE_FRAG_NAME];
+	const char *base;
+	size_t i;
+
+	for (i = 0; i < g->nfrags; i++) {
+		struct ge_frag *f = &g->frag[i];
+
+		if (f->index != index || f->record != (uint32_t)pt->as.record ||
+		    f->path == NULL || (f->site != md->home[index] &&
+		    (md->m->blind || !at_home(md, g, f))))
+			continue;
+		ge_frag_name(name, g->h.setid, g->h.segment, index, f->epoch);
+		base = strrchr(f->path, '/');
+		base = base == NULL ? f->path : base + 1;
+		if (strcmp(base, strchr(name, '/') + 1) == 0)
+			return (f);
+	}
+	return (NULL);
 }
 
 /* The path of index i: where its damaged fragment lies, or its proper place. */
 static int
 aim(struct mender *md, struct target *t, int index, int epoch, struct ge_err *e)
 {
-	const struct ge_assess *as = &md->now->as;
-	struct ge_group *g = md->now->g;
+	const struct ge_hdr *h = &md->now->g->h;
 	const char *dir = md->p->site[md->home[index]], *base;
 	char name[GE_FRAG_NAME], id[2 * GE_SETID + 1], *real;
-	size_t i, len;
+	size_t len;
+	int rc = 0;
 
-	ge_frag_name(name, g->h.setid, g->h.segment, index, epoch);
-	for (i = 0; i < g->nfrags && t->old == NULL; i++) {
-		struct ge_frag *f = &g->frag[i];
-
-		if (f->index != index || f->record != (uint32_t)as->record ||
-		    f->path == NULL)
-			continue;
-		base = strrchr(f->path, '/');
-		base = base == NULL ? f->path : base + 1;
-		if (strcmp(base, strchr(name, '/') + 1) == 0)
-			t->old = f;
-	}
-	t->keep = t->old != NULL && md->m->blind &&
-	    g->h.mode != GE_PLAIN && t->old->has_share;
-	md->shareless |= md->m->blind && g->h.mode != GE_PLAIN && !t->keep;
+	t->old = replaces(md, md->now, index);
+	t->keep = t->old != NULL && md->m->blind && h->mode != GE_PLAIN &&
+	    t->old->has_share;
+	md->shareless |= md->m->blind && h->mode != GE_PLAIN && !t->keep;
 	if (t->old != NULL)
 		return ((t->path = ge_strdup(t->old->path, e)) == NULL ? -1 :
 		    0);
 	/* DIR/<set>/NAME, or DIR/NAME if DIR is called <set> itself. */
-	ge_hex(id, g->h.setid, GE_SETID);
+	ge_frag_name(name, h->setid, h->segment, index, epoch);
+	ge_hex(id, h->setid, GE_SETID);
+	len = strlen(dir) + 2 + sizeof(name);
+	if ((t->path = ge_alloc(len, e)) == NULL)
+		return (-1);
 	real = realpath(dir, NULL);
 	base = real == NULL ? NULL : strrchr(real, '/');
-	len = strlen(dir) + 2 + sizeof(name);
-	if ((t->path = ge_alloc(len, e)) == NULL) {
-		free(real);
-		return (-1);
-	}
 	if (base != NULL && strcmp(base + 1, id) == 0) {
 		snprintf(t->path, len, "%s/%s", dir, strchr(name, '/') + 1);
 	} else {
 		snprintf(t->path, len, "%s/%s", dir, id);
-		if (ge_dir_make(t->path, e) == -1) {
-			free(real);
-			return (-1);
-		}
+		rc = ge_dir_make(t->path, e);
 		snprintf(t->path, len, "%s/%s", dir, name);
 	}
 	free(real);
-	return (0);
-}
-
-/* A fragment that lay at path, good for another place, is at `aside` now. */
-static int
-follow(struct ge_pile *p, const char *path, const char *aside,
-    struct ge_err *e)
-{
-	struct ge_seg *seg;
-	struct ge_frag *f;
-	size_t i, s, g, j;
-	char *copy;
-
-	for (i = 0; i < p->nsets; i++)
-		for (s = 0; s < p->set[i].nsegs; s++) {
-			seg = p->set[i].seg[s];
-			for (g = 0; g < seg->ngroups; g++)
-				for (j = 0; j < seg->group[g].nfrags; j++) {
-					f = &seg->group[g].frag[j];
-					if (f->path == NULL ||
-					    strcmp(f->path, path) != 0)
-						continue;
-					if ((copy = ge_strdup(aside, e)) ==
-					    NULL)
-						return (-1);
-					ge_free(f->path);
-					f->path = copy;
-				}
-		}
-	return (0);
+	return (rc);
 }
 
 /*
- * Whatever stands under a name that we need and is not the damaged fragment
- * itself stays, as NAME.bad: repair deletes nothing that it does not understand.
+ * The well-formed fragment that lies at path; *rejected if a majority or a pin
+ * has overruled its header.
+ */
+static struct ge_frag *
+lying_at(struct mender *md, const char *path, int *rejected)
+{
+	struct ge_seg *seg;
+	size_t i, s, g, j;
+
+	for (i = 0; i < md->p->nsets; i++)
+		for (s = 0; s < md->p->set[i].nsegs; s++) {
+			seg = md->p->set[i].seg[s];
+			for (g = 0; g < seg->ngroups; g++)
+				for (j = 0; j < seg->group[g].nfrags; j++) {
+					struct ge_frag *f =
+					    &seg->group[g].frag[j];
+
+					if (f->path == NULL ||
+					    strcmp(f->path, path) != 0)
+						continue;
+					*rejected = &md->p->set[i] ==
+					    md->c.set && seg->number <
+					    md->c.n && md->c.group[seg->number]
+					    != &seg->group[g];
+					return (f);
+				}
+		}
+	return (NULL);
+}
+
+/*
+ * Repair deletes nothing that it does not understand.  What stands under a name
+ * that we need and is not the damaged fragment itself is kept: as NAME.kept if it
+ * is a fragment that may count, else as NAME.bad, which no walk reads.
  */
 static int
-step_aside(struct ge_pile *p, const struct target *t, struct ge_err *e)
+step_aside(struct mender *md, const struct target *t, struct ge_err *e)
 {
 	size_t len = strlen(t->path) + 16;
+	struct ge_frag *f;
 	struct stat st;
-	char *aside;
-	int i, rc = -1;
+	const char *suffix;
+	char *aside = NULL;
+	int i, rejected = 1, rc = -1;
 
 	if (t->old != NULL)
 		return (0);
 	if (lstat(t->path, &st) == -1)
 		return (errno == ENOENT ? 0 :
 		    ge_failsys(e, "cannot look at '%s'", t->path));
+	f = lying_at(md, t->path, &rejected);
+	suffix = f != NULL && !rejected ? "kept" : "bad";
 	if ((aside = ge_alloc(len, e)) == NULL)
 		return (-1);
 	for (i = 0; i < 1000; i++) {
-		snprintf(aside, len, i == 0 ? "%s.bad" : "%s.bad%d", t->path,
-		    i);
+		snprintf(aside, len, i == 0 ? "%s.%s" : "%s.%s%d", t->path,
+		    suffix, i);
 		/* Not everything, and not everywhere, can be linked. */
 		if (link(t->path, aside) == 0 || (errno != EEXIST &&
 		    lstat(aside, &st) == -1 && rename(t->path, aside) == 0)) {
 			ge_note(GE_WARN, "'%s': not what belongs there, kept "
 			    "as '%s'", t->path, aside);
-			rc = follow(p, t->path, aside, e);
+			rc = 0;
+			if (f != NULL) {
+				ge_free(f->path);
+				f->path = aside;
+				aside = NULL;
+			}
 			goto out;
 		}
 		if (errno != EEXIST)
@@ -364,6 +437,27 @@ step_aside(struct ge_pile *p, const struct target *t, struct ge_err *e)
 out:
 	ge_free(aside);
 	return (rc);
+}
+
+/* Mode and owner as of the fragment replaced, or of a neighbour. */
+static void
+dress(const struct mender *md, const struct target *t, int index)
+{
+	const struct ge_group *g = md->now->g;
+	const struct ge_frag *like = t->old;
+	struct stat st;
+	size_t i;
+
+	for (i = 0; like == NULL && i < g->nfrags; i++)
+		if (g->frag[i].site == md->home[index] &&
+		    g->frag[i].path != NULL)
+			like = &g->frag[i];
+	if (like == NULL || stat(like->path, &st) == -1)
+		return;
+	/* Who may not give files away keeps them. */
+	if (fchown(t->file.fd, st.st_uid, st.st_gid) == 0 ||
+	    st.st_uid == geteuid())
+		(void)fchmod(t->file.fd, st.st_mode & 0777);
 }
 
 /* Copy the header of the old fragment without looking at its share. */
@@ -378,11 +472,19 @@ copy_header(struct target *t, size_t len, struct ge_err *e)
 	while ((size_t)to < len) {
 		n = copy_file_range(t->old->fd, &from, t->file.fd, &to,
 		    len - (size_t)to, 0);
+		/* Not between these file systems: sendfile does it too. */
+		if (n == -1 && errno != EINTR && errno != EIO && to == 0 &&
+		    lseek(t->file.fd, 0, SEEK_SET) == 0 &&
+		    (n = sendfile(t->file.fd, t->old->fd, &from, len)) > 0)
+			to = n;
 		if (n == -1 && errno == EINTR)
 			continue;
-		if (n <= 0)
+		if (n == -1)
 			return (ge_failsys(e, "cannot copy the header of '%s'",
 			    t->old->path));
+		if (n == 0)
+			return (ge_fail(e, GE_EFAIL, "'%s' became shorter "
+			    "while it was read", t->old->path));
 	}
 	return (0);
 }
@@ -503,7 +605,7 @@ mend_stripe(void *arg, size_t stripe, int worker, struct ge_err *e)
 	ge_sha256_blocks(hash, (const uint8_t (*)[64])head, out, b,
 	    (size_t)pt->nwant);
 	for (i = 0; i < pt->nwant; i++) {
-		if (memcmp(hash[i], pt->as.hdr + h->table + 32 *
+		if (memcmp(hash[i], md->hdr + h->table + 32 *
 		    ((size_t)h->n * s + pt->want[i]), 32) != 0)
 			return (ge_fail(e, GE_EREFUSED, "segment %lu, fragment "
 			    "%d: rebuilt block %lu contradicts the header",
@@ -579,10 +681,7 @@ mend_segment(struct mender *md, struct patient *pt, struct ge_err *e)
 	}
 	if (rooms(md, pt, e) == -1)
 		goto out;
-	for (f = 0; f < g->nfrags; f++)
-		if (!g->frag[f].unreadable &&
-		    ge_frag_open(&g->frag[f], e) == -1)
-			goto out;
+	(void)ge_group_open(g);
 	for (i = 0; i < pt->nwant; i++)
 		if (aim(md, &md->target[i], pt->want[i], epoch, e) == -1 ||
 		    ge_file_open(&md->target[i].file, md->target[i].path, 2,
@@ -593,8 +692,9 @@ mend_segment(struct mender *md, struct patient *pt, struct ge_err *e)
 	for (i = 0; i < pt->nwant; i++) {
 		struct target *t = &md->target[i];
 
+		dress(md, t, pt->want[i]);
 		if (write_header(md, t, pt->want[i], e) == -1 ||
-		    step_aside(md->p, t, e) == -1 ||
+		    step_aside(md, t, e) == -1 ||
 		    ge_file_commit(&t->file, 1, e) == -1)
 			goto out;
 		ge_note(GE_SAY, "'%s': rebuilt", t->path);
@@ -607,8 +707,7 @@ out:
 		ge_file_release(&md->target[i].file);
 		ge_free(md->target[i].path);
 	}
-	for (f = 0; f < g->nfrags; f++)
-		ge_frag_close(&g->frag[f]);
+	ge_group_close(g);
 	ge_wipe(md->hdr, h->len);
 	return (rc);
 }
@@ -617,6 +716,7 @@ static void
 plan(struct mender *md)
 {
 	struct ge_finding f = { .known = 1 };
+	const struct ge_frag *old;
 	size_t s;
 	int i;
 
@@ -624,12 +724,14 @@ plan(struct mender *md)
 		for (i = 0; i < md->patient[s].nwant; i++) {
 			int idx = md->patient[s].want[i];
 
-			f.state = md->patient[s].as.state[idx];
+			f.state = md->patient[s].as.row[idx].state;
 			memcpy(f.setid, md->patient[s].g->h.setid, GE_SETID);
 			f.segment = md->patient[s].g->h.segment;
 			f.index = idx;
-			f.site = md->p->site[md->home[idx]];
-			f.detail = md->patient[s].as.detail[idx];
+			old = replaces(md, &md->patient[s], idx);
+			f.site = md->p->site[old != NULL ? old->site :
+			    md->home[idx]];
+			f.detail = md->patient[s].as.row[idx].detail;
 			if (md->m->planned != NULL)
 				md->m->planned(md->m->arg, &f);
 		}
@@ -651,7 +753,8 @@ mend_all(struct mender *md, struct ge_err *e)
 		if (listed(md->m, &md->c.group[i]->h, -1) &&
 		    examine(md, md->c.group[i], e) == -1)
 			return (-1);
-	find_homes(md);
+	if (find_homes(md, e) == -1)
+		return (-1);
 	if (md->m->dry) {
 		plan(md);
 		return (0);
@@ -678,9 +781,6 @@ ge_mend_run(struct ge_mend *m, struct ge_pile *p, struct ge_err *e)
 	int j, rc = -1;
 
 	m->rebuilt = m->bytes = m->read = 0;
-	if (p->nsites > sizeof(md->load) / sizeof(md->load[0]))
-		return (ge_fail(e, GE_EUSAGE, "more than %zu folders",
-		    sizeof(md->load) / sizeof(md->load[0])));
 	if ((md = ge_alloc(sizeof(*md), e)) == NULL)
 		return (-1);
 	md->m = m;
@@ -703,6 +803,7 @@ ge_mend_run(struct ge_mend *m, struct ge_pile *p, struct ge_err *e)
 	if (md->shares != NULL)
 		ge_secret_free(md->shares, GE_N_MAX * GE_KEY);
 	ge_free(md->worker);
+	ge_free(md->load);
 	ge_free(md->patient);
 	ge_free(md->hdr);
 	ge_rs_release(&md->rs);

@@ -29,13 +29,14 @@ enum {
 static const char manifest_magic[] = "gefrag-manifest ";
 
 struct ge_pile *
-ge_pile_new(int flags, struct ge_err *e)
+ge_pile_new(int flags, const struct ge_pins *pins, struct ge_err *e)
 {
 	struct ge_pile *p;
 
 	if ((p = ge_alloc(sizeof(*p), e)) == NULL)
 		return (NULL);
 	p->flags = flags;
+	p->pins = pins;
 	p->fd = p->spool = -1;
 	return (p);
 }
@@ -295,6 +296,8 @@ take_frag(struct ge_pile *p, const struct ge_hdr *h, const uint8_t *buf,
 		    32 * (size_t)h->index, 32) == 0;
 	}
 	g->indices |= (uint64_t)1 << h->index;
+	if (ge_popcount(g->indices) >= h->k)
+		ge_pile_set(p, h->setid)->viable = 1;
 	g->record[record].carried |= (uint64_t)1 << h->index;
 	if (f->share_ok)
 		g->record[record].valid |= (uint64_t)1 << h->index;
@@ -306,7 +309,21 @@ static int
 hdr_room(struct ge_pile *p, size_t len, struct ge_err *e)
 {
 
-	return (ge_grow(&p->hdr, &p->caphdr, len, 1, e));
+	uint8_t *bigger;
+
+	if (len <= p->caphdr)
+		return (0);
+	if ((bigger = ge_alloc(2 * len, e)) == NULL)
+		return (-1);
+	/* It may hold a share: no copy of it is left behind. */
+	if (p->hdr != NULL) {
+		memcpy(bigger, p->hdr, p->caphdr);
+		ge_wipe(p->hdr, p->caphdr);
+	}
+	ge_free(p->hdr);
+	p->hdr = bigger;
+	p->caphdr = 2 * len;
+	return (0);
 }
 
 static int
@@ -315,8 +332,16 @@ take_manifest(struct ge_pile *p, const uint8_t *buf, size_t len, int named,
 {
 	struct ge_manifest m;
 
-	/* The array moves only when its number shows it. */
+	if (!named && p->pins != NULL && !p->pins->has_signer &&
+	    !p->pins->has_digest)
+		return (0);
 	if (ge_manifest_parse(&m, buf, len, e) == 0) {
+		if (!named && p->pins != NULL &&
+		    !ge_manifest_counts(&m, p->pins)) {
+			ge_manifest_release(&m);
+			return (0);
+		}
+		/* The array moves only when its number shows it. */
 		if (ge_grow(&p->found, &p->capfound, p->nfound + 1,
 		    sizeof(*p->found), e) == -1) {
 			ge_manifest_release(&m);
@@ -401,7 +426,7 @@ add_file(struct ge_pile *p, const char *path, int site, int named,
 	struct ge_seg *seg;
 	struct stat st;
 	uint8_t *buf = NULL;
-	size_t got, want, len;
+	size_t got, want, len, share = 0;
 	int fd, rc = -1;
 
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -443,8 +468,9 @@ add_file(struct ge_pile *p, const char *path, int site, int named,
 	}
 	/* An auditor who must not read shares does not even fetch them. */
 	want = (p->flags & GE_PILE_NOSHARES) != 0 ? h.share : h.len;
-	if (hdr_room(p, want, e) == -1)
+	if (hdr_room(p, h.len, e) == -1)
 		goto out;
+	share = h.mode == GE_PLAIN ? 0 : h.share;
 	if (ge_pread(fd, p->hdr + got, want - got, got, &len, e) == -1) {
 		rc = note_lost(p, path, site, e);
 		goto out;
@@ -463,8 +489,8 @@ add_file(struct ge_pile *p, const char *path, int site, int named,
 	buf = NULL;
 	rc = 0;
 out:
-	if (p->hdr != NULL)
-		ge_wipe(p->hdr, p->caphdr < 4096 ? p->caphdr : 4096);
+	if (p->hdr != NULL && share != 0)
+		ge_wipe(p->hdr + share, GE_KEY);
 	ge_free(buf);
 	if (fd != -1)
 		close(fd);
@@ -481,6 +507,23 @@ by_name(const void *a, const void *b)
 static int add_dir(struct ge_pile *p, const char *path, int site, int depth,
     struct ge_err *e);
 
+/*
+ * Names that a walk passes over: what a repair has set aside (NAME.bad, NAME.bad1,
+ * ...), and what a killed program may have left where files cannot be nameless
+ * (.NAME.PID-N.tmp).  Named by the user they are read like any file.
+ */
+static int
+set_aside(const char *name)
+{
+	const char *dot = strrchr(name, '.');
+
+	if (dot == NULL)
+		return (0);
+	if (strncmp(dot, ".bad", 4) == 0)
+		return (dot[4 + strspn(dot + 4, "0123456789")] == '\0');
+	return (name[0] == '.' && strcmp(dot, ".tmp") == 0);
+}
+
 static int
 add_entry(struct ge_pile *p, const char *dir, const char *name, int site,
     int depth, struct ge_err *e)
@@ -490,6 +533,8 @@ add_entry(struct ge_pile *p, const char *dir, const char *name, int site,
 	char *path;
 	int rc = 0;
 
+	if (set_aside(name))
+		return (0);
 	if ((path = ge_alloc(len, e)) == NULL)
 		return (-1);
 	snprintf(path, len, "%s/%s", dir, name);
@@ -499,7 +544,9 @@ add_entry(struct ge_pile *p, const char *dir, const char *name, int site,
 			ge_failsys(e, "cannot open");
 			rc = note_lost(p, path, site, e);
 		}
-	} else if (S_ISDIR(st.st_mode)) {
+	} else if (S_ISDIR(st.st_mode) || (S_ISDIR(at.st_mode) && depth == 0 &&
+	    strspn(name, "0123456789abcdef") == 2 * GE_SETID)) {
+		/* A link is followed where a repair would write through it. */
 		rc = add_dir(p, path, site, depth + 1, e);
 	} else if (S_ISREG(at.st_mode)) {
 		rc = add_file(p, path, site, 0, e);
@@ -524,6 +571,11 @@ add_dir(struct ge_pile *p, const char *path, int site, int depth,
 		return (0);
 	}
 	if ((dir = opendir(path)) == NULL) {
+		const char *base = strrchr(path, '/');
+
+		/* Every file system has one, and it is root's. */
+		if (base != NULL && strcmp(base, "/lost+found") == 0)
+			return (0);
 		ge_failsys(e, "cannot open");
 		return (note_lost(p, path, site, e));
 	}
@@ -643,6 +695,10 @@ ge_pile_drop(struct ge_pile *p, struct ge_seg *seg)
 #endif
 			f->mem = NULL;
 			f->dropped = 1;
+			if (f->share != NULL)
+				ge_wipe(f->share, GE_KEY);
+			ge_free(f->share);
+			f->share = NULL;
 		}
 }
 
@@ -670,6 +726,8 @@ spool(struct ge_pile *p, uint64_t *size, uint64_t most, struct ge_err *e)
 		}
 		p->spoolend += got;
 		*size += got;
+		if (ge_hook_tick(0, e) == -1)
+			goto out;
 	} while (got == want && *size < most);
 	rc = 0;
 out:
@@ -844,11 +902,63 @@ ge_frag_close(struct ge_frag *f)
 }
 
 int
+ge_group_open(struct ge_group *g)
+{
+	uint64_t open_now = 0;
+	struct ge_err e;
+	size_t i;
+	int failed = 0;
+
+	for (i = 0; i < g->nfrags; i++) {
+		struct ge_frag *f = &g->frag[i];
+
+		if (f->path == NULL || f->unreadable ||
+		    (open_now >> f->index & 1) != 0)
+			continue;
+		if (ge_frag_open(f, &e) == 0) {
+			open_now |= (uint64_t)1 << f->index;
+		} else if (e.sys != EMFILE && e.sys != ENFILE) {
+			ge_note(GE_WARN, "%s", e.msg);
+			f->unreadable = 1;
+			failed += e.sys != ENOENT;
+		}
+	}
+	return (failed);
+}
+
+void
+ge_group_close(struct ge_group *g)
+{
+	size_t i;
+
+	for (i = 0; i < g->nfrags; i++)
+		ge_frag_close(&g->frag[i]);
+}
+
+/* From a file that is not open: the second copies of an index. */
+static int
+read_closed(const struct ge_frag *f, uint64_t off, void *buf, size_t len,
+    size_t *got, struct ge_err *e)
+{
+	int fd, rc;
+
+	if ((fd = open(f->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK |
+	    O_NOCTTY)) == -1)
+		return (ge_failsys(e, "'%s'", f->path));
+	if ((rc = ge_pread(fd, buf, len, off, got, e)) == -1)
+		ge_within(e, "'%s'", f->path);
+	close(fd);
+	return (rc);
+}
+
+int
 ge_frag_read(const struct ge_pile *p, const struct ge_frag *f, uint64_t off,
     void *buf, size_t len, size_t *got, struct ge_err *e)
 {
 
 	if (f->path != NULL) {
+		if (f->fd == -1)
+			return (read_closed(f, off, buf, len, got, e));
 		if (ge_pread(f->fd, buf, len, off, got, e) == -1)
 			return (ge_within(e, "'%s'", f->path));
 		return (0);
@@ -874,11 +984,12 @@ ge_frag_header(const struct ge_pile *p, const struct ge_group *g,
 	uint8_t dh[32], root[32];
 	size_t got;
 
-	if (f->unreadable || ge_frag_open(f, e) == -1 ||
+	if (f->unreadable || (f->path == NULL && f->dropped) ||
 	    ge_frag_read(p, f, 0, buf, want, &got, e) == -1) {
-		if (!f->unreadable)
+		if (!f->unreadable && (f->path != NULL || !f->dropped)) {
 			ge_note(GE_WARN, "%s", e->msg);
-		f->unreadable = 1;
+			f->unreadable = e->sys != EMFILE && e->sys != ENFILE;
+		}
 		return (0);
 	}
 	if (f->share != NULL)

@@ -55,6 +55,7 @@ struct ge_seg {
 
 struct ge_set {
 	uint8_t id[GE_SETID];
+	int viable;			/* some segment has k of a group */
 	struct ge_seg **seg;		/* by number */
 	size_t nsegs, capsegs;
 };
@@ -84,6 +85,7 @@ struct ge_buffer {
 
 struct ge_pile {
 	int flags;
+	const struct ge_pins *pins;
 	char **site;			/* operands, as given */
 	size_t nsites, capsites, usable;
 	struct ge_set *set;
@@ -147,6 +149,14 @@ int ge_frag_read(const struct ge_pile *p, const struct ge_frag *f, uint64_t off,
     void *buf, size_t len, size_t *got, struct ge_err *e);
 
 /*
+ * ge_group_open(g): open one fragment of each index, so that reading them opens
+ * no file again; how many could not be (they are marked unreadable, with a note;
+ * those that are merely one file too many are opened when they are read).
+ */
+int ge_group_open(struct ge_group *g);
+void ge_group_close(struct ge_group *g);
+
+/*
  * ge_frag_header(p, g, f, buf, e):
  * Read the header again into buf[g->h.len], share included, and make sure it
  * still belongs to the group.  1; 0 if not (anything may happen to a file between
@@ -167,6 +177,8 @@ ge_popcount(uint64_t v)
  */
 struct ge_choice {
 	const struct ge_manifest *man;	/* evidence, or NULL */
+	int rootsonly;			/* only its digest is known to be true:
+					   nothing but its roots counts */
 	struct ge_set *set;
 	struct ge_group **group;	/* [n]; NULL: lost */
 	size_t n, cap;
@@ -194,6 +206,13 @@ int ge_choose_chain(const struct ge_choice *c, const struct ge_group *g,
 int ge_choose_all(struct ge_choice *c, struct ge_pile *p,
     const struct ge_pins *pins, int tolerant, struct ge_err *e);
 void ge_choice_release(struct ge_choice *c);
+
+/*
+ * ge_manifest_counts(m, pins): is a manifest that was found evidence for these
+ * pins?  2 if it is signed by the key named, 1 if only its digest is the one
+ * named, else 0.
+ */
+int ge_manifest_counts(const struct ge_manifest *m, const struct ge_pins *pins);
 
 /*
  * The manifest that -m names joins the pile; call before choosing.

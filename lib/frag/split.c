@@ -27,7 +27,9 @@
  */
 enum {
 	SLOTS = 3,
-	DEFLATE_CHUNK = 1 << 20
+	DEFLATE_CHUNK = 1 << 20,
+	DEFLATE_ROOM = DEFLATE_CHUNK + 1024,	/* stored, it grows a little */
+	MANIFEST_SEGMENTS = 690000	/* what 64 MiB of manifest have room for */
 };
 
 struct slot {
@@ -45,7 +47,7 @@ struct work {
 	struct ge_aead **aead;		/* [jobs] */
 	struct slot slot[SLOTS];
 	int nslots;
-	uint8_t *deflated;		/* [chunks][DEFLATE_CHUNK]; or NULL */
+	uint8_t *deflated;		/* [chunks][DEFLATE_ROOM]; or NULL */
 	size_t *chunklen;
 	uint8_t (*secret)[GE_KEY];	/* thr, coefficients, rcp, key */
 	uint8_t *wraps;
@@ -151,8 +153,9 @@ read_segment(void *arg, size_t item, size_t slot, struct ge_err *e)
 
 	if (w->ended)
 		return (0);
-	if (item > UINT32_MAX)
-		return (ge_fail(e, GE_EFAIL, "input has too many segments"));
+	if (item >= MANIFEST_SEGMENTS)
+		return (ge_fail(e, GE_EFAIL, "input has too many segments for "
+		    "a manifest: use a larger -b or -O payload"));
 	t->unread = w->sure > w->off + piece * w->s->stripes;
 	if (t->unread) {
 		total = piece * w->s->stripes;
@@ -203,7 +206,7 @@ deflate_chunk(void *arg, size_t i, int worker, struct ge_err *e)
 	if (w->now->unread && read_part(w, w->now->h.off + from,
 	    w->now->data + from, last ? left : DEFLATE_CHUNK, e) == -1)
 		return (-1);
-	rc = ge_deflate(w->deflated + from, DEFLATE_CHUNK,
+	rc = ge_deflate(w->deflated + i * DEFLATE_ROOM, DEFLATE_ROOM,
 	    w->now->data + from, last ? left : DEFLATE_CHUNK, last,
 	    &w->chunklen[i], e);
 	if (rc == 0)
@@ -247,7 +250,7 @@ deflate_segment(struct work *w, struct slot *t, struct ge_err *e)
 			len = w->chunklen[i] - at < room ?
 			    w->chunklen[i] - at : room;
 			memcpy(stripe_data(w, t, s) + (piece - room),
-			    w->deflated + i * DEFLATE_CHUNK + at, len);
+			    w->deflated + i * DEFLATE_ROOM + at, len);
 		}
 	return (0);
 }
@@ -652,7 +655,7 @@ prepare(struct work *w, struct ge_err *e)
 	if (o->deflate) {
 		size_t chunks = full * (size_t)o->k / DEFLATE_CHUNK + 1;
 
-		if ((w->deflated = ge_block_alloc(chunks * DEFLATE_CHUNK,
+		if ((w->deflated = ge_block_alloc(chunks * DEFLATE_ROOM,
 		    e)) == NULL ||
 		    (w->chunklen = ge_alloc(chunks * sizeof(size_t), e)) ==
 		    NULL)

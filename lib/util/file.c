@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,7 +31,7 @@ folder(const char *path, struct ge_err *e)
 static char *
 hidden(const char *path, struct ge_err *e)
 {
-	static unsigned count;
+	static atomic_uint count;
 	const char *slash = strrchr(path, '/');
 	size_t head = slash == NULL ? 0 : (size_t)(slash + 1 - path);
 	size_t len = strlen(path) + 48;
@@ -38,7 +39,8 @@ hidden(const char *path, struct ge_err *e)
 
 	if ((tmp = ge_alloc(len, e)) != NULL)
 		snprintf(tmp, len, "%.*s.%.200s.%ld-%u.tmp", (int)head, path,
-		    path + head, (long)getpid(), count++);
+		    path + head, (long)getpid(),
+		    atomic_fetch_add(&count, 1));
 	return (tmp);
 }
 
@@ -62,7 +64,7 @@ ge_file_open(struct ge_file *f, const char *path, int replace,
 			ge_failsys(e, "cannot open '%s'", path);
 		return (f->fd == -1 ? -1 : 0);
 	}
-	if (!replace && access(path, F_OK) == 0)
+	if (!replace && lstat(path, &st) == 0)
 		return (ge_fail(e, GE_EUSAGE,
 		    "'%s' exists (-f overwrites it)", path));
 	if ((dir = folder(path, e)) == NULL)
@@ -171,7 +173,7 @@ int
 ge_dir_make(const char *path, struct ge_err *e)
 {
 	struct stat st;
-	char *p, *copy;
+	char *p, *copy, *parent = NULL;
 	int sys, rc = -1;
 
 	if ((copy = ge_strdup(path, e)) == NULL)
@@ -189,10 +191,17 @@ ge_dir_make(const char *path, struct ge_err *e)
 			ge_failsys(e, "cannot make folder '%s'", path);
 			goto out;
 		}
+		/* A folder that nobody finds after a crash was not made. */
+		if (sys == 0 && ((parent = folder(copy, e)) == NULL ||
+		    ge_dir_sync(parent, e) == -1))
+			goto out;
+		ge_free(parent);
+		parent = NULL;
 		*p = was;
 	}
 	rc = 0;
 out:
+	ge_free(parent);
 	ge_free(copy);
 	return (rc);
 }

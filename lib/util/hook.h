@@ -8,8 +8,8 @@
 /*
  * How the program hears from a library at work (progress) and stops it (a
  * signal came, another thread failed).  The library never handles signals: the
- * program's handler calls ge_hook_poke, which wakes every blocked ge_read and
- * ge_write; those call the hook, and the hook says whether to go on.
+ * program's handler calls ge_hook_poke, which wakes what waits for data or room
+ * in ge_read and ge_write; those call the hook, and it says whether to go on.
  */
 
 /*

@@ -38,11 +38,9 @@ wait_for(int fd, short events, struct ge_err *e)
 				ge_hook_poke();		/* the next one too */
 				return (-1);
 			}
-			if (n != -1 && events == POLLOUT)
-				return (0);
-			continue;
 		}
-		return (0);
+		if (n != -1 && p[0].revents != 0)
+			return (0);
 	}
 }
 

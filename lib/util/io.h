@@ -27,7 +27,10 @@ int ge_write(int fd, const void *buf, size_t len, struct ge_err *e);
 int ge_pwrite(int fd, const void *buf, size_t len, uint64_t off,
     struct ge_err *e);
 
-/* ge_writev(fd, iov, n, e): all of it; iov is used up. */
+/*
+ * ge_writev(fd, iov, n, e): all of it; iov is used up.  A signal stops a write
+ * that waits for its reader only if fd does not block (cli_stdout).
+ */
 int ge_writev(int fd, struct iovec *iov, size_t n, struct ge_err *e);
 
 #endif

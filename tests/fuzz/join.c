@@ -21,7 +21,7 @@ static struct ge_pile *
 pile(int files, int *fd, size_t *nfds)
 {
 	struct ge_err e = { 0, 0, "" };
-	struct ge_pile *p = ge_pile_new(0, &e);
+	struct ge_pile *p = ge_pile_new(0, NULL, &e);
 	struct ge_tar *tar;
 	char path[SET_PATH];
 	size_t i;

@@ -101,7 +101,7 @@ static struct ge_pile *
 pile(int flags)
 {
 	struct ge_err e = { 0, 0, "" };
-	struct ge_pile *p = ge_pile_new(flags, &e);
+	struct ge_pile *p = ge_pile_new(flags, NULL, &e);
 	char path[512];
 	int i;
 

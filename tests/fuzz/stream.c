@@ -21,7 +21,7 @@ pile(int fd, int flags)
 	struct ge_pile *p;
 	char path[SET_PATH];
 
-	p = ge_pile_new(flags, &e);
+	p = ge_pile_new(flags, NULL, &e);
 	must(p != NULL && ge_pile_add(p, set_path(path, fd), &e) == 0, e.msg);
 	return (p);
 }

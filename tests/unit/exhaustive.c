@@ -34,7 +34,7 @@ one(const struct set *s, const int *fd, unsigned int mask, int jobs, int hash)
 		j.pins.has_digest = 1;
 		memcpy(j.pins.digest, s->split.digest, 32);
 	}
-	p = ge_pile_new(0, &e);
+	p = ge_pile_new(0, NULL, &e);
 	set_must(p != NULL, e.msg);
 	for (i = 0; i < n; i++) {
 		idx = (i + (int)mask) % n;
