@@ -285,14 +285,33 @@ find_homes(struct mender *md, struct ge_err *e)
 		md->home[i] = best;
 		md->load[best]++;
 	}
-	for (site = 0; nsites > 1 && (size_t)site < nsites; site++)
-		if (h->mode != GE_PLAIN && md->load[site] >= h->k &&
-		    md->npatients > 0)
-			ge_note(GE_WARN, "'%s' holds %d of %d fragments: "
-			    "enough to read the set", md->p->site[site],
-			    md->load[site], h->n);
 	ge_free(votes);
 	return (0);
+}
+
+/* Say so if a repair gives one of several operands as many as can be read. */
+static void
+warn_of_hoards(const struct mender *md)
+{
+	const struct ge_hdr *h = &md->c.group[0]->h;
+	uint64_t wanted = 0, told = 0;
+	size_t i;
+	int j;
+
+	for (i = 0; i < md->npatients; i++)
+		for (j = 0; j < md->patient[i].nwant; j++)
+			wanted |= (uint64_t)1 << md->patient[i].want[j];
+	for (j = 0; j < h->n; j++) {
+		int site = md->home[j];
+
+		if (md->p->nsites < 2 || h->mode == GE_PLAIN ||
+		    (wanted >> j & 1) == 0 || md->load[site] < h->k ||
+		    (told >> (site & 63) & 1) != 0)
+			continue;
+		told |= (uint64_t)1 << (site & 63);
+		ge_note(GE_WARN, "'%s' gets %d of %d fragments: enough to "
+		    "read the set", md->p->site[site], md->load[site], h->n);
+	}
 }
 
 /*
@@ -755,6 +774,7 @@ mend_all(struct mender *md, struct ge_err *e)
 			return (-1);
 	if (find_homes(md, e) == -1)
 		return (-1);
+	warn_of_hoards(md);
 	if (md->m->dry) {
 		plan(md);
 		return (0);
