@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "seal/seal.h"
 #include "util/file.h"
 #include "util/hook.h"
 #include "util/mem.h"
@@ -344,6 +345,29 @@ cli_pin(struct ge_pins *pins, const char *arg, struct ge_err *e)
 		    1);
 	}
 	return (0);
+}
+
+int
+cli_reader(int c, struct ge_pins *pins, int *jobs, struct ge_err *e)
+{
+
+	switch (c) {
+	case 'j':
+		return (cli_number("-j", optarg, 1, 64, jobs, e));
+	case 'm':
+		pins->manifest = optarg;
+		return (0);
+	case 'q':
+		cli_quiet();
+		return (0);
+	case 'V':
+		pins->has_signer = 1;
+		return (ge_pem_ed25519_public(pins->signer, optarg, e));
+	case 'v':
+		cli_verbose();
+		return (0);
+	}
+	cli_usage(c);
 }
 
 int

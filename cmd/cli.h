@@ -65,6 +65,13 @@ int cli_hex(const char *opt, const char *arg, uint8_t *out, size_t len,
  */
 const char *cli_option(const char *arg, const char *name);
 
+/*
+ * cli_reader(c, pins, jobs, e):
+ * An option that all who read fragments share: -j, -m, -q, -V, -v; what getopt
+ * does not know ends the program here.  0, or -1.
+ */
+int cli_reader(int c, struct ge_pins *pins, int *jobs, struct ge_err *e);
+
 /* cli_pin(pins, arg, e): -O set= and digest=.  1 if it was one, 0, -1. */
 int cli_pin(struct ge_pins *pins, const char *arg, struct ge_err *e);
 

@@ -14,7 +14,7 @@ static const char usage[] =
 struct options {
 	struct ge_join j;
 	int force;
-	const char *outfile, *passfile, *signer;
+	const char *outfile, *passfile;
 	const char *identity[CLI_KEYS_MAX];
 };
 
@@ -52,13 +52,6 @@ parse(struct options *o, int argc, char **argv, struct ge_err *e)
 				    CLI_KEYS_MAX));
 			o->identity[o->j.nidentities++] = optarg;
 			break;
-		case 'j':
-			if (cli_number("-j", optarg, 1, 64, &o->j.jobs, e) == -1)
-				return (-1);
-			break;
-		case 'm':
-			o->j.pins.manifest = optarg;
-			break;
 		case 'O':
 			if ((rc = cli_pin(&o->j.pins, optarg, e)) == -1)
 				return (-1);
@@ -71,21 +64,13 @@ parse(struct options *o, int argc, char **argv, struct ge_err *e)
 		case 'P':
 			o->passfile = optarg;
 			break;
-		case 'q':
-			cli_quiet();
-			break;
 		case 'R':
 			if (range(&o->j, optarg, e) == -1)
 				return (-1);
 			break;
-		case 'V':
-			o->signer = optarg;
-			break;
-		case 'v':
-			cli_verbose();
-			break;
 		default:
-			cli_usage(c);
+			if (cli_reader(c, &o->j.pins, &o->j.jobs, e) == -1)
+				return (-1);
 		}
 	}
 	return (0);
@@ -101,11 +86,6 @@ run(struct options *o, int argc, char **argv, struct ge_err *e)
 	char size[32];
 	int i, rc = -1;
 
-	if (o->signer != NULL) {
-		if (ge_pem_ed25519_public(o->j.pins.signer, o->signer, e) == -1)
-			goto out;
-		o->j.pins.has_signer = 1;
-	}
 	if (idlen > 0 && (identity = ge_secret_alloc(idlen, e)) == NULL)
 		goto out;
 	for (i = 0; i < o->j.nidentities; i++)

@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "cli.h"
-#include "seal/seal.h"
 #include "util/hook.h"
 #include "util/io.h"
 #include "util/mem.h"
@@ -21,7 +20,6 @@ enum {
 struct options {
 	struct ge_mend m;
 	int flags;
-	const char *signer;
 };
 
 static int
@@ -31,13 +29,6 @@ parse(struct options *o, int argc, char **argv, struct ge_err *e)
 
 	while ((c = getopt(argc, argv, ":j:m:O:qtV:v")) != -1) {
 		switch (c) {
-		case 'j':
-			if (cli_number("-j", optarg, 1, 64, &o->m.jobs, e) == -1)
-				return (-1);
-			break;
-		case 'm':
-			o->m.pins.manifest = optarg;
-			break;
 		case 'O':
 			if ((rc = cli_pin(&o->m.pins, optarg, e)) == -1)
 				return (-1);
@@ -48,20 +39,12 @@ parse(struct options *o, int argc, char **argv, struct ge_err *e)
 			o->m.blind = 1;
 			o->flags |= GE_PILE_NOSHARES;
 			break;
-		case 'q':
-			cli_quiet();
-			break;
 		case 't':
 			o->m.dry = 1;
 			break;
-		case 'V':
-			o->signer = optarg;
-			break;
-		case 'v':
-			cli_verbose();
-			break;
 		default:
-			cli_usage(c);
+			if (cli_reader(c, &o->m.pins, &o->m.jobs, e) == -1)
+				return (-1);
 		}
 	}
 	if (optind == argc)
@@ -174,11 +157,6 @@ run(struct options *o, int argc, char **argv, struct ge_err *e)
 	char bytes[32];
 	int rc = -1;
 
-	if (o->signer != NULL) {
-		if (ge_pem_ed25519_public(o->m.pins.signer, o->signer, e) == -1)
-			goto out;
-		o->m.pins.has_signer = 1;
-	}
 	if (read_report(&r, e) == -1) {
 		ge_within(e, "standard input");
 		goto out;

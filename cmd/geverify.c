@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include "cli.h"
-#include "seal/seal.h"
 #include "util/num.h"
 
 static const char usage[] =
@@ -15,7 +14,6 @@ struct options {
 	struct ge_audit a;
 	int flags;
 	double afr, days, common;
-	const char *signer;
 };
 
 static int
@@ -57,32 +55,17 @@ parse(struct options *o, int argc, char **argv, struct ge_err *e)
 			    &o->a.confidence, e) == -1)
 				return (-1);
 			break;
-		case 'j':
-			if (cli_number("-j", optarg, 1, 64, &o->a.jobs, e) == -1)
-				return (-1);
-			break;
-		case 'm':
-			o->a.pins.manifest = optarg;
-			break;
 		case 'O':
 			if (rare(o, optarg, e) == -1)
 				return (-1);
 			break;
-		case 'q':
-			cli_quiet();
-			break;
-		case 'V':
-			o->signer = optarg;
-			break;
-		case 'v':
-			cli_verbose();
-			break;
 		default:
-			cli_usage(c);
+			if (cli_reader(c, &o->a.pins, &o->a.jobs, e) == -1)
+				return (-1);
 		}
 	}
 	if (o->a.alone && (o->a.pins.has_set || o->a.pins.has_digest ||
-	    o->a.pins.manifest != NULL || o->signer != NULL ||
+	    o->a.pins.manifest != NULL || o->a.pins.has_signer ||
 	    o->a.confidence > 0))
 		return (ge_fail(e, GE_EUSAGE, "-O alone judges no set: not "
 		    "with -c, -m, -V, -O set or -O digest"));
@@ -160,11 +143,6 @@ run(struct options *o, int argc, char **argv, struct ge_err *e)
 	struct ge_pile *p = NULL;
 	int rc = -1;
 
-	if (o->signer != NULL) {
-		if (ge_pem_ed25519_public(o->a.pins.signer, o->signer, e) == -1)
-			goto out;
-		o->a.pins.has_signer = 1;
-	}
 	if ((p = ge_pile_new(o->flags, &o->a.pins, e)) == NULL ||
 	    cli_operands(p, argc, argv, e) == -1)
 		goto out;

@@ -1,9 +1,4 @@
-#include <sys/stat.h>
-
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
 
 #include <openssl/bio.h>
 #include <openssl/err.h>
@@ -12,45 +7,12 @@
 #include <openssl/x509.h>
 
 #include "seal/seal.h"
-#include "util/io.h"
+#include "util/file.h"
 #include "util/mem.h"
 
 enum {
-	FILEMAX = 65536
+	FILEMAX = 16384		/* a key has some hundred bytes */
 };
-
-/* The file, into buf [FILEMAX + 1]; a pipe will do as well. */
-static int
-slurp(uint8_t *buf, size_t *got, const char *path, struct ge_err *e)
-{
-	struct stat st;
-	int fd, rc = -1;
-
-	if ((fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY)) == -1 ||
-	    fstat(fd, &st) == -1) {
-		ge_failsys(e, "cannot open '%s'", path);
-		e->code = GE_EUSAGE;
-		goto out;
-	}
-	if (S_ISDIR(st.st_mode)) {
-		ge_fail(e, GE_EUSAGE, "cannot open '%s': %s", path,
-		    strerror(EISDIR));
-		goto out;
-	}
-	if (ge_readfull(fd, buf, FILEMAX + 1, got, e) == -1) {
-		ge_within(e, "'%s'", path);
-		goto out;
-	}
-	if (*got > FILEMAX) {
-		ge_fail(e, GE_EUSAGE, "'%s' is not a PEM key: too long", path);
-		goto out;
-	}
-	rc = 0;
-out:
-	if (fd != -1)
-		close(fd);
-	return (rc);
-}
 
 /* The key in the DER of a PEM block, or NULL.  Never asks for a password. */
 static EVP_PKEY *
@@ -82,9 +44,9 @@ load(uint8_t raw[GE_KEY], const char *type, int private, const char *path,
 	long len = 0;
 	int rc = -1;
 
-	if ((text = ge_secret_alloc(FILEMAX + 1, e)) == NULL)
+	if ((text = ge_secret_alloc(FILEMAX, e)) == NULL)
 		return (-1);
-	if (slurp(text, &got, path, e) == -1)
+	if (ge_slurp_into(path, text, FILEMAX, &got, e) == -1)
 		goto out;
 	if ((bio = BIO_new_mem_buf(text, (int)got)) == NULL) {
 		ge_fail(e, GE_EFAIL, "'%s': OpenSSL has no memory", path);
@@ -118,7 +80,7 @@ out:
 	OPENSSL_secure_free(header);
 	OPENSSL_secure_clear_free(der, (size_t)len);
 	BIO_free(bio);
-	ge_secret_free(text, FILEMAX + 1);
+	ge_secret_free(text, FILEMAX);
 	return (rc);
 }
 

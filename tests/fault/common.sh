@@ -415,7 +415,12 @@ judge() {
 	local left
 	why=
 	case $status in
-	0)	"${kind}_good" || return 1 ;;
+	0)	"${kind}_good" || return 1
+		case $call in
+		fsync | fdatasync)
+			why="a failed $call went unnoticed"
+			return 1 ;;
+		esac ;;
 	1)	"${kind}_clean" || return 1 ;;
 	2)	# A file that the user named cannot be opened.
 		case $(<err) in
