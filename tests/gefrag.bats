@@ -184,6 +184,18 @@ load helper
 	gefrag -z </dev/null | gejoin | cmp - /dev/null
 }
 
+@test "gefrag: -z: a part that cannot be smaller does not spoil the rest" {
+	for part in words bytes words; do
+		$part 1048576
+	done >in
+	for j in 1 3; do
+		gefrag -k 2 -n 3 -z -j $j in >z
+		gejoin <z | cmp - in
+		# A third of 3 MiB, times 1.5, and some text.
+		[ "$(wc -c <z)" -lt 2400000 ]
+	done
+}
+
 @test "gefrag: only -p leaves the input to be read in a fragment" {
 	words 60000 >in
 	gefrag -p -d d in
@@ -462,6 +474,14 @@ load helper
 		[ $status -eq 143 ]
 		[ "$(ls -A)" = "$(printf 'd\nin')" ]
 		[ -z "$(ls -A d)" ]
+	done
+}
+
+@test "gefrag: a signal ends it while its reader stalls" {
+	bytes 3000000 >in
+	for j in 1 3; do
+		heeds gefrag -k 2 -n 3 -O payload=256k -j $j in
+		[ -z "$(ls -A "$TMPDIR")" ]
 	done
 }
 

@@ -354,18 +354,18 @@ subsets() {
 	said
 	rm d/*/*.00.gef
 	expect 0 gejoin d
-	said "gejoin: 3 of 9 fragments are missing"
+	said "gejoin: fragments missing: 3 of 9"
 	expect 0 gejoin -q d
 	said
 	expect 0 bash -c 'tar cf - -C d . | gejoin'
-	said "gejoin: 3 of 9 fragments are missing"
+	said "gejoin: fragments missing: 3 of 9"
 	set_of e
 	flip e/*/0000000001.00.gef 4000
 	expect 0 gejoin e
-	said "gejoin: 1 damaged blocks were passed over"
+	said "gejoin: damaged blocks passed over: 1"
 	expect 0 gejoin -v e
 	said "gejoin: segment 1, fragment 0: block 0 is damaged" \
-	    "gejoin: 1 damaged blocks were passed over" "gejoin: 19.5 KiB out"
+	    "gejoin: damaged blocks passed over: 1" "gejoin: 19.5 KiB out"
 	expect 0 gejoin -vv e
 	cmp "$out" in
 }
@@ -509,6 +509,10 @@ subsets() {
 	expect 0 gejoin -f -o f d
 	said
 	cmp f in
+	ln -s nowhere l
+	expect 2 gejoin -o l d
+	said "gejoin: 'l' exists (-f overwrites it)"
+	rm l
 	rm d/*/*.0[01].gef
 	echo mine >f
 	expect 4 gejoin -f -o f d
@@ -701,6 +705,74 @@ cpio() {
 	expect 4 gejoin -R 8175:2 d
 	expect 4 gejoin -R 0:50000 d
 	expect 4 gejoin -R 40000:1 d
+}
+
+@test "gejoin: -R needs only the segments of its range" {
+	set_of d
+	# Segment 1 of three is gone.
+	rm d/*/0000000001.*
+	tar cf s -C d .
+	for from in d s '- <s'; do
+		for range in 0:8176 100:1 16352:3648 16352:1; do
+			expect 0 bash -c "gejoin -q -R $range $from"
+			cmp "$out" <(tail -c +$((${range%:*} + 1)) in |
+			    head -c "${range#*:}")
+		done
+		for range in 8175:2 8176:1 16351:2 0:20000; do
+			expect 4 bash -c "gejoin -q -R $range $from"
+		done
+	done
+	expect 4 gejoin -q d
+	cmp "$out" <(head -c 8176 in)
+}
+
+@test "gejoin: what a repair has set aside is read if it is named" {
+	set_of d
+	s=$(echo d/*)
+	for i in 0 1 2; do
+		mv "$s"/000000000$i.00.gef "$s"/000000000$i.00.gef.bad
+		mv "$s"/000000000$i.01.gef "$s"/000000000$i.01.gef.bad17
+		mv "$s"/000000000$i.02.gef "$s"/.000000000$i.02.gef.1-2.tmp
+	done
+	expect 4 gejoin d
+	said 'gejoin: no fragments found'
+	gejoin -q "$s"/*.bad "$s"/*.bad17 | cmp - in
+	gejoin -q d "$s"/*.bad "$s"/.*.tmp | cmp - in
+	# Those that only look like it, too.
+	for i in 0 1 2; do
+		mv "$s"/000000000$i.00.gef.bad "$s"/$i.badly
+		mv "$s"/000000000$i.01.gef.bad17 "$s"/$i.gef.bad.kept
+		mv "$s"/.000000000$i.02.gef.1-2.tmp "$s"/$i.tmp
+	done
+	expect 0 gejoin d
+	said
+	cmp "$out" in
+}
+
+@test "gejoin: hundreds of copies of a fragment need no descriptors" {
+	set_of d
+	rm d/*/*.02.gef
+	for i in {1..100}; do
+		ln d/*/0000000000.00.gef d/copy$i
+		ln d/*/0000000002.01.gef d/other$i
+	done
+	for j in 1 3; do
+		expect 0 bash -c "ulimit -n 30; gejoin -q -j $j d"
+		said
+		cmp "$out" in
+	done
+	expect 3 bash -c 'ulimit -n 30; geverify -q d'
+	[ "$(grep -c ^missing "$out")" -eq 3 ]
+	expect 0 bash -c 'ulimit -n 30; gerepair -q d </dev/null'
+	expect 0 geverify -q d
+}
+
+@test "gejoin: a signal ends it while its reader stalls" {
+	bytes 3000000 >in
+	gefrag -k 2 -n 3 -O payload=256k -d d in
+	for j in 1 3; do
+		heeds gejoin -j $j d
+	done
 }
 
 @test "gejoin: nothing is made of the names in a stream" {

@@ -121,7 +121,7 @@ hosts() {
 	[ "$(stat -c %a "$s"/0000000000.00.gef)" = 644 ]
 }
 
-@test "gerepair: what is in the way and not understood is kept as .bad" {
+@test "gerepair: what is in the way is kept, as .bad or as .kept" {
 	set_of d
 	s=$(echo d/*)
 	# Rubbish, a damaged header, a fragment of another place.
@@ -134,14 +134,14 @@ hosts() {
 	told "gerepair: '$s/0000000000.00.gef': not what belongs there, kept as '$s/0000000000.00.gef.bad'"
 	[ "$(cat "$s"/0000000000.00.gef.bad)" = precious ]
 	cmp "$s"/0000000001.01.gef.bad "$BATS_TEST_TMPDIR"/0000000001.01.gef
-	cmp "$s"/0000000002.02.gef.bad "$s"/0000000002.00.gef
+	cmp "$s"/0000000002.02.gef.kept "$s"/0000000002.00.gef
 	cmp "$s"/0000000002.02.gef x
 	# Once more: the first one kept is not lost.
 	echo precious too >"$s"/0000000000.00.gef
 	expect 0 gerepair d </dev/null
 	[ "$(cat "$s"/0000000000.00.gef.bad)" = precious ]
 	[ "$(cat "$s"/0000000000.00.gef.bad1)" = 'precious too' ]
-	rm "$s"/*.bad*
+	rm "$s"/*.bad* "$s"/*.kept
 	whole d
 }
 
@@ -200,6 +200,84 @@ hosts() {
 	    ls host*/*/* new/*/*
 }
 
+@test "gerepair: a header that anyone can write gets nothing" {
+	bytes 20000 >in
+	gefrag -k 3 -n 5 -b 4k -O payload=4k -d cut in
+	set=$(ls cut)
+	hosts 5
+	cp -a host3 host3.was
+	# Host 0 would like all, and forges them from its own.
+	for s in 0 1; do
+		for i in 1 2 3 4; do
+			f=host0/$set/000000000$s.0$i.gef
+			cp host0/"$set"/000000000$s.00.gef "$f"
+			forge "$f" $i
+		done
+	done
+	expect 0 geverify host?
+	[ "$(wc -l <"$out")" -eq 1 ]
+	cp -a host0 host0.was
+	# All of an index is lost, a part of it, a share.
+	rm host3/*/*
+	for try in 1 2 3; do
+		expect 0 gerepair host? </dev/null
+		said
+		diff -r host0.was host0
+		diff -r host3.was host3
+		expect 4 gejoin host0
+		case $try in
+		1)	rm host3/*/0000000001* ;;
+		2)	flip host3/*/0000000000.03.gef 420 ;;
+		esac
+	done
+}
+
+@test "gerepair: who gets enough to read the set is named" {
+	bytes 20000 >in
+	gefrag -k 3 -n 5 -b 4k -O payload=4k -d cut in
+	set=$(ls cut)
+	hosts 5
+	mv host[12]/*/* host0/*/
+	rm host0/"$set"/0000000001.02.gef
+	expect 0 gerepair host0 host3 host4 </dev/null
+	said "gerepair: 'host0' gets 3 of 5 fragments: enough to read the set"
+	# Not for what it has already.
+	rm host3/*/*
+	expect 0 gerepair -v host0 host3 host4 </dev/null
+	fails grep -q enough "$err"
+}
+
+@test "gerepair: a lie that was set aside counts no more" {
+	bytes 20000 1 >one
+	bytes 20000 2 >two
+	fixed s gefrag "${SMALL[@]}" -d d one
+	fixed s gefrag "${SMALL[@]}" -d e two
+	cp -a d d.was
+	s=$(echo d/*)
+	for i in 2 1 0; do
+		cp e/*/0000000001.0$i.gef "$s"
+		expect 0 gerepair d </dev/null
+		[ -e "$s"/0000000001.0$i.gef.bad ]
+		cmp "$s"/0000000001.0$i.gef d.was/*/0000000001.0$i.gef
+	done
+	expect 0 geverify -q d
+	# Named, they are heard.
+	expect 5 geverify -q d "$s"/*.bad
+}
+
+@test "gerepair: mode and owner are as before, or as beside" {
+	set_of d
+	s=$(echo d/*)
+	chmod 600 "$s"/*.gef
+	chmod 640 "$s"/0000000001.01.gef
+	[ "$(id -u)" -ne 0 ] || chown 65534:65534 "$s"/*.gef
+	stat -c '%a %u %g %n' "$s"/*.gef >"$BATS_TEST_TMPDIR/before"
+	rm "$s"/0000000000.00.gef "$s"/0000000002.0[1].gef
+	flip "$s"/0000000001.01.gef 400
+	expect 0 gerepair d </dev/null
+	stat -c '%a %u %g %n' "$s"/*.gef | diff "$BATS_TEST_TMPDIR/before" -
+}
+
 @test "gerepair: a folder named after the set takes the fragments itself" {
 	set_of d
 	rm d/*/0000000001.01.gef
@@ -236,16 +314,56 @@ hosts() {
 	geverify -v d | expect 0 gerepair d
 }
 
-@test "gerepair: a report of nothing repairs nothing" {
+@test "gerepair: a report of nothing, or none: it looks for itself" {
 	set_of d
 	geverify -q d >report
+	[ "$(wc -l <report)" -eq 1 ]
+	# What geverify leaves when it is refused or killed is a header too.
+	while read -r how; do
+		rm d/*/0000000001.01.gef
+		expect 0 bash -c "$how"
+		said
+		whole d
+	done <<-'END'
+	gerepair d <report
+	cat report | gerepair d
+	: | gerepair d
+	gerepair d </dev/null
+	END
+}
+
+@test "gerepair: a file on standard input that is no report is let alone" {
+	set_of d
 	rm d/*/0000000000.00.gef
-	expect 0 gerepair d <report
+	printf 'one\ntwo\n' >list
+	: >empty
+	# A loop's list: gerepair must not eat it.
+	n=0
+	while read -r _; do
+		n=$((n + 1))
+		expect 0 gerepair d
+		whole d
+		rm d/*/0000000000.00.gef
+	done <list
+	[ $n -eq 2 ]
+	expect 0 gerepair d <in
+	rm d/*/0000000000.00.gef
+	expect 0 gerepair d <empty
+	said
+	whole d
+}
+
+@test "gerepair: a silent pipe is waited for, and that is said" {
+	set_of d
+	rm d/*/0000000000.00.gef
+	mkfifo p
+	timeout 60 gerepair d <p 2>"$err" 3>&- &
+	pid=$!
+	exec 9>p
+	until_true grep -qxF 'gerepair: waiting for a report on standard input (give </dev/null if none is meant)' "$err"
 	[ ! -e "$(echo d/*)"/0000000000.00.gef ]
-	expect 0 gerepair -t d <report
-	[ "$(wc -l <"$out")" -eq 1 ]
-	# No report at all: cron and ssh give an empty pipe.
-	: | expect 0 gerepair d
+	exec 9>&-
+	wait $pid
 	whole d
 }
 
@@ -255,8 +373,8 @@ hosts() {
 	rm d/*/0000000000.00.gef
 	cp -a d was
 	while IFS='|' read -r text line; do
-		printf "$text" >report
-		expect 2 gerepair d <report
+		# shellcheck disable=SC2059	# the text is the format
+		printf "$text" | expect 2 gerepair d
 		said "gerepair: standard input: $line"
 		diff -r was d
 	done <<-END
@@ -269,11 +387,10 @@ hosts() {
 	#status\\ngone\\t$set\\t0\\t0\\t-\\t-\\n|not a line of a report: 'gone?$set?0?0?-?-'
 	#status\\nmissing\\tABC\\t0\\t0\\t-\\t-\\n|not a line of a report: 'missing?ABC?0?0?-?-'
 	END
-	bytes 50000 >report
+	bytes 50000 | expect 2 gerepair d
+	head -c 50000 /dev/zero | expect 2 gerepair d
+	printf '#status\nhello\n' >report
 	expect 2 gerepair d <report
-	head -c 50000 /dev/zero >report
-	expect 2 gerepair d <report
-	expect 2 gerepair d <in
 	diff -r was d
 	expect 0 gerepair d </dev/zero
 	whole d
@@ -349,7 +466,7 @@ hosts() {
 	corrupt	$(ls d)	0	1	d	1 of 1 blocks damaged
 	missing	$(ls d)	1	2	d	-
 	END
-	said
+	said "gerepair: 'd' gets 3 of 3 fragments: enough to read the set"
 	# The plan is a report.
 	cp "$out" plan
 	expect 0 gerepair d <plan

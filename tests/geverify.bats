@@ -51,8 +51,9 @@ reported() {
 	-O|alone=1|-O 'alone=1': no such option
 	-O|blind=|-O 'blind=': no such option
 	END
+	keys
 	for o in '-c 0.9' '-m f' "-O set=$(printf %032d 0)" \
-	    "-O digest=$(printf %064d 0)" '-V f'; do
+	    "-O digest=$(printf %064d 0)" '-V sign.pub'; do
 		# shellcheck disable=SC2086	# words
 		expect 2 geverify -O alone $o .
 		said "geverify: -O alone judges no set: not with -c, -m, -V, -O set or -O digest"
@@ -84,15 +85,15 @@ reported() {
 	    "geverify: 1 more of the 3 fragments of each segment may be lost; $(
 		awk -v n="$stored" 'BEGIN { printf "%.1f KiB stored, %.2f",
 		    n / 1024, n / 20000 }') times the data (three replicas: 3.00)" \
-	    'geverify: durability: 3.8 nines (chance of loss in a year 1.5e-04), if each site is lost at 0.05 a year, losses are repaired every 7 days, and a common cause ends all at 1e-06 a year'
+	    'geverify: durability of the weakest segment: 3.8 nines (chance of loss in a year 1.5e-04), if each of its fragments has a site of its own, a site is lost at 0.05 a year, losses are repaired every 7 days, and a common cause ends all at 1e-06 a year'
 	rm d/*/0000000001.01.gef
 	expect 3 geverify d
 	told 'geverify: 8 of 9 fragments whole; all blocks read: 8 of 8'
 	told 'geverify: 0 more of the 3 fragments of each segment may be lost'
-	told 'geverify: durability: 2.7 nines'
-	[ "$(tail -n 1 "$err")" = 'geverify: 1 fragments are not whole' ]
+	told 'geverify: durability of the weakest segment: 2.7 nines'
+	[ "$(tail -n 1 "$err")" = 'geverify: fragments not whole: 1' ]
 	expect 3 geverify -q d
-	said 'geverify: 1 fragments are not whole'
+	said 'geverify: fragments not whole: 1'
 	reported 'missing - 1 1 - -'
 	rm d/*/0000000001.00.gef
 	expect 4 geverify d
@@ -103,7 +104,7 @@ reported() {
 # nines OPTIONS: what the summary of the folder d says.
 nines() {
 	geverify "$@" d 2>&1 >"$out" |
-	    sed -n 's/.*durability: \([0-9.]*\) nines.*/\1/p'
+	    sed -n 's/.*durability of the weakest segment: \([0-9.]*\) nines.*/\1/p'
 }
 
 @test "geverify: the durability follows its assumptions, to nine nines" {
@@ -119,7 +120,7 @@ nines() {
 	[ "$(nines -O common=0 -O afr=0.0001)" = 9.0 ]
 	[ "$(nines -O common=0 -O afr=0)" = 9.0 ]
 	expect 0 geverify -O common=0.125 -O afr=0.25 -O repair-days=30 d
-	told 'if each site is lost at 0.25 a year, losses are repaired every 30 days, and a common cause ends all at 0.125 a year'
+	told 'a site is lost at 0.25 a year, losses are repaired every 30 days, and a common cause ends all at 0.125 a year'
 }
 
 @test "geverify: each kind of damage has its line" {
@@ -200,7 +201,7 @@ nines() {
 	expect 3 geverify -O alone d
 	reported 'corrupt - 1 2 d 1 of 1 blocks damaged'
 	said 'geverify: 3 fragments, each by its own table: 1 not whole' \
-	    'geverify: 1 fragments are not whole'
+	    'geverify: fragments not whole: 1'
 	flip "$s"/0000000001.02.gef 300
 	flip "$s"/0000000001.02.gef 400
 	expect 3 geverify -O alone d
@@ -258,18 +259,18 @@ nines() {
 	gefrag -k 2 -n 3 -b 4k -O payload=16k -d d in
 	expect 0 geverify -c 0.9 -O loss=0.5 d
 	# ln(0.1)/ln(0.5) blocks, rounded up, of 25 stripes.
-	told 'geverify: 21 of 21 fragments whole; sampled blocks read: 4 of 75'
+	told 'geverify: sampled 4 of 75 blocks; 21 of 21 fragments showed no damage in them'
 	told "geverify: had 43.8 % of the blocks been damaged, this sample would have shown it with probability 0.9"
 	fails grep -qi intact "$err" "$out"
 	expect 0 geverify -c 0.9999 -O loss=0.5 d
-	told 'sampled blocks read: 14 of 75'
+	told 'sampled 14 of 75 blocks; '
 	expect 0 geverify -c 0.9999 d
 	told 'all blocks read: 75 of 75'
 	fails grep -q sample "$err"
 	# By default a loss of a thousandth.
 	bytes 3000000 | gefrag -k 2 -n 3 -b 4k -d f
 	expect 0 geverify -c 0.5 f
-	told 'sampled blocks read: 693 of 1101'
+	told 'sampled 693 of 1101 blocks; '
 	told 'had 0.1 % of the blocks been damaged'
 	# A third of all blocks is damaged: 40 of 75 find some.
 	for f in d/*/*.01.gef; do
@@ -278,13 +279,13 @@ nines() {
 		done
 	done
 	expect 3 geverify -c 0.999999999 -O loss=0.4 d
-	told 'sampled blocks read: 41 of 75'
+	told 'sampled 41 of 75 blocks; '
 	grep -q 'blocks damaged$' "$out"
 	# Headers are read in any case.
 	gefrag -k 2 -n 3 -b 4k -O payload=16k -d e in
 	rm e/*/*.02.gef
 	expect 3 geverify -c 0.5 -O loss=0.5 e
-	told 'sampled blocks read: 1 of 50'
+	told 'sampled 1 of 50 blocks; '
 	[ "$(grep -c ^missing "$out")" -eq 7 ]
 }
 
@@ -390,9 +391,44 @@ nines() {
 	expect 0 timeout 60 geverify d
 	reported
 	printf 'GEFRAG1\n' >"$s/magic"
-	expect 3 geverify d
+	expect 0 geverify d
 	reported
 	told "geverify: '$s/magic': not a fragment: "
+	expect 3 geverify -q -O alone d
+}
+
+@test "geverify: a stray beside a whole set is named, and no damage" {
+	set_of d
+	cp d/*/0000000001.01.gef d/stray
+	flip d/stray 30
+	expect 0 geverify d
+	reported
+	told "geverify: 'd/stray': not a fragment: "
+}
+
+@test "geverify: a set's folder may be a link, lost+found unreadable" {
+	set_of d
+	set=$(ls d)
+	mkdir disk
+	mv d/"$set" disk
+	ln -s ../disk/"$set" d/"$set"
+	expect 0 geverify -q d
+	reported
+	# Not any other folder.
+	for name in x "$set.old"; do
+		mv d/* d/"$name"
+		expect 4 geverify -q d
+	done
+	mkdir disk/lost+found disk/secret
+	chmod 0 disk/lost+found disk/secret
+	run=()
+	[ "$(id -u)" -ne 0 ] || run=(setpriv --bounding-set=-all)
+	expect 1 "${run[@]}" geverify -q disk
+	reported 'unreachable - - - disk disk/secret: Permission denied'
+	rmdir disk/secret
+	expect 0 "${run[@]}" geverify -q disk
+	reported
+	rmdir disk/lost+found
 }
 
 @test "geverify: the same report whatever -j" {

@@ -69,6 +69,66 @@ flip() {
 	    dd of="$1" bs=1 seek="$2" conv=notrunc status=none
 }
 
+# put FILE OFFSET HEX: overwrite these bytes, in place.
+put() {
+	# shellcheck disable=SC2059	# the format is the bytes
+	printf "$(sed 's/../\\x&/g' <<<"$3")" |
+	    dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+
+# forge FILE INDEX: make the fragment of one stripe in FILE, which is not plain,
+# one of another index: the header that anyone can write, no share, no payload.
+forge() {
+	local n end c=$((0xffffffff)) b i
+	n=$(od -An -tu1 -j 27 -N 1 "$1")
+	end=$((96 + 64 * n))
+	truncate -s $end "$1"
+	put "$1" 57 "$(printf %02x00 "$2")"
+	put "$1" 60 00000000
+	for b in $(od -An -v -tu1 "$1"); do	# CRC32C
+		c=$((c ^ b))
+		for ((i = 0; i < 8; i++)); do
+			c=$((c & 1 ? c >> 1 ^ 0x82f63b78 : c >> 1))
+		done
+	done
+	c=$((c ^ 0xffffffff))
+	put "$1" 60 "$(printf '%02x%02x%02x%02x' $((c & 255)) \
+	    $((c >> 8 & 255)) $((c >> 16 & 255)) $((c >> 24)))"
+	truncate -s $((end + 32)) "$1"
+}
+
+# asleep PID: all of its threads wait for something.
+asleep() {
+	! cut -d ' ' -f 3 "/proc/$1/task/"*/stat 2>/dev/null | grep -qv S
+}
+
+# ended PID: the child has ended.
+ended() {
+	case $(cut -d ' ' -f 3 "/proc/$1/stat" 2>/dev/null) in
+	'' | Z)	;;
+	*)	return 1 ;;
+	esac
+}
+
+# heeds COMMAND ...: SIGTERM ends it though nobody reads its output.
+heeds() {
+	local pid status=0
+	mkfifo stalled
+	"$@" >stalled 2>"$err" 3>&- &
+	pid=$!
+	exec 8<stalled
+	[ "$(head -c 1 <&8 | wc -c)" -eq 1 ]
+	until_true asleep $pid
+	kill -TERM $pid
+	until_true ended $pid || kill -KILL $pid
+	wait $pid || status=$?
+	exec 8<&-
+	rm stalled
+	[ $status -eq 143 ] && return
+	printf 'status %s: %s\n' $status "$*"
+	return 1
+}
+
 # until_true COMMAND ...: try again for a while.
 until_true() {
 	local i

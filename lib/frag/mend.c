@@ -93,6 +93,7 @@ sound_record(struct mender *md, struct ge_group *g, uint8_t (*shares)[GE_KEY],
 	    (order = ge_alloc(g->nrecords * sizeof(*order), e)) == NULL)
 		goto out;
 	thr = some[GE_N_MAX];
+	e->sys = 0;
 	n = ge_records_order(g, order);
 	for (r = 0; r < n; r++) {
 		got = ge_shares_gather(md->p, g, order[r], idx, some, e);
@@ -130,7 +131,8 @@ sound_record(struct mender *md, struct ge_group *g, uint8_t (*shares)[GE_KEY],
 		rc = order[r];
 		goto out;
 	}
-	rc = -2;
+	/* A header that could not be opened contradicts nothing. */
+	rc = e->sys == EMFILE || e->sys == ENFILE ? -1 : -2;
 out:
 	ge_wipe(hdr + h->share, GE_KEY);
 	if (some != NULL)

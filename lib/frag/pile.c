@@ -545,7 +545,8 @@ add_entry(struct ge_pile *p, const char *dir, const char *name, int site,
 			rc = note_lost(p, path, site, e);
 		}
 	} else if (S_ISDIR(st.st_mode) || (S_ISDIR(at.st_mode) && depth == 0 &&
-	    strspn(name, "0123456789abcdef") == 2 * GE_SETID)) {
+	    strspn(name, "0123456789abcdef") == 2 * GE_SETID &&
+	    name[2 * GE_SETID] == '\0')) {
 		/* A link is followed where a repair would write through it. */
 		rc = add_dir(p, path, site, depth + 1, e);
 	} else if (S_ISREG(at.st_mode)) {

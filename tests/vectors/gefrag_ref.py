@@ -716,7 +716,7 @@ def parse_manifest(buf):
             need(SITE.match(site), "site")
             before = int(index)
     body = "".join(x + "\n" for x in lines[:pos]).encode()
-    m.signers = []
+    m.body, m.signers = body, []
     while more("signature"):
         kind, key, sig = take("signature", 3)
         need(kind == "ed25519", "kind of signature")
@@ -727,6 +727,7 @@ def parse_manifest(buf):
         except InvalidSignature:
             raise Malformed("manifest: signature")
         m.signers.append(key)
+    need(len(m.signers) <= 16, "signatures")
     need(pos == len(lines), "line '%s' does not belong" % lines[pos - 1])
     return m
 
@@ -790,28 +791,40 @@ def sort_files(files):
 
 def evidence(manifests, pins):
     """The authenticated manifest or None (section 8, last paragraphs)."""
-    cand = {}                           # bytes -> Manifest; equal files once
+    cand = {}                           # what is signed -> Manifest
     named = None
+
+    def add(m, strong):
+        """strong: named or signed; else it only has the digest named."""
+        m.rootsonly = not strong
+        if m.body in cand:
+            other = cand[m.body]
+            other.signers += m.signers
+            other.rootsonly &= m.rootsonly
+        else:
+            cand[m.body] = m
+
     if "manifest" in pins:
         try:
             named = parse_manifest(pins["manifest"])
         except Malformed as e:
             raise Stop(5, "the manifest named: %s" % e)
-        cand[named.bytes] = named
+        add(named, True)
     for buf in manifests:
         try:
             m = parse_manifest(buf)
         except Malformed:
             continue
-        if pins.get("signer") in m.signers or m.digest == pins.get("digest"):
-            cand[m.bytes] = m
+        signed = pins.get("signer") in m.signers
+        if signed or m.digest == pins.get("digest"):
+            add(m, signed)
     if "signer" in pins:
         if not any(pins["signer"] in m.signers for m in cand.values()):
             raise Stop(5, "no manifest of the signer named")
     if not cand:
         return None
-    top = max(m.serial for m in cand.values())
-    best = [m for m in cand.values() if m.serial == top]
+    top = max((not m.rootsonly, m.serial) for m in cand.values())
+    best = [m for m in cand.values() if (not m.rootsonly, m.serial) == top]
     if sum(pins.get("signer") in m.signers for m in best) > 1:
         raise Stop(5, "fork")
     m = best[0]
@@ -850,8 +863,9 @@ def pick(groups, m, number):
         if not right or not right[0].viable:
             raise Stop(5 if viable else 4, "no k fragments of the root")
         h = right[0].h
-        if ((h.U, h.mode) != (m.segs[number][0], m.mode) or
-                [h.code, h.k, h.n, h.B, h.alpha] != list(m.code) or
+        told = (h.U, h.mode, h.code, h.k, h.n, h.B, h.alpha)
+        if (not m.rootsonly and
+                told != (m.segs[number][0], m.mode, *m.code) or
                 bool(h.flags & LAST) != (number == len(m.segs) - 1)):
             raise Stop(5, "manifest and header disagree")
         return right[0]

@@ -1725,10 +1725,34 @@ def manifests():
             man(serial=1, previous=prev, signers=[]))
     several("ok-fork-malformed", "the other one is malformed", 0, new1,
             new2.replace(b"osl", b"par") + b"x\n")
+    signature = old[old.rindex(b"signature "):]
+    several("ok-fork-copied-signature", "the same with its signature twice: "
+            "no fork, for both say the same", 0, old, old + signature)
+    several("ok-fork-other-signature", "the same, signed by another, too: "
+            "no fork", 0, old, man(signers=[SIGNER, STRANGER]))
+    several("ok-signatures-16", "16 signatures", 0, old + 15 * signature)
+    several("bad-signatures-17", "17 signatures", 5, old + 16 * signature)
     several("ok-fork-unpinned", "a fork nobody asked about", 0, new1, new2,
             set=TINY.id)
     several("ok-fork-digest", "two manifests of the digest named, no signer",
             0, new1, new2, digest=TINY.digest())
+
+    # Whoever sees the fragments can write these: only the roots are proven.
+    forged = man(serial=9, previous=prev, signers=[],
+                 edit=sub("code", "code 1 2 4 4096 1"))
+    several("ok-digest-forged", "the digest named, and a manifest of it whose "
+            "code line lies", 0, forged, digest=TINY.digest())
+    several("ok-digest-forged-newer", "the same beside the true one, which "
+            "has a lower serial", 0, old, forged, digest=TINY.digest())
+    several("ok-digest-forged-mode", "the same with another mode", 0,
+            man(serial=9, previous=prev, signers=[],
+                edit=sub("mode", "mode plain")), digest=TINY.digest())
+    several("ok-signer-before-digest", "signer and digest named: the signed "
+            "one counts, whatever serial the other has", 0, old, forged,
+            digest=TINY.digest(), signer=PUB)
+
+    several("ok-named-before-digest", "the same with the true one named", 0,
+            forged, digest=TINY.digest(), manifest=TINY.manifest())
 
     def other_root(**kw):
         root = H(b"root")
@@ -1954,6 +1978,23 @@ def archives():
     ok("-late-liar", "one liar after everything has been read",
        stream(THREE, allof, b"") + stream(liar, [(1, 0)]), of=THREE,
        out=THREE.input)
+    ok("-crowd", "after segment 0 has been released, twenty set ids that were "
+       "not there before", stream(THREE, allof[:4], b"") + b"".join(
+           tar_entry("x", Set(b"y", b"crowd %d" % i).segs[0].frag(0))
+           for i in range(20)) + stream(THREE, allof[4:]), of=THREE,
+       out=THREE.input)
+    sealed = Set(b"".join(PARTS), b"sealed", 3, 5, wraps=[x_pub(ALICE)],
+                 deflate=deflate, cuts=[8176, 8176, 100])
+    wraps = Set(b"lies\n", b"other wraps", 2, 5, wraps=[x_pub(ALICE)],
+                setid=sealed.id)
+    ok("-other-wraps-first", "two liars come first, with wraps of their own "
+       "for the recipient and no good block", b"".join(
+           tar_entry("x", patch(wraps.segs[0].frag(i), -1 - 63 +
+                                len(wraps.segs[0].frag(i)), bytes(64)))
+           for i in range(2)) + stream(sealed, [(1, 0)], b"") + stream(
+               sealed, [(a, b) for a in range(3) for b in range(3)]), 3,
+       [(a, b) for a in range(3) for b in (3, 4)], of=sealed,
+       out=sealed.input, identity=ALICE)
     signed = THREE.manifest(signers=[SIGNER])
     ok("-signed", "a signer named, his manifest last", stream(
         THREE, allof, tar_entry("manifest", signed) + end), of=THREE,
