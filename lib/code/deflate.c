@@ -1,55 +1,23 @@
-#include <isa-l/igzip_lib.h>
+#include <zlib.h>
 
 #include <assert.h>
 #include <stdint.h>
-#include <zlib.h>
 
 #include "code/code.h"
 #include "util/mem.h"
 
-enum {
-	LEVEL = 2,
-	LEVELBUF = ISAL_DEF_LVL2_DEFAULT,
-	MOST = 1 << 30			/* ISA-L counts in 32 bits */
-};
-
 /*
- * A full flush ends a chunk that is not the last: it forgets the history and
- * ends on a byte, with an empty stored block.
+ * By zlib both ways, though ISA-L is some five times as fast: what its deflate
+ * makes depends, if rarely, on the addresses of its buffers, so that the same
+ * input does not always give the same bytes; and its inflate accepts what is not
+ * DEFLATE (incomplete codes, codes without an end of block).
  */
-int
-ge_deflate(uint8_t *dst, size_t cap, const uint8_t *src, size_t len,
-    int last, size_t *outlen, struct ge_err *e)
-{
-	struct isal_zstream *z;
-	enum isal_zstate_state end;
-	int rc = -1;
-
-	assert(len <= MOST);
-	if ((z = ge_alloc(sizeof(*z) + LEVELBUF, e)) == NULL)
-		goto out;
-	isal_deflate_init(z);
-	z->level = LEVEL;
-	z->level_buf = (uint8_t *)(z + 1);
-	z->level_buf_size = LEVELBUF;
-	z->flush = last ? NO_FLUSH : FULL_FLUSH;
-	z->end_of_stream = last != 0;
-	z->next_in = (uint8_t *)(uintptr_t)src;
-	z->avail_in = (uint32_t)len;
-	z->next_out = dst;
-	z->avail_out = cap < UINT32_MAX ? (uint32_t)cap : UINT32_MAX;
-	end = last ? ZSTATE_END : ZSTATE_NEW_HDR;
-	if (isal_deflate(z) != COMP_OK) {
-		ge_fail(e, GE_EFAIL, "deflate failed");
-		goto out;
-	}
-	rc = z->avail_in == 0 && z->internal_state.state == end;
-	if (rc == 1)
-		*outlen = z->total_out;
-out:
-	ge_free(z);
-	return (rc);
-}
+enum {
+	LEVEL = 1,			/* the fastest: 48 MiB wait for it */
+	WINDOW = -15,			/* raw, 32 KiB */
+	MEMLEVEL = 9,
+	MOST = 1 << 30			/* zlib counts in 32 bits */
+};
 
 static void *
 zalloc(void *e, unsigned int n, unsigned int size)
@@ -67,9 +35,35 @@ zfree(void *e, void *p)
 }
 
 /*
- * By zlib, since ISA-L's inflate accepts what is not DEFLATE: incomplete codes
- * and codes without an end of block.
- *
+ * A full flush ends a chunk that is not the last: it forgets the history and
+ * ends on a byte, with an empty stored block.
+ */
+int
+ge_deflate(uint8_t *dst, size_t cap, const uint8_t *src, size_t len,
+    int last, size_t *outlen, struct ge_err *e)
+{
+	z_stream z = { .zalloc = zalloc, .zfree = zfree, .opaque = e };
+	int rc;
+
+	assert(len <= MOST);
+	if (deflateInit2(&z, LEVEL, Z_DEFLATED, WINDOW, MEMLEVEL,
+	    Z_DEFAULT_STRATEGY) != Z_OK)
+		return (ge_fail(e, GE_EFAIL, "out of memory"));
+	z.next_in = (uint8_t *)(uintptr_t)src;
+	z.avail_in = (unsigned int)len;
+	z.next_out = dst;
+	z.avail_out = cap < UINT32_MAX ? (unsigned int)cap : UINT32_MAX;
+	rc = deflate(&z, last ? Z_FINISH : Z_FULL_FLUSH);
+	/* A flush that fills dst to the last byte may not be through. */
+	rc = last ? rc == Z_STREAM_END :
+	    rc == Z_OK && z.avail_in == 0 && z.avail_out > 0;
+	if (rc == 1)
+		*outlen = z.total_out;
+	(void)deflateEnd(&z);
+	return (rc);
+}
+
+/*
  * Once dst is full the stream goes on into a byte of our own: a stream that
  * writes it is too long.
  */
