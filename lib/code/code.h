@@ -113,8 +113,8 @@ uint32_t ge_crc32c(uint32_t crc, const void *buf, size_t len);
  * so that the chunks of a run, each compressed on its own, join into one
  * stream; `last` marks the chunk that ends it.
  *
- * Return 1 with *outlen set; 0 if it does not fit in cap bytes (one of them to
- * spare, but for the last chunk); -1 without memory.  Same input, same bytes.  Thread-safe.
+ * Return 1 with *outlen set; 0 if it does not fit in cap bytes with one
+ * to spare; -1 without memory.  Same input, same bytes.  Thread-safe.
  */
 int ge_deflate(uint8_t *dst, size_t cap, const uint8_t *src, size_t len,
     int last, size_t *outlen, struct ge_err *e);
