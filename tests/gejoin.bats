@@ -105,14 +105,14 @@ subsets() {
 	set=$(ls d)
 	rm d/*/0000000001.0[02].gef
 	expect 4 gejoin d
-	said "gejoin: segment 1: 2 fragments are needed, 1 found"
+	said "gejoin: segment 1: 2 fragments are needed, 1 found (missing 0 2)"
 	# Only whole segments before the loss.
 	[ "$(wc -c <"$out")" -eq $SEGMENT ]
 	cmp -n $SEGMENT "$out" in
 	expect 4 gejoin -o f d
-	said "gejoin: segment 1: 2 fragments are needed, 1 found"
+	said "gejoin: segment 1: 2 fragments are needed, 1 found (missing 0 2)"
 	expect 4 bash -c '(cd d && tar cf - *) | gejoin'
-	said "gejoin: segment 1: 2 fragments are needed, 1 found"
+	said "gejoin: segment 1: 2 fragments are needed, 1 found (missing 0 2)"
 	cmp -n $SEGMENT "$out" in
 	[ "$(wc -c <"$out")" -eq $SEGMENT ]
 	rm d/*/0000000001.01.gef
@@ -120,7 +120,7 @@ subsets() {
 	said "gejoin: segment 1: no fragments"
 	rm d/*/*.0[02].gef
 	expect 4 gejoin d
-	said "gejoin: set $set: 2 fragments are needed of a segment, at most 1 found"
+	said "gejoin: set $set: 2 fragments are needed, 1 found (missing 0 2)"
 	rm -r d/*
 	expect 4 gejoin d
 	said "gejoin: no fragments found"
@@ -278,7 +278,7 @@ subsets() {
 	gejoin -q e d/*/*.00.gef d/*/*.02.gef | cmp - in
 	gejoin -q d/*/*.00.gef e d/*/*.02.gef | cmp - in
 	expect 4 gejoin d/*/*.00.gef e
-	told "2 fragments are needed of a segment, at most 1 found"
+	told "2 fragments are needed, 1 found (missing 1 2)"
 }
 
 @test "gejoin: names and places mean nothing" {

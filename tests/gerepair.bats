@@ -529,7 +529,7 @@ hosts() {
 	rm "$s"/0000000000.00.gef "$s"/0000000001.0[01].gef
 	tree . >"$BATS_TEST_TMPDIR/before"
 	expect 4 gerepair d </dev/null
-	said 'gerepair: segment 1: 2 fragments are needed, 1 found'
+	said 'gerepair: segment 1: 2 fragments are needed, 1 found (missing 0 1)'
 	tree . | diff "$BATS_TEST_TMPDIR/before" -
 	cp d.was/*/0000000001.0[01].gef "$s"
 	for i in 0 1; do

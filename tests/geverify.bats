@@ -161,11 +161,15 @@ nines() {
 	reported 'missing - 1 0 - the segment is lost' \
 	    'missing - 1 2 - the segment is lost'
 	[ "$(tail -n 1 "$err")" = \
-	    'geverify: segment 1: 2 fragments are needed, 1 found' ]
+	    'geverify: segment 1: 2 fragments are needed, 1 found (missing 0 2)' ]
 	fails grep -q contradict "$err"
 	rm d/*/0000000001.01.gef
 	expect 4 geverify d
 	[ "$(grep -c "^missing	$set	1	" "$out")" -eq 3 ]
+	# Nor is a set passed over in silence of which nothing can be read.
+	rm d/*/*.0[12].gef
+	expect 4 geverify d
+	[ "$(grep -c "^missing	$set	0	[12]	" "$out")" -eq 2 ]
 	mkdir e
 	expect 4 geverify e
 	reported

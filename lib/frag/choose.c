@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <string.h>
 
 #include "frag/frag.h"
@@ -111,13 +112,28 @@ ge_choose_manifest(struct ge_choice *c, struct ge_pile *p,
 	return (0);
 }
 
+/* "1 4 7": the indices of which there is no fragment. */
+static const char *
+absent(char out[4 * GE_N_MAX], const struct ge_group *g)
+{
+	size_t len = 0;
+	int i;
+
+	for (i = 0; i < g->h.n; i++)
+		if ((g->indices >> i & 1) == 0)
+			len += (size_t)snprintf(out + len, 4 * GE_N_MAX - len,
+			    len == 0 ? "%d" : " %d", i);
+	return (out);
+}
+
 int
 ge_choose_set(struct ge_choice *c, struct ge_pile *p,
     const struct ge_pins *pins, struct ge_err *e)
 {
 	const uint8_t *pinned = pins->has_set ? pins->set :
 	    c->man != NULL ? c->man->setid : NULL;
-	char id[2 * GE_SETID + 1];
+	char id[2 * GE_SETID + 1], which[4 * GE_N_MAX];
+	const struct ge_group *g;
 	struct ge_set *set;
 	size_t i;
 
@@ -143,10 +159,10 @@ ge_choose_set(struct ge_choice *c, struct ge_pile *p,
 	if (p->nsets == 0)
 		return (ge_fail(e, GE_ELOST, "no fragments found"));
 	set = &p->set[0];
-	return (ge_fail(e, GE_ELOST, "set %s: %d fragments are needed of a "
-	    "segment, at most %d found", ge_hex(id, set->id, GE_SETID),
-	    set->seg[0]->group[0].h.k,
-	    ge_popcount(set->seg[0]->group[0].indices)));
+	g = &set->seg[0]->group[0];
+	return (ge_fail(e, GE_ELOST, "set %s: %d fragments are needed, "
+	    "%d found (missing %s)", ge_hex(id, set->id, GE_SETID), g->h.k,
+	    ge_popcount(g->indices), absent(which, g)));
 }
 
 /* Does the accepted group agree with what the manifest says of all? */
@@ -172,13 +188,14 @@ agrees(const struct ge_choice *c, const struct ge_hdr *h)
 static int
 too_few(uint32_t number, const struct ge_group *g, struct ge_err *e)
 {
+	char which[4 * GE_N_MAX];
 
 	if (g == NULL)
 		return (ge_fail(e, GE_ELOST, "segment %lu: no fragments",
 		    (unsigned long)number));
 	return (ge_fail(e, GE_ELOST, "segment %lu: %d fragments are needed, "
-	    "%d found", (unsigned long)number, g->h.k,
-	    ge_popcount(g->indices)));
+	    "%d found (missing %s)", (unsigned long)number, g->h.k,
+	    ge_popcount(g->indices), absent(which, g)));
 }
 
 int
@@ -319,8 +336,15 @@ segments(struct ge_choice *c, int tolerant, struct ge_err *e)
 				return (-1);
 			continue;
 		}
-		if (!another(c, &number))
+		if (!another(c, &number)) {
+			/* What there is of it can still be told. */
+			number = c->set->nsegs == 0 ? 0 :
+			    c->set->seg[c->set->nsegs - 1]->number;
+			while (number - c->n < GAP_MAX && c->n <= number)
+				if (append(c, NULL, e) == -1)
+					return (-1);
 			return (-1);
+		}
 		if (number - c->n > GAP_MAX) {
 			ge_fail(&c->err, GE_EREFUSED, "segments %lu to %lu "
 			    "are missing: not believed", (unsigned long)c->n,
@@ -363,9 +387,15 @@ ge_choose_all(struct ge_choice *c, struct ge_pile *p,
 
 	memset(c, 0, sizeof(*c));
 	e->code = 0;
-	if (ge_choose_manifest(c, p, pins, &c->err) == -1 ||
-	    ge_choose_set(c, p, pins, &c->err) == -1)
+	if (ge_choose_manifest(c, p, pins, &c->err) == -1)
 		return (0);
+	if (ge_choose_set(c, p, pins, &c->err) == -1) {
+		/* A single set that is lost: which of it is missing? */
+		if (!tolerant || c->err.code != GE_ELOST || p->nsets != 1 ||
+		    pins->has_set || c->man != NULL)
+			return (0);
+		c->set = &p->set[0];
+	}
 	if (segments(c, tolerant, e) == -1)
 		return (c->err.code != 0 && e->code == 0 ? 0 : -1);
 	if (pins->has_digest && c->man == NULL) {
