@@ -77,7 +77,7 @@ TESTENV = GE_BUILD='$(abspath $(B))' B='$(abspath $(B))' GE_SAN='$(SAN)' \
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all check tests bench fuzz demo install uninstall dist clean help FORCE
+.PHONY: all check bite tests bench fuzz demo install uninstall dist clean help FORCE
 
 all: $(PROGS)			## the programs, into build/bin
 
@@ -85,6 +85,9 @@ tests: all $(UNIT) $(FIXED) $(REPLAY) $(CORPUS) $(FAULT)
 
 check: tests			## build and run every test; T=word runs some
 	@$(TESTENV) tests/run $(T)
+
+bite:				## break lines on purpose and see the checks go red
+	@tests/bite
 
 bench: all $(BENCH)		## measure
 	@$(TESTENV) tests/bench/run
