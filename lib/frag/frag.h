@@ -107,11 +107,29 @@ char *ge_frag_name(char out[GE_FRAG_NAME], const uint8_t *setid,
     uint32_t segment, int index, int epoch);
 
 /*
+ * ge_frag_name_parse(name, len, setid, segment, index, epoch):
+ * Is this such a name, in every byte as ge_frag_name writes it?  Pure; untrusted.
+ * 0, or -1.
+ */
+int ge_frag_name_parse(const char *name, size_t len, uint8_t setid[GE_SETID],
+    uint32_t *segment, int *index, int *epoch);
+
+/*
  * A manifest: ge-manifest(5).
  */
 struct ge_manseg {
 	uint32_t ulen;
 	uint8_t root[32];
+};
+
+/*
+ * A place line: the fragments of segments first..last with these indices were put
+ * at these sites.
+ */
+struct ge_place {
+	uint32_t first, last;
+	uint8_t epoch, n;		/* n pairs */
+	uint32_t at;			/* of the first pair in placeindex, placesite */
 };
 
 struct ge_manifest {
@@ -128,7 +146,13 @@ struct ge_manifest {
 	uint64_t nsegments;
 	struct ge_manseg *segment;
 	uint8_t digest[32];
-	size_t nplaces;			/* place lines */
+	struct ge_place *place;		/* [nplaces], as in the file */
+	size_t nplaces, capplaces;
+	uint8_t *placeindex;		/* [npairs] */
+	uint32_t *placesite;		/* [npairs], into sitename */
+	size_t npairs, cappairs, cappairsites;
+	char (*sitename)[64];		/* each name once */
+	size_t nsitenames, capsitenames;
 	int nsigners;			/* at most GE_SIGNERS_MAX */
 	uint8_t (*signer)[32];		/* keys of the signatures, all good */
 	uint8_t hash[32];		/* of the file */
@@ -146,6 +170,35 @@ struct ge_manifest {
 int ge_manifest_parse(struct ge_manifest *m, const uint8_t *buf, size_t len,
     struct ge_err *e);
 void ge_manifest_release(struct ge_manifest *m);
+
+/*
+ * ge_manifest_place(m, epoch, first, last, indices, site, e):
+ * Append a place line: index i of the mask `indices` is at site[i].
+ *
+ *	site  [n]  in  names; only those of `indices` are looked at; copied
+ *
+ * A line that follows on the one before it (same epoch and pairs, next segment)
+ * is joined to it if that was appended after ge_manifest_next.  0, or -1
+ * GE_EFAIL without memory.
+ */
+int ge_manifest_place(struct ge_manifest *m, int epoch, uint32_t first,
+    uint32_t last, uint64_t indices, const char *const *site,
+    struct ge_err *e);
+
+/*
+ * ge_manifest_next(m): make m the successor of the file it was read from or last
+ * written to (its hash): serial + 1, previous, no signers.
+ */
+void ge_manifest_next(struct ge_manifest *m);
+
+/*
+ * ge_manifest_format(m, key, out, len, e):
+ * The text of m as it is, with its places, signed anew if key is not NULL; sets
+ * m->digest, hash and body.  ge_manifest_write() is this for a new set: it sets
+ * created and serial 0 first.
+ */
+int ge_manifest_format(struct ge_manifest *m, const uint8_t *key, char **out,
+    size_t *len, struct ge_err *e);
 
 /*
  * ge_manifest_write(m, key, out, len, e):
@@ -353,6 +406,131 @@ struct ge_mend {
  * m->planned.  Return 0, or -1 with the code of gefrag(5).
  */
 int ge_mend_run(struct ge_mend *m, struct ge_pile *p, struct ge_err *e);
+
+/*
+ * Feed: what a fragment stream, an archive or folders hold, one thing after the
+ * other, for those who pass it on.
+ */
+struct ge_feed;
+
+struct ge_item {
+	int manifest;			/* a manifest, not a fragment */
+	struct ge_hdr h;		/* fragment: */
+	const uint8_t *hdr;		/* [h.len] whole header, checked; until the
+					   next call; holds a share */
+	uint64_t size;			/* of the object: what there is of it */
+	const uint8_t *text;		/* manifest: [size], not yet checked; until
+					   the next call */
+	const char *where;		/* for messages */
+};
+
+/*
+ * ge_feed_open(path, n, e): operands as of ge_pile_add; none: standard input.
+ *
+ * ge_feed_next(f, it, e):
+ * The next fragment with a well-formed header, or manifest; the rest is passed
+ * over with a note, as the pile does.  Folders come in order of segment and
+ * index.  1; 0 at the end; -1.  What could not be read is told by a note and
+ * counted by ge_feed_unread.
+ *
+ * ge_feed_read(f, buf, len, got, e):
+ * The payload of the fragment, from where the last call ended; fewer than len
+ * bytes only at its end.
+ */
+struct ge_feed *ge_feed_open(const char *const *path, size_t n,
+    struct ge_err *e);
+int ge_feed_next(struct ge_feed *f, struct ge_item *it, struct ge_err *e);
+int ge_feed_read(struct ge_feed *f, void *buf, size_t len, size_t *got,
+    struct ge_err *e);
+uint64_t ge_feed_unread(const struct ge_feed *f);
+int ge_feed_cut(const struct ge_feed *f);	/* an archive ended early */
+void ge_feed_close(struct ge_feed *f);
+
+/*
+ * Streams written: POSIX ustar, for those who fetch.  ge_tar_entry begins an entry
+ * of `size` bytes, ge_tar_add gives its data, ge_tar_close ends the archive and
+ * frees; after a failure ge_tar_abort frees.
+ */
+struct ge_tar;
+struct ge_tar *ge_tar_open(int fd, struct ge_err *e);
+int ge_tar_entry(struct ge_tar *t, const char *name, uint64_t size,
+    struct ge_err *e);
+int ge_tar_add(struct ge_tar *t, const void *buf, size_t len, struct ge_err *e);
+int ge_tar_close(struct ge_tar *t, struct ge_err *e);
+void ge_tar_abort(struct ge_tar *t);
+
+/*
+ * Parts of one fragment, for those who have them from afar.  `hdr` is any header
+ * of the segment's accepted common header, h what it says.
+ */
+
+/*
+ * ge_blocks_check(h, hdr, dh, index, first, n, buf, good):
+ * Check the blocks of stripes first..first+n-1 of one fragment against the table.
+ *
+ *	dh    [32]  in   descriptor hash (ge_hash_descriptor)
+ *	buf         in   the blocks as they lie in the payload, stripe s at
+ *			 (s - first) B
+ *	good  [n]   out  1 or 0
+ *
+ * Returns how many are good.  Thread-safe; allocates nothing.
+ */
+uint32_t ge_blocks_check(const struct ge_hdr *h, const uint8_t *hdr,
+    const uint8_t dh[32], int index, uint32_t first, uint32_t n,
+    const uint8_t *buf, uint8_t *good);
+
+/*
+ * ge_payload_rebuild(k, n, have, src, want, nwant, dst, len, e):
+ * The same stretch of the payloads of other indices, from that of k.
+ *
+ *	have  [k]           in   their indices, distinct
+ *	src   [k][len]      in
+ *	want  [nwant]       in   indices to make, none of `have`
+ *	dst   [nwant][len]  out
+ *	len                 bytes: whole blocks, from a block's beginning
+ *
+ * 0, or -1 without memory.
+ */
+int ge_payload_rebuild(int k, int n, const uint8_t *have,
+    const uint8_t *const *src, const uint8_t *want, int nwant,
+    uint8_t *const *dst, size_t len, struct ge_err *e);
+
+/*
+ * ge_hdr_stamp(hdr, h, index, epoch, share):
+ * Make the header in hdr that of another index: index, epoch, has share and share
+ * (NULL: none), checksum.  Commitments must be in place.
+ */
+void ge_hdr_stamp(uint8_t *hdr, const struct ge_hdr *h, int index, int epoch,
+    const uint8_t *share);
+
+/*
+ * ge_shares_all(h, hdr, dh, idx, some, all, e):
+ * gefrag(5), "Repair": from k valid shares of the epoch record in hdr all n, if
+ * they match all its commitments and, with w = 0, the key commitment fits.
+ *
+ *	idx   [k]      in   distinct indices
+ *	some  [k][32]  in   their shares     secret
+ *	all   [n][32]  out                   secret
+ *
+ * 1; 0 if they contradict; -1 without memory.
+ */
+int ge_shares_all(const struct ge_hdr *h, const uint8_t *hdr,
+    const uint8_t dh[32], const uint8_t *idx, const uint8_t (*some)[32],
+    uint8_t (*all)[32], struct ge_err *e);
+
+/*
+ * ge_shares_refresh(h, hdr, dh, idx, some, epoch, all, e):
+ * New shares of the same key for a new epoch: draws coefficients, gives the n
+ * shares and puts epoch and commitments into hdr (ge_hdr_stamp does the rest).
+ * Arguments as above.  0, or -1.
+ */
+int ge_shares_refresh(const struct ge_hdr *h, uint8_t *hdr,
+    const uint8_t dh[32], const uint8_t *idx, const uint8_t (*some)[32],
+    int epoch, uint8_t (*all)[32], struct ge_err *e);
+
+/* ge_share_valid(h, hdr, dh): does the header's own share match its commitment? */
+int ge_share_valid(const struct ge_hdr *h, const uint8_t *hdr,
+    const uint8_t dh[32]);
 
 /*
  * ge_durability(k, n, alive, afr, days, common):

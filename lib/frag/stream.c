@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "frag/frag.h"
 #include "frag/stream_int.h"
 #include "util/hook.h"
 #include "util/io.h"

@@ -11,20 +11,6 @@
  */
 
 /*
- * ge_tar_open(fd, e):
- * A stream writer on fd.  ge_tar_entry begins an entry of `size` bytes,
- * ge_tar_add gives its data, ge_tar_close ends the archive and frees; after a
- * failure ge_tar_abort frees.
- */
-struct ge_tar;
-struct ge_tar *ge_tar_open(int fd, struct ge_err *e);
-int ge_tar_entry(struct ge_tar *t, const char *name, uint64_t size,
-    struct ge_err *e);
-int ge_tar_add(struct ge_tar *t, const void *buf, size_t len, struct ge_err *e);
-int ge_tar_close(struct ge_tar *t, struct ge_err *e);
-void ge_tar_abort(struct ge_tar *t);
-
-/*
  * ge_untar_open(fd, what, e):
  * A stream reader on fd, which it does not close; `what` names it in messages
  * (borrowed).  Formats that make libarchive open other files (mtree) or start
