@@ -54,7 +54,7 @@ W = $(if $(filter 1,$(WERROR)),-Werror)
 Q = $(if $(V),,@)
 
 LIB = $(patsubst %.c,%.o,$(wildcard lib/*/*.c))
-CLI = $(patsubst %.c,%.o,$(wildcard cmd/cli.c))
+CLI = cmd/cli.o cmd/remote.o
 WORLD = $(patsubst %.c,%.o,$(wildcard tests/fixed/*.c))
 NAMES = $(patsubst cmd/%.c,%,$(wildcard cmd/ge*.c))
 MAN = $(wildcard man/*.[1-8])
@@ -144,6 +144,8 @@ $(B)/%.o: %.c $(B)/flags
 $(B)/cmd/cli.o: private COMMON += -DGE_VERSION='"$(VERSION)"'
 
 $(B)/libge.a: $(LIB:%=$(B)/%)
+$(B)/libcli.a: $(CLI:%=$(B)/%)
+$(B)/libge.a $(B)/libcli.a:
 	@echo "  AR    $@"
 	@rm -f $@
 	$(Q)$(AR) rcs $@ $^
@@ -154,12 +156,12 @@ define link
 	$(Q)$(LINK) -o $@ $^ $(LIBS)
 endef
 
-$(B)/bin/%: $(B)/cmd/%.o $(CLI:%=$(B)/%) $(B)/libge.a
+$(B)/bin/%: $(B)/cmd/%.o $(B)/libcli.a $(B)/libge.a
 	$(link)
 
 # The same programs, but nothing random: these objects come before libge.a and
 # define all that lib/util/world.c defines.
-$(B)/fixed/%: $(B)/cmd/%.o $(CLI:%=$(B)/%) $(WORLD:%=$(B)/%) $(B)/libge.a
+$(B)/fixed/%: $(B)/cmd/%.o $(B)/libcli.a $(WORLD:%=$(B)/%) $(B)/libge.a
 	$(link)
 
 

@@ -1,0 +1,169 @@
+#ifndef GE_STORE_INT_H
+#define GE_STORE_INT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "frag/frag.h"
+#include "site/site.h"
+#include "store/rule_int.h"
+#include "store/store.h"
+
+/*
+ * What the jobs of the store share.
+ */
+
+/*
+ * Where the fragments of a set are, and have been: the place lines of a manifest
+ * as numbers of the sites file.
+ */
+struct ge_map {
+	const struct ge_sites *sites;
+	size_t nsegs;
+	int n;
+	int16_t *at;			/* [nsegs][n] site now; -1: nowhere known */
+	uint8_t *epoch;			/* [nsegs] the newest of its lines */
+	/* The lines that cover each segment, of all manifests. */
+	const struct ge_manifest **from;
+	uint32_t *first;		/* [nsegs + 1] into line */
+	struct ge_mapline {
+		uint32_t place;
+		uint16_t from;
+	} *line;
+	int unknown;			/* names that the sites file lacks */
+};
+
+/*
+ * ge_map_init(map, sites, kn, e): of kn->m and the history of kn->also, borrowed
+ * until ge_map_release.  0, -1.
+ */
+int ge_map_init(struct ge_map *map, const struct ge_sites *sites,
+    const struct ge_known *kn, struct ge_err *e);
+void ge_map_release(struct ge_map *map);
+
+/*
+ * ge_map_ever(map, segment, epoch, ever):
+ * What each site has ever had of a segment in this epoch, by all lines.
+ *
+ *	ever  [sites->n]  out  masks of indices
+ */
+void ge_map_ever(const struct ge_map *map, size_t segment, int epoch,
+    uint64_t *ever);
+
+/*
+ * A survey: what sites list of a set.  No proof of anything.
+ */
+struct ge_seen {
+	uint32_t segment;
+	uint8_t index, epoch;
+	int16_t site;
+	uint64_t size;			/* or GE_OP_UNKNOWN */
+};
+
+struct ge_survey {
+	struct ge_seen *seen;		/* by segment, index, epoch, site */
+	size_t nseen, cap;
+	uint8_t *answered;		/* [sites->n] 1: listed it all; 2: says that
+					   there is no such folder */
+	uint64_t leftovers;		/* names that are not fragments' */
+	uint64_t bytes;
+};
+
+/*
+ * ge_survey_run(st, setid, sv, e): ask all sites (not those gone).  16 bytes a
+ * fragment.  0, also if sites do not answer; -1.
+ */
+int ge_survey_run(const struct ge_store *st, const uint8_t setid[GE_SETID],
+    struct ge_survey *sv, struct ge_err *e);
+void ge_survey_release(struct ge_survey *sv);
+
+/* ge_survey_find(sv, segment, index): the first of them, or NULL; *n of them. */
+const struct ge_seen *ge_survey_find(const struct ge_survey *sv,
+    uint32_t segment, int index, size_t *n);
+
+/*
+ * ge_manifest_publish(st, kn, m, text, len, sites, e):
+ * Put a manifest to every site that is not gone, each in one step, read it back;
+ * remember its serial.  *stored: how many have it.  0, -1 only if told to stop.
+ */
+int ge_manifest_publish(const struct ge_store *st,
+    const struct ge_manifest *m, const char *text, size_t len, int *stored,
+    struct ge_err *e);
+
+/*
+ * ge_state_check(st, m, e): is m older than, or another of the same serial as,
+ * what was seen of its set?  0, or -1 GE_EREFUSED.
+ * ge_state_keep(st, m): remember it; a note if that fails.
+ */
+int ge_state_check(const struct ge_store *st, const struct ge_manifest *m,
+    struct ge_err *e);
+void ge_state_keep(const struct ge_store *st, const struct ge_manifest *m);
+
+/*
+ * ge_object_proved(st, site, name, h, hdr, full, code, e):
+ * Is this very fragment at the site?  The header is read back and compared, the
+ * size, and the last block (with full all blocks) checked against the table.
+ * 1; 0 if not, *code telling why: GE_OP_ABSENT, GE_OP_FAILED (no answer),
+ * GE_OP_EXISTS (something else is there; e says what); -1 if told to stop.
+ */
+int ge_object_proved(const struct ge_store *st, int site, const char *name,
+    const struct ge_hdr *h, const uint8_t *hdr, int full,
+    enum ge_op_result *code, struct ge_err *e);
+
+/*
+ * Fetch: good fragments of segments, in order, from the sites that give them
+ * soonest.
+ */
+struct ge_want {
+	uint32_t segment;
+	uint64_t allowed;		/* indices that may be read */
+	int need;			/* fragments wanted; 0: k of them */
+	int shares;			/* key shares wanted; 0: k; -1: none */
+	int all;			/* 0: only the stripes that off, len need */
+	uint64_t off, len;		/* of the original */
+};
+
+struct ge_fetched {
+	struct ge_want want;
+	struct ge_hdr h;		/* common */
+	uint8_t dh[32], root[32];
+	uint32_t first, last;		/* stripes that are there; last < first: none */
+	int nfrags;			/* with their payload, first; then those of
+					   which there is only the header */
+	int nheaders;			/* all of them */
+	struct ge_got {
+		int index, epoch, has_share;
+		uint8_t *hdr;		/* [h.len] */
+	} frag[GE_N_MAX];		/* by index within each kind */
+	struct ge_slot *slot;
+};
+
+struct ge_fetch;
+
+/*
+ * ge_fetch_new(st, kn, map, next, arg, e):
+ * map may be NULL (no manifest).  next(arg, w) names the segments, in the order in
+ * which they are to come: 1, or 0 at the end.  All borrowed until ge_fetch_free.
+ *
+ * ge_fetch_next(f, got, e):
+ * The next segment, until the following call: 1; 0 at the end; -1: GE_ELOST,
+ * GE_EREFUSED (headers contradict each other), GE_EFAIL (sites did not answer).
+ *
+ * ge_fetched_read(f, got, i, off, buf, len, e):
+ * Bytes of the payload of got->frag[i], i < nfrags, all checked against the table;
+ * off from the payload's beginning, within stripes first..last.
+ */
+struct ge_fetch *ge_fetch_new(const struct ge_store *st,
+    const struct ge_known *kn, const struct ge_map *map,
+    int (*next)(void *arg, struct ge_want *w), void *arg, struct ge_err *e);
+int ge_fetch_next(struct ge_fetch *f, struct ge_fetched *got,
+    struct ge_err *e);
+int ge_fetched_read(struct ge_fetch *f, const struct ge_fetched *got, int i,
+    uint64_t off, void *buf, size_t len, struct ge_err *e);
+void ge_fetch_free(struct ge_fetch *f);
+
+/* Bytes received, damaged blocks met, fragments asked for twice. */
+void ge_fetch_counts(const struct ge_fetch *f, uint64_t *received,
+    uint64_t *damaged, uint64_t *hedged);
+
+#endif
