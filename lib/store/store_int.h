@@ -113,6 +113,18 @@ int ge_survey_many(const struct ge_store *st, const uint8_t (*setid)[GE_SETID],
     size_t n, struct ge_survey *sv, struct ge_err *e);
 void ge_survey_release(struct ge_survey *sv);
 
+/*
+ * ge_survey_peek(st, setid, sv, h, n, e):
+ * What the first 64 bytes of fragments say, of one fragment a site.
+ *
+ *	h  [sites->n]  out  *n of them, of this set and well formed as far as that
+ *	                    goes; nobody vouches for them
+ *
+ * 0; -1 if told to stop, or without memory.
+ */
+int ge_survey_peek(const struct ge_store *st, const uint8_t setid[GE_SETID],
+    const struct ge_survey *sv, struct ge_hdr *h, size_t *n, struct ge_err *e);
+
 /* ge_survey_find(sv, segment, index): the first of them, or NULL; *n of them. */
 const struct ge_seen *ge_survey_find(const struct ge_survey *sv,
     uint32_t segment, int index, size_t *n);
