@@ -329,7 +329,8 @@ int ge_join_run(struct ge_join *j, struct ge_pile *p, struct ge_err *e);
  */
 enum ge_state {
 	GE_STATE_OK, GE_STATE_MISSING, GE_STATE_CORRUPT, GE_STATE_STALE,
-	GE_STATE_UNREACHABLE
+	GE_STATE_UNREACHABLE,
+	GE_STATE_MISPLACED		/* whole, where it should not be: sites only */
 };
 
 struct ge_finding {
