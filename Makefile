@@ -64,6 +64,7 @@ TARGETS = $(filter-out replay corpus,$(patsubst tests/fuzz/%.c,%,\
 PROGS = $(NAMES:%=$(B)/bin/%)
 FIXED = $(if $(WORLD),$(NAMES:%=$(B)/fixed/%))
 UNIT = $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*.c))
+TOOL = $(patsubst tests/tool/%.c,$(B)/tool/%,$(wildcard tests/tool/*.c))
 BENCH = $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c))
 REPLAY = $(TARGETS:%=$(B)/replay/%)
 FUZZERS = $(TARGETS:%=build-fuzz/bin/%)
@@ -81,7 +82,7 @@ TESTENV = GE_BUILD='$(abspath $(B))' B='$(abspath $(B))' GE_SAN='$(SAN)' \
 
 all: $(PROGS)			## the programs, into build/bin
 
-tests: all $(UNIT) $(FIXED) $(REPLAY) $(CORPUS) $(FAULT)
+tests: all $(UNIT) $(TOOL) $(FIXED) $(REPLAY) $(CORPUS) $(FAULT)
 
 check: tests			## build and run every test; T=word runs some
 	@$(TESTENV) tests/run $(T)
@@ -169,6 +170,9 @@ $(B)/fixed/%: $(B)/cmd/%.o $(B)/libcli.a $(WORLD:%=$(B)/%) $(B)/libge.a
 
 
 $(B)/unit/%: $(B)/tests/unit/%.o $(B)/libge.a
+	$(link)
+
+$(B)/tool/%: $(B)/tests/tool/%.o $(B)/libge.a
 	$(link)
 
 $(B)/bench/%: $(B)/tests/bench/%.o $(B)/libge.a

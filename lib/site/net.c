@@ -316,7 +316,7 @@ begin(struct ge_net *net, struct ge_op_int *x)
 	x->first = 0;
 	x->step = 0;
 	x->code = CURLE_OK;
-	x->mkdirs = x->failed = x->missing = x->nomem = 0;
+	x->mkdirs = x->swapped = x->cond = x->nomem = 0;
 	x->part = x->nparts = x->entries = 0;
 	x->idle = 0;
 	x->mark[0] = x->tmp[0] = x->aside[0] = '\0';
