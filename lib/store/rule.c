@@ -543,7 +543,7 @@ static int
 choose(struct state *st, struct ge_err *e)
 {
 
-	if (st->r->now_max == 0)
+	if (st->r->now_max == 0 && st->ntodo > 0)
 		return (refuse(st, e));
 	if (state_check(st, e) == -1)
 		return (-1);
