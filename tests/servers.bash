@@ -16,10 +16,11 @@ teardown_file() {
 	servers_stop
 }
 
-# server KIND: the script for it.
+# server KIND: the script for it.  S3 is Swift, or what GE_S3 says: ceph.
 server() {
 	case $1 in
-	s3 | s3s)	echo swift ;;
+	s3)		echo "${GE_S3-swift}" ;;
+	s3s)		echo swift ;;
 	sftp)		echo sshd ;;
 	dav | davs)	echo dav ;;
 	esac
@@ -93,7 +94,7 @@ nine() {
 	unset "${!AWS_@}" "${!CURL_@}" SSH_AUTH_SOCK http_proxy https_proxy \
 	    all_proxy no_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY \
 	    SSL_CERT_FILE SSL_CERT_DIR
-	export AWS_SHARED_CREDENTIALS_FILE=$BATS_FILE_TMPDIR/servers/swift/aws-credentials
+	export AWS_SHARED_CREDENTIALS_FILE=$(server_dir s3)/aws-credentials
 	[ "$1" != s3s ] ||
 		AWS_SHARED_CREDENTIALS_FILE=$(server_dir s3s)/aws-credentials
 	export AWS_CONFIG_FILE=$BATS_TEST_TMPDIR/none
