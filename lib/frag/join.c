@@ -294,7 +294,7 @@ find_segment(void *arg, size_t item, size_t slot, struct ge_err *e)
 	for (;;) {
 		if (!jn->judged) {
 			/* Of folders nothing is still to come. */
-			if (jn->p->ninputs == 0) {
+			if (jn->p->in.n == 0) {
 				if (judge(jn, e) == -1)
 					return (-1);
 				continue;
