@@ -4,18 +4,13 @@
 #include "frag/assess_int.h"
 #include "frag/decode_int.h"
 #include "frag/frag.h"
+#include "frag/part_int.h"
 #include "util/hook.h"
 #include "util/mem.h"
 #include "util/par.h"
-#include "util/sha256.h"
-
-enum {
-	BATCH = 3	/* blocks read and hashed together: what
-			   ge_sha256_blocks interleaves */
-};
 
 struct ge_aworker {
-	uint8_t *buf;			/* [BATCH][B] */
+	uint8_t *buf;			/* [GE_BATCH][B] */
 	uint64_t checked;
 };
 
@@ -38,22 +33,21 @@ current(const struct ge_pile *p, const struct ge_group *g)
 	return (best);
 }
 
-/* Read and hash up to BATCH blocks of one fragment. */
+/* Read and hash up to GE_BATCH blocks of one fragment. */
 static int
 check_batch(struct ge_assess *a, struct ge_aworker *w, size_t i,
     const uint32_t *stripe, int n)
 {
 	struct ge_frag *f = &a->g->frag[i];
 	const struct ge_hdr *h = &a->g->h;
-	uint8_t head[BATCH][64], hash[BATCH][32];
-	const uint8_t *body[BATCH];
+	uint8_t good[GE_BATCH];
+	const uint8_t *body[GE_BATCH];
 	struct ge_err e;
 	size_t got, b = ge_hdr_block(h, stripe[0]);
 	int j;
 
 	for (j = 0; j < n; j++) {
 		body[j] = w->buf + (size_t)j * h->block;
-		ge_hash_head(head[j], f->index, stripe[j], a->g->dh);
 		if (ge_frag_read(a->p, f, h->len + (uint64_t)stripe[j] *
 		    h->block, w->buf + (size_t)j * h->block, b, &got, &e) ==
 		    -1) {
@@ -66,11 +60,9 @@ check_batch(struct ge_assess *a, struct ge_aworker *w, size_t i,
 			memset(w->buf + (size_t)j * h->block + got, 0, b - got);
 	}
 	w->checked += (uint64_t)n;
-	ge_sha256_blocks(hash, (const uint8_t (*)[64])head, body, b, (size_t)n);
+	ge_blocks_hold(h, a->hdr, a->g->dh, f->index, stripe, body, n, good);
 	for (j = 0; j < n; j++)
-		a->good[i * h->nstripes + stripe[j]] = memcmp(hash[j],
-		    a->hdr + h->table + 32 * ((size_t)h->n * stripe[j] +
-		    f->index), 32) == 0;
+		a->good[i * h->nstripes + stripe[j]] = good[j];
 	return (0);
 }
 
@@ -81,7 +73,7 @@ check_frag(void *arg, size_t i, int worker, struct ge_err *e)
 	struct ge_frag *f = &a->g->frag[i];
 	const struct ge_hdr *h = &a->g->h;
 	uint8_t *good = a->good + i * h->nstripes;
-	uint32_t s, todo[BATCH];
+	uint32_t s, todo[GE_BATCH];
 	int n = 0;
 
 	if (f->unreadable || f->dropped)
@@ -104,11 +96,12 @@ check_frag(void *arg, size_t i, int worker, struct ge_err *e)
 			n = 0;
 		}
 		todo[n++] = s;
-		if (n == BATCH) {
+		if (n == GE_BATCH) {
 			if (check_batch(a, &a->worker[worker], i, todo, n) == -1)
 				goto unreadable;
 			n = 0;
-			if (ge_hook_tick((uint64_t)BATCH * h->block, e) == -1)
+			if (ge_hook_tick((uint64_t)GE_BATCH * h->block, e) ==
+			    -1)
 				return (-1);
 		}
 	}
@@ -288,7 +281,7 @@ ge_assess_run(struct ge_assess *a, const struct ge_pile *p, struct ge_group *g,
 	    NULL)
 		return (-1);
 	for (j = 0; j < jobs; j++)
-		if ((a->worker[j].buf = ge_block_alloc(BATCH *
+		if ((a->worker[j].buf = ge_block_alloc(GE_BATCH *
 		    (size_t)g->h.block, e)) == NULL)
 			goto out;
 	e->code = 0;

@@ -153,6 +153,10 @@ struct ge_manifest {
 	size_t npairs, cappairs, cappairsites;
 	char (*sitename)[64];		/* each name once */
 	size_t nsitenames, capsitenames;
+	uint32_t *nameslot;		/* [nnameslots] number + 1 of a name */
+	size_t nnameslots;
+	uint64_t namekey;		/* where in them */
+	size_t settled;			/* place lines that are history */
 	int nsigners;			/* at most GE_SIGNERS_MAX */
 	uint8_t (*signer)[32];		/* keys of the signatures, all good */
 	uint8_t hash[32];		/* of the file */
@@ -187,7 +191,8 @@ int ge_manifest_place(struct ge_manifest *m, int epoch, uint32_t first,
 
 /*
  * ge_manifest_next(m): make m the successor of the file it was read from or last
- * written to (its hash): serial + 1, previous, no signers.
+ * written to (its hash): serial + 1, previous, no signers.  After the greatest
+ * serial comes the same: for readers a fork, which they refuse.
  */
 void ge_manifest_next(struct ge_manifest *m);
 
@@ -202,8 +207,8 @@ int ge_manifest_format(struct ge_manifest *m, const uint8_t *key, char **out,
 
 /*
  * ge_manifest_write(m, key, out, len, e):
- * The text of a manifest without places, signed if key (an Ed25519 private key)
- * is not NULL.  The digest is computed here.  The caller frees *out.
+ * The text of a new set's manifest, signed if key (an Ed25519 private key) is not
+ * NULL.  The digest is computed here.  The caller frees *out.
  */
 int ge_manifest_write(struct ge_manifest *m, const uint8_t *key, char **out,
     size_t *len, struct ge_err *e);
@@ -489,7 +494,8 @@ uint32_t ge_blocks_check(const struct ge_hdr *h, const uint8_t *hdr,
  *	dst   [nwant][len]  out
  *	len                 bytes: whole blocks, from a block's beginning
  *
- * 0, or -1 without memory.
+ * 0, or -1: GE_ELOST if indices are out of range or repeated, GE_EFAIL without
+ * memory.
  */
 int ge_payload_rebuild(int k, int n, const uint8_t *have,
     const uint8_t *const *src, const uint8_t *want, int nwant,
@@ -520,9 +526,10 @@ int ge_shares_all(const struct ge_hdr *h, const uint8_t *hdr,
 
 /*
  * ge_shares_refresh(h, hdr, dh, idx, some, epoch, all, e):
- * New shares of the same key for a new epoch: draws coefficients, gives the n
- * shares and puts epoch and commitments into hdr (ge_hdr_stamp does the rest).
- * Arguments as above.  0, or -1.
+ * New shares of the same key for a new epoch, h->epoch < epoch <= 255: draws
+ * coefficients, gives the n shares and puts epoch and commitments into hdr, which
+ * is then a header without a share (ge_hdr_stamp does the rest).  Arguments as
+ * above.  0, or -1: GE_EREFUSED if the old shares contradict, GE_EFAIL.
  */
 int ge_shares_refresh(const struct ge_hdr *h, uint8_t *hdr,
     const uint8_t dh[32], const uint8_t *idx, const uint8_t (*some)[32],

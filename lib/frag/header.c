@@ -297,3 +297,42 @@ ge_frag_name(char out[GE_FRAG_NAME], const uint8_t *setid, uint32_t segment,
 	snprintf(out + at, GE_FRAG_NAME - at, ".gef");
 	return (out);
 }
+
+/* `digits` decimal digits; -1 if they are not. */
+static int64_t
+decimal(const char *s, int digits)
+{
+	int64_t v = 0;
+
+	for (; digits > 0; digits--, s++) {
+		if (*s < '0' || *s > '9')
+			return (-1);
+		v = 10 * v + (*s - '0');
+	}
+	return (v);
+}
+
+/* "<32 hex>/<10>.<2>.gef" or "<32 hex>/<10>.<2>.<3>.gef" */
+int
+ge_frag_name_parse(const char *name, size_t len, uint8_t setid[GE_SETID],
+    uint32_t *segment, int *index, int *epoch)
+{
+	enum { BASE = 2 * GE_SETID + 1, SHORT = BASE + 17, LONG = SHORT + 4 };
+	char again[GE_FRAG_NAME];
+	int64_t s, i, ep;
+
+	if (len != SHORT && len != LONG)
+		return (-1);
+	s = decimal(name + BASE, 10);
+	i = decimal(name + BASE + 11, 2);
+	ep = len == SHORT ? 0 : decimal(name + BASE + 14, 3);
+	if (s < 0 || s > UINT32_MAX || i < 0 || i >= GE_N_MAX || ep < 0 ||
+	    ep > 255 || ge_unhex(setid, name, GE_SETID) == -1)
+		return (-1);
+	*segment = (uint32_t)s;
+	*index = (int)i;
+	*epoch = (int)ep;
+	/* The rest by saying it again. */
+	ge_frag_name(again, setid, *segment, *index, *epoch);
+	return (strlen(again) == len && memcmp(again, name, len) == 0 ? 0 : -1);
+}

@@ -1,3 +1,4 @@
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -357,8 +358,127 @@ site_ok(const char *s, const char *stop)
 	return (stop > s && stop - s <= 63);
 }
 
+/*
+ * Where to look for a name first.  The sum of keys times words is universal, and
+ * the key is a hash of all the text: who chooses the names cannot also choose
+ * that they collide.
+ */
+static uint64_t
+name_hash(const struct ge_manifest *m, const char name[64])
+{
+	uint64_t key, sum = 0;
+	size_t i;
+	uint32_t word;
+
+	for (i = 0; i < 16; i++) {
+		memcpy(&word, name + 4 * i, 4);
+		if (word == 0)
+			break;
+		/* The i-th key by Steele, Lea, Flood (2014): SplitMix64. */
+		key = m->namekey + (i + 1) * 0x9e3779b97f4a7c15;
+		key = (key ^ key >> 30) * 0xbf58476d1ce4e5b9;
+		key = (key ^ key >> 27) * 0x94d049bb133111eb;
+		sum += (key ^ key >> 31) * word;
+	}
+	return (sum >> 32);
+}
+
+/* The slot of a name, or the free one where it belongs. */
+static uint32_t *
+name_slot(const struct ge_manifest *m, const char name[64])
+{
+	size_t mask = m->nnameslots - 1, i = name_hash(m, name) & mask;
+
+	while (m->nameslot[i] != 0 &&
+	    memcmp(m->sitename[m->nameslot[i] - 1], name, 64) != 0)
+		i = (i + 1) & mask;
+	return (&m->nameslot[i]);
+}
+
+/* Never more than half full. */
 static int
-place_lines(struct reader *r, struct ge_manifest *m)
+more_slots(struct ge_manifest *m, struct ge_err *e)
+{
+	size_t i, n = m->nnameslots == 0 ? 64 : 2 * m->nnameslots;
+	uint32_t *slot;
+
+	if (2 * (m->nsitenames + 1) <= m->nnameslots)
+		return (0);
+	if ((slot = ge_alloc(n * sizeof(*slot), e)) == NULL)
+		return (-1);
+	ge_free(m->nameslot);
+	m->nameslot = slot;
+	m->nnameslots = n;
+	for (i = 0; i < m->nsitenames; i++)
+		*name_slot(m, m->sitename[i]) = (uint32_t)i + 1;
+	return (0);
+}
+
+/* The number of a site's name, new or known. */
+static int
+intern(struct ge_manifest *m, const char *s, size_t len, uint32_t *number,
+    struct ge_err *e)
+{
+	char name[64] = { 0 };
+	uint32_t *slot;
+
+	assert(len < sizeof(name));
+	memcpy(name, s, len);
+	if (more_slots(m, e) == -1)
+		return (-1);
+	slot = name_slot(m, name);
+	if (*slot == 0) {
+		if (ge_grow(&m->sitename, &m->capsitenames, m->nsitenames + 1,
+		    sizeof(*m->sitename), e) == -1)
+			return (-1);
+		memcpy(m->sitename[m->nsitenames], name, sizeof(name));
+		*slot = (uint32_t)++m->nsitenames;
+	}
+	*number = *slot - 1;
+	return (0);
+}
+
+/* Begin a place line, of no pairs yet. */
+static int
+add_place(struct ge_manifest *m, int epoch, uint32_t first, uint32_t last,
+    struct ge_err *e)
+{
+	struct ge_place *pl;
+
+	if (ge_grow(&m->place, &m->capplaces, m->nplaces + 1,
+	    sizeof(*m->place), e) == -1)
+		return (-1);
+	pl = &m->place[m->nplaces++];
+	pl->first = first;
+	pl->last = last;
+	pl->epoch = (uint8_t)epoch;
+	pl->n = 0;
+	pl->at = (uint32_t)m->npairs;
+	return (0);
+}
+
+/* Add a pair to the last place line. */
+static int
+add_pair(struct ge_manifest *m, int index, const char *site, size_t len,
+    struct ge_err *e)
+{
+
+	/* " 0=x" is the shortest in the text. */
+	if (m->npairs >= FILE_MAX / 4)
+		return (ge_fail(e, GE_EFAIL, "too many places for a manifest"));
+	if (ge_grow(&m->placeindex, &m->cappairs, m->npairs + 1,
+	    sizeof(*m->placeindex), e) == -1 ||
+	    ge_grow(&m->placesite, &m->cappairsites, m->npairs + 1,
+	    sizeof(*m->placesite), e) == -1 ||
+	    intern(m, site, len, &m->placesite[m->npairs], e) == -1)
+		return (-1);
+	m->placeindex[m->npairs++] = (uint8_t)index;
+	m->place[m->nplaces - 1].n++;
+	return (0);
+}
+
+static int
+place_lines(struct reader *r, struct ge_manifest *m, struct ge_err *e)
 {
 	uint64_t epoch, first, last, idx, least;
 	const char *q;
@@ -371,6 +491,9 @@ place_lines(struct reader *r, struct ge_manifest *m)
 		    number(r, m->nsegments - 1, &last) == -1 || first > last ||
 		    at_end(r) == 0)
 			return (-1);
+		if (add_place(m, (int)epoch, (uint32_t)first, (uint32_t)last,
+		    e) == -1)
+			return (-2);
 		for (least = 0; at_end(r) == -1; least = idx + 1) {
 			if (literal(r, " ") == -1 ||
 			    number(r, (uint64_t)m->n - 1, &idx) == -1 ||
@@ -380,11 +503,77 @@ place_lines(struct reader *r, struct ge_manifest *m)
 				;
 			if (!site_ok(r->p, q))
 				return (-1);
+			if (add_pair(m, (int)idx, r->p, (size_t)(q - r->p),
+			    e) == -1)
+				return (-2);
 			r->p = q;
 		}
-		m->nplaces++;
+	}
+	m->settled = m->nplaces;
+	return (0);
+}
+
+/* Are the last two place lines one? */
+static int
+follows_on(const struct ge_manifest *m)
+{
+	const struct ge_place *a = &m->place[m->nplaces - 2], *b = a + 1;
+
+	return (a->epoch == b->epoch && a->n == b->n &&
+	    a->last != UINT32_MAX && a->last + 1 == b->first &&
+	    memcmp(m->placeindex + a->at, m->placeindex + b->at, a->n) == 0 &&
+	    memcmp(m->placesite + a->at, m->placesite + b->at,
+	    a->n * sizeof(*m->placesite)) == 0);
+}
+
+int
+ge_manifest_place(struct ge_manifest *m, int epoch, uint32_t first,
+    uint32_t last, uint64_t indices, const char *const *site,
+    struct ge_err *e)
+{
+	size_t nplaces = m->nplaces, npairs = m->npairs;
+	int i;
+
+	assert(epoch >= 0 && epoch <= 255 && first <= last && indices != 0);
+	if (add_place(m, epoch, first, last, e) == -1)
+		return (-1);
+	for (i = 0; i < GE_N_MAX; i++)
+		if ((indices >> i & 1) != 0 &&
+		    add_pair(m, i, site[i], strlen(site[i]), e) == -1) {
+			m->nplaces = nplaces;
+			m->npairs = npairs;
+			return (-1);
+		}
+	if (nplaces > m->settled && follows_on(m)) {
+		m->place[nplaces - 1].last = last;
+		m->nplaces = nplaces;
+		m->npairs = npairs;
 	}
 	return (0);
+}
+
+void
+ge_manifest_next(struct ge_manifest *m)
+{
+
+	memcpy(m->previous, m->hash, 32);
+	if (m->serial < UINT64_MAX)
+		m->serial++;
+	m->nsigners = 0;
+	m->settled = m->nplaces;
+}
+
+/* What a signature covers, of a text up to its signature lines, or NULL. */
+static uint8_t *
+covered(const void *buf, size_t len, struct ge_err *e)
+{
+	uint8_t *text;
+
+	if ((text = ge_alloc(sizeof(signed_prefix) + len, e)) != NULL) {
+		memcpy(text, signed_prefix, sizeof(signed_prefix));
+		memcpy(text + sizeof(signed_prefix), buf, len);
+	}
+	return (text);
 }
 
 static int
@@ -401,10 +590,8 @@ signature_lines(struct reader *r, struct ge_manifest *m, const uint8_t *buf,
 	ge_sha256_end(&sha, m->body);
 	if (!comes(r, "signature"))
 		return (0);
-	if ((text = ge_alloc(sizeof(signed_prefix) + len, e)) == NULL)
+	if ((text = covered(buf, len, e)) == NULL)
 		goto out;
-	memcpy(text, signed_prefix, sizeof(signed_prefix));
-	memcpy(text + sizeof(signed_prefix), buf, len);
 	while (comes(r, "signature")) {
 		rc = -1;
 		if (m->nsigners == GE_SIGNERS_MAX)
@@ -468,8 +655,8 @@ parse(struct ge_manifest *m, struct reader *r, const uint8_t *buf,
 	ge_set_digest(digest, m->setid, m->segment, m->nsegments);
 	if (memcmp(digest, m->digest, 32) != 0)
 		return (-1);
-	if (place_lines(r, m) == -1)
-		return (-1);
+	if ((rc = place_lines(r, m, e)) != 0)
+		return (rc);
 	if ((rc = signature_lines(r, m, buf, e)) != 0)
 		return (rc);
 	return (next_line(r) == 0 ? 0 : -1);
@@ -486,6 +673,10 @@ ge_manifest_parse(struct ge_manifest *m, const uint8_t *buf, size_t len,
 	memset(m, 0, sizeof(*m));
 	if (len > FILE_MAX)
 		return (ge_fail(e, GE_EREFUSED, "manifest too long"));
+	ge_sha256_init(&sha);
+	ge_sha256_add(&sha, buf, len);
+	ge_sha256_end(&sha, m->hash);
+	m->namekey = ge_get64(m->hash);
 	switch (parse(m, &r, buf, e)) {
 	case -2:
 		return (-1);
@@ -493,9 +684,6 @@ ge_manifest_parse(struct ge_manifest *m, const uint8_t *buf, size_t len,
 		return (ge_fail(e, GE_EREFUSED,
 		    "malformed manifest, line %lu", r.line));
 	}
-	ge_sha256_init(&sha);
-	ge_sha256_add(&sha, buf, len);
-	ge_sha256_end(&sha, m->hash);
 	return (0);
 }
 
@@ -505,6 +693,11 @@ ge_manifest_release(struct ge_manifest *m)
 
 	ge_free(m->name);
 	ge_free(m->segment);
+	ge_free(m->place);
+	ge_free(m->placeindex);
+	ge_free(m->placesite);
+	ge_free(m->sitename);
+	ge_free(m->nameslot);
 	ge_free(m->signer);
 	memset(m, 0, sizeof(*m));
 }
@@ -531,70 +724,101 @@ put(struct text *t, struct ge_err *e, const char *fmt, ...)
 	n = vsnprintf(t->buf + t->len, t->cap - t->len, fmt, ap);
 	va_end(ap);
 	t->len += (size_t)n;
+	if (t->len > FILE_MAX)
+		return (ge_fail(e, GE_EFAIL, "too long for a manifest"));
 	return (0);
 }
 
+static int
+put_places(struct text *t, const struct ge_manifest *m, struct ge_err *e)
+{
+	const struct ge_place *pl;
+	size_t i, j;
+
+	for (i = 0; i < m->nplaces; i++) {
+		pl = &m->place[i];
+		if (put(t, e, "place %d %lu-%lu", pl->epoch,
+		    (unsigned long)pl->first, (unsigned long)pl->last) == -1)
+			return (-1);
+		for (j = pl->at; j < (size_t)pl->at + pl->n; j++)
+			if (put(t, e, " %d=%s", m->placeindex[j],
+			    m->sitename[m->placesite[j]]) == -1)
+				return (-1);
+		if (put(t, e, "\n") == -1)
+			return (-1);
+	}
+	return (0);
+}
+
+/* All that a signature covers. */
+static int
+put_body(struct text *t, const struct ge_manifest *m, struct ge_err *e)
+{
+	char hex64[65];
+	uint64_t i;
+	int r;
+
+	if (put(t, e, "gefrag-manifest 1\nset %s\nserial %llu\n",
+	    ge_hex(hex64, m->setid, GE_SETID),
+	    (unsigned long long)m->serial) == -1 ||
+	    put(t, e, "previous %s\n", m->serial == 0 ? "-" :
+	    ge_hex(hex64, m->previous, 32)) == -1 ||
+	    (m->name != NULL && put(t, e, "name %s\n", m->name) == -1) ||
+	    put(t, e, "created %s\nmode %s\ncode 1 %d %d %lu 1\n", m->created,
+	    m->mode == GE_PLAIN ? "plain" : "encrypted", m->k, m->n,
+	    (unsigned long)m->block) == -1)
+		return (-1);
+	for (r = 0; r < m->nrecipients; r++)
+		if (put(t, e, "recipient %s\n", m->recipient[r] ==
+		    GE_WRAP_PASS ? "passphrase" : "x25519") == -1)
+			return (-1);
+	if (put(t, e, "length %llu\nsegments %llu\n",
+	    (unsigned long long)m->length,
+	    (unsigned long long)m->nsegments) == -1)
+		return (-1);
+	for (i = 0; i < m->nsegments; i++)
+		if (put(t, e, "segment %llu %lu %s\n", (unsigned long long)i,
+		    (unsigned long)m->segment[i].ulen,
+		    ge_hex(hex64, m->segment[i].root, 32)) == -1)
+			return (-1);
+	if (put(t, e, "digest %s\n", ge_hex(hex64, m->digest, 32)) == -1)
+		return (-1);
+	return (put_places(t, m, e));
+}
+
 int
-ge_manifest_write(struct ge_manifest *m, const uint8_t *key, char **out,
+ge_manifest_format(struct ge_manifest *m, const uint8_t *key, char **out,
     size_t *len, struct ge_err *e)
 {
-	char id[2 * GE_SETID + 1], root[65], pub[65], sig[129];
 	uint8_t rawsig[64], rawpub[32], *text = NULL;
 	struct text t = { NULL, 0, 0 };
-	time_t now = (time_t)ge_now();
-	struct tm tm;
+	struct ge_sha256 sha, body;
+	char pub[65], sig[129];
+	size_t bodylen;
 	uint64_t i;
-	int r, rc = -1;
+	int rc = -1;
 
-	memset(&tm, 0, sizeof(tm));
-	(void)gmtime_r(&now, &tm);
-	if (strftime(m->created, sizeof(m->created), "%Y-%m-%dT%H:%M:%SZ",
-	    &tm) != sizeof(m->created) - 1) {
-		ge_fail(e, GE_EFAIL, "the clock shows no year of four digits");
-		goto out;
-	}
 	m->length = 0;
 	for (i = 0; i < m->nsegments; i++)
 		m->length += m->segment[i].ulen;
 	ge_set_digest(m->digest, m->setid, m->segment, m->nsegments);
-	if (put(&t, e, "gefrag-manifest 1\nset %s\nserial 0\nprevious -\n",
-	    ge_hex(id, m->setid, GE_SETID)) == -1 ||
-	    (m->name != NULL && put(&t, e, "name %s\n", m->name) == -1) ||
-	    put(&t, e, "created %s\nmode %s\ncode 1 %d %d %lu 1\n", m->created,
-	    m->mode == GE_PLAIN ? "plain" : "encrypted", m->k, m->n,
-	    (unsigned long)m->block) == -1)
+	if (put_body(&t, m, e) == -1)
 		goto out;
-	for (r = 0; r < m->nrecipients; r++)
-		if (put(&t, e, "recipient %s\n", m->recipient[r] ==
-		    GE_WRAP_PASS ? "passphrase" : "x25519") == -1)
-			goto out;
-	if (put(&t, e, "length %llu\nsegments %llu\n",
-	    (unsigned long long)m->length,
-	    (unsigned long long)m->nsegments) == -1)
-		goto out;
-	for (i = 0; i < m->nsegments; i++)
-		if (put(&t, e, "segment %llu %lu %s\n", (unsigned long long)i,
-		    (unsigned long)m->segment[i].ulen,
-		    ge_hex(root, m->segment[i].root, 32)) == -1)
-			goto out;
-	if (put(&t, e, "digest %s\n", ge_hex(root, m->digest, 32)) == -1)
-		goto out;
+	bodylen = t.len;
 	if (key != NULL) {
-		text = ge_alloc(sizeof(signed_prefix) + t.len, e);
-		if (text == NULL)
-			goto out;
-		memcpy(text, signed_prefix, sizeof(signed_prefix));
-		memcpy(text + sizeof(signed_prefix), t.buf, t.len);
-		if (ge_sign_make(rawsig, rawpub, key, text,
-		    sizeof(signed_prefix) + t.len, e) == -1 ||
+		if ((text = covered(t.buf, bodylen, e)) == NULL ||
+		    ge_sign_make(rawsig, rawpub, key, text,
+		    sizeof(signed_prefix) + bodylen, e) == -1 ||
 		    put(&t, e, "signature ed25519 %s %s\n",
 		    ge_hex(pub, rawpub, 32), ge_hex(sig, rawsig, 64)) == -1)
 			goto out;
 	}
-	if (t.len > FILE_MAX) {
-		ge_fail(e, GE_EFAIL, "too many segments for a manifest");
-		goto out;
-	}
+	ge_sha256_init(&sha);
+	ge_sha256_add(&sha, t.buf, bodylen);
+	body = sha;
+	ge_sha256_end(&body, m->body);
+	ge_sha256_add(&sha, t.buf + bodylen, t.len - bodylen);
+	ge_sha256_end(&sha, m->hash);
 	*out = t.buf;
 	*len = t.len;
 	t.buf = NULL;
@@ -603,4 +827,21 @@ out:
 	ge_free(text);
 	ge_free(t.buf);
 	return (rc);
+}
+
+int
+ge_manifest_write(struct ge_manifest *m, const uint8_t *key, char **out,
+    size_t *len, struct ge_err *e)
+{
+	time_t now = (time_t)ge_now();
+	struct tm tm;
+
+	memset(&tm, 0, sizeof(tm));
+	(void)gmtime_r(&now, &tm);
+	if (strftime(m->created, sizeof(m->created), "%Y-%m-%dT%H:%M:%SZ",
+	    &tm) != sizeof(m->created) - 1)
+		return (ge_fail(e, GE_EFAIL,
+		    "the clock shows no year of four digits"));
+	m->serial = 0;
+	return (ge_manifest_format(m, key, out, len, e));
 }

@@ -3,7 +3,6 @@
 #include <sys/stat.h>
 
 #include <errno.h>
-#include <openssl/crypto.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -80,19 +79,16 @@ static int64_t
 sound_record(struct mender *md, struct ge_group *g, uint8_t (*shares)[GE_KEY],
     uint8_t *hdr, struct ge_err *e)
 {
-	static const uint8_t norcp[GE_KEY];
-	const struct ge_hdr *h = &g->h;
-	uint8_t idx[GE_N_MAX], hash[32], commitment[32];
-	uint8_t (*some)[GE_KEY] = NULL, *thr;
+	struct ge_hdr own = g->h;
+	uint8_t idx[GE_N_MAX], (*some)[GE_KEY] = NULL;
 	uint32_t *order = NULL;
 	int64_t rc = -1;
 	size_t r, n, f;
 	int i, got;
 
-	if ((some = ge_secret_alloc((GE_N_MAX + 2) * GE_KEY, e)) == NULL ||
+	if ((some = ge_secret_alloc(GE_N_MAX * GE_KEY, e)) == NULL ||
 	    (order = ge_alloc(g->nrecords * sizeof(*order), e)) == NULL)
 		goto out;
-	thr = some[GE_N_MAX];
 	e->sys = 0;
 	n = ge_records_order(g, order);
 	for (r = 0; r < n; r++) {
@@ -107,36 +103,22 @@ sound_record(struct mender *md, struct ge_group *g, uint8_t (*shares)[GE_KEY],
 				goto out;
 		if (got == 0 || i != 1)
 			continue;
-		for (i = 0; i < h->n; i++) {
-			ge_share_at(shares[i], i + 1, idx,
-			    (const uint8_t (*)[GE_KEY])some, h->k);
-			ge_hash_share(hash, g->dh, g->record[order[r]].epoch, i,
-			    shares[i]);
-			if (memcmp(hash, hdr + h->records + 32 * (size_t)i,
-			    32) != 0)
-				break;
-		}
-		if (i < h->n)
+		own.epoch = g->record[order[r]].epoch;
+		i = ge_shares_all(&own, hdr, g->dh, idx,
+		    (const uint8_t (*)[GE_KEY])some, shares, e);
+		if (i == -1)
+			goto out;
+		if (i == 0)
 			continue;
-		if (h->nwraps == 0) {
-			ge_share_at(thr, 0, idx,
-			    (const uint8_t (*)[GE_KEY])some, h->k);
-			if (ge_key_derive(some[GE_N_MAX + 1], commitment, thr,
-			    norcp, g->dh, e) == -1)
-				goto out;
-			if (CRYPTO_memcmp(commitment, hdr + h->commitment,
-			    32) != 0)
-				continue;
-		}
 		rc = order[r];
 		goto out;
 	}
 	/* A header that could not be opened contradicts nothing. */
 	rc = e->sys == EMFILE || e->sys == ENFILE ? -1 : -2;
 out:
-	ge_wipe(hdr + h->share, GE_KEY);
+	ge_wipe(hdr + own.share, GE_KEY);
 	if (some != NULL)
-		ge_secret_free(some, (GE_N_MAX + 2) * GE_KEY);
+		ge_secret_free(some, GE_N_MAX * GE_KEY);
 	ge_free(order);
 	return (rc);
 }
@@ -513,24 +495,15 @@ copy_header(struct target *t, size_t len, struct ge_err *e)
 static int
 write_header(struct mender *md, struct target *t, int index, struct ge_err *e)
 {
-	struct ge_hdr h = md->now->g->h;
-	const struct ge_assess *as = &md->now->as;
+	const struct ge_hdr *h = &md->now->g->h;
+	int plain = h->mode == GE_PLAIN;
 
 	if (t->keep)
-		return (copy_header(t, h.len, e));
-	h.index = index;
-	h.epoch = h.mode == GE_PLAIN ? 0 :
-	    md->now->g->record[as->record].epoch;
-	h.has_share = h.mode != GE_PLAIN && !md->m->blind;
-	ge_hdr_write(md->hdr, &h);
-	ge_hdr_seal(md->hdr, &h);
-	if (h.mode != GE_PLAIN) {
-		if (md->m->blind)
-			memset(md->hdr + h.share, 0, GE_KEY);
-		else
-			memcpy(md->hdr + h.share, md->shares[index], GE_KEY);
-	}
-	if (ge_pwrite(t->file.fd, md->hdr, h.len, 0, e) == -1)
+		return (copy_header(t, h->len, e));
+	ge_hdr_stamp(md->hdr, h, index, plain ? 0 :
+	    md->now->g->record[md->now->as.record].epoch,
+	    plain || md->m->blind ? NULL : md->shares[index]);
+	if (ge_pwrite(t->file.fd, md->hdr, h->len, 0, e) == -1)
 		return (ge_within(e, "'%s'", t->path));
 	return (0);
 }

@@ -272,7 +272,6 @@ take_frag(struct ge_pile *p, const struct ge_hdr *h, const uint8_t *buf,
 	struct ge_seg *seg;
 	struct ge_group *g;
 	struct ge_frag *f;
-	uint8_t commitment[32];
 	uint32_t record;
 
 	if ((seg = take_seg(p, h, e)) == NULL ||
@@ -289,12 +288,8 @@ take_frag(struct ge_pile *p, const struct ge_hdr *h, const uint8_t *buf,
 	f->epoch = (uint8_t)h->epoch;
 	f->has_share = (uint8_t)h->has_share;
 	f->record = record;
-	if (h->has_share && (p->flags & GE_PILE_NOSHARES) == 0) {
-		ge_hash_share(commitment, g->dh, h->epoch, h->index,
-		    buf + h->share);
-		f->share_ok = memcmp(commitment, buf + h->records +
-		    32 * (size_t)h->index, 32) == 0;
-	}
+	if ((p->flags & GE_PILE_NOSHARES) == 0)
+		f->share_ok = (uint8_t)ge_share_valid(h, buf, g->dh);
 	g->indices |= (uint64_t)1 << h->index;
 	if (ge_popcount(g->indices) >= h->k)
 		ge_pile_set(p, h->setid)->viable = 1;
