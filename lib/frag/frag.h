@@ -263,6 +263,13 @@ struct ge_pins {
 };
 
 /*
+ * ge_manifest_counts(m, pins): is a manifest that was found evidence for these
+ * pins?  2 if it is signed by the key named, 1 if only its digest is the one
+ * named, else 0.
+ */
+int ge_manifest_counts(const struct ge_manifest *m, const struct ge_pins *pins);
+
+/*
  * The pile: everything that was found, and which of it counts.
  */
 struct ge_pile;

@@ -208,13 +208,6 @@ int ge_choose_all(struct ge_choice *c, struct ge_pile *p,
 void ge_choice_release(struct ge_choice *c);
 
 /*
- * ge_manifest_counts(m, pins): is a manifest that was found evidence for these
- * pins?  2 if it is signed by the key named, 1 if only its digest is the one
- * named, else 0.
- */
-int ge_manifest_counts(const struct ge_manifest *m, const struct ge_pins *pins);
-
-/*
  * The manifest that -m names joins the pile; call before choosing.
  */
 int ge_pile_manifest(struct ge_pile *p, const char *path, struct ge_err *e);

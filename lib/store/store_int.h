@@ -24,7 +24,9 @@ struct ge_map {
 	int16_t *at;			/* [nsegs][n] site now; -1: nowhere known */
 	uint8_t *epoch;			/* [nsegs] the newest of its lines */
 	/* The lines that cover each segment, of all manifests. */
-	const struct ge_manifest **from;
+	const struct ge_manifest **from;	/* [nfrom] */
+	int16_t **site;			/* [nfrom] of each of its site names */
+	size_t nfrom;
 	uint32_t *first;		/* [nsegs + 1] into line */
 	struct ge_mapline {
 		uint32_t place;
@@ -49,6 +51,15 @@ void ge_map_release(struct ge_map *map);
  */
 void ge_map_ever(const struct ge_map *map, size_t segment, int epoch,
     uint64_t *ever);
+
+/*
+ * ge_sets_list(st, id, n, answered, e):
+ * The ids of the sets that sites list, sorted, each once; the caller frees *id.
+ *
+ *	answered  [sites->n]  out  1: the site answered
+ */
+int ge_sets_list(const struct ge_store *st, uint8_t (**id)[GE_SETID],
+    size_t *n, uint8_t *answered, struct ge_err *e);
 
 /*
  * A survey: what sites list of a set.  No proof of anything.

@@ -1,0 +1,639 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "store/store_int.h"
+#include "util/file.h"
+#include "util/hook.h"
+#include "util/io.h"
+#include "util/mem.h"
+#include "util/num.h"
+
+enum {
+	MANIFEST_MAX = 64 << 20,
+	FIRST = 1 << 18,		/* bytes asked of every site at once */
+	PREFIX_MIN = 4			/* digits that may stand for a set id */
+};
+
+/* A manifest that somebody has, and who. */
+struct candidate {
+	struct ge_manifest m;
+	char *text;
+	size_t len;
+	int named;			/* by the user */
+	int rank;			/* 3 named, 2 signed by the key named, 1 its
+					   digest, 0 a site's word */
+	int sites;			/* that serve it */
+	uint8_t *at;			/* [sites->n] */
+};
+
+struct search {
+	const struct ge_store *st;
+	struct candidate *cand;
+	size_t n, cap;
+	uint8_t *answered, *has_any;
+	int asked, silent;
+};
+
+static double
+now(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return ((double)t.tv_sec + (double)t.tv_nsec / 1e9);
+}
+
+/*
+ * One operation a site, all at once.  When more than half have answered, the
+ * others get as long again, but at least a second.
+ */
+static int
+ask_all(const struct ge_store *st, struct ge_op *op, size_t n, struct ge_err *e)
+{
+	double began = now(), end = -1, left;
+	size_t i, under_way = n, answers = 0;
+	struct ge_op *done;
+	int rc;
+
+	for (i = 0; i < n; i++)
+		ge_op_start(st->net, &op[i]);
+	while (under_way > 0) {
+		left = end < 0 ? -1 : end - now();
+		rc = end >= 0 && left <= 0 ? 0 :
+		    ge_net_next(st->net, left, &done, e);
+		if (rc == 1) {
+			under_way--;
+			answers += done->result == GE_OP_DONE ||
+			    done->result == GE_OP_ABSENT;
+			if (end < 0 && answers > n / 2)
+				end = now() + (now() - began > 1 ?
+				    now() - began : 1);
+			continue;
+		}
+		for (i = 0; i < n; i++)
+			ge_op_cancel(st->net, &op[i]);
+		end = -1;
+		if (rc == -1) {
+			struct ge_err ignored;
+
+			while (under_way > 0 && ge_net_next(st->net, -1, &done,
+			    &ignored) != 0)
+				under_way--;
+			return (-1);
+		}
+	}
+	return (0);
+}
+
+static void
+candidate_release(struct candidate *c)
+{
+
+	ge_manifest_release(&c->m);
+	ge_free(c->text);
+	ge_free(c->at);
+}
+
+static void
+search_release(struct search *s)
+{
+	size_t i;
+
+	for (i = 0; i < s->n; i++)
+		candidate_release(&s->cand[i]);
+	ge_free(s->cand);
+	ge_free(s->answered);
+	ge_free(s->has_any);
+}
+
+/*
+ * Take a manifest's text (ours from here on) from a site, or if site is -1 from
+ * the user.  What is malformed, or of another set, a site might as well not have.
+ */
+static int
+consider(struct search *s, const uint8_t *setid, uint8_t *text, size_t len,
+    int site, struct ge_err *e)
+{
+	struct candidate c;
+	size_t i;
+	int rc = -1;
+
+	memset(&c, 0, sizeof(c));
+	c.text = (char *)text;
+	c.len = len;
+	if (ge_manifest_parse(&c.m, text, len, e) == -1) {
+		if (e->code == GE_EREFUSED && site != -1) {
+			ge_note(GE_WARN, "site '%s': manifest: %s",
+			    s->st->sites->site[site].name, e->msg);
+			rc = 0;
+		}
+		goto out;
+	}
+	if (setid != NULL && memcmp(c.m.setid, setid, GE_SETID) != 0) {
+		ge_note(GE_WARN, "site '%s': manifest of another set",
+		    s->st->sites->site[site].name);
+		rc = 0;
+		goto out;
+	}
+	if (site != -1)
+		s->has_any[site] = 1;
+	for (i = 0; i < s->n; i++)
+		if (memcmp(s->cand[i].m.hash, c.m.hash, 32) == 0)
+			break;
+	if (i == s->n) {
+		c.named = site == -1;
+		c.rank = c.named ? 3 : ge_manifest_counts(&c.m, &s->st->pins);
+		if ((c.at = ge_alloc(s->st->sites->n, e)) == NULL ||
+		    ge_grow(&s->cand, &s->cap, s->n + 1, sizeof(c), e) == -1)
+			goto out;
+		s->cand[s->n++] = c;
+		memset(&c, 0, sizeof(c));
+	}
+	if (site != -1) {
+		s->cand[i].at[site] = 1;
+		s->cand[i].sites++;
+	}
+	rc = 0;
+out:
+	candidate_release(&c);
+	return (rc);
+}
+
+/* The rest of a long manifest, of which the first bytes are in buf. */
+static int
+fetch_rest(const struct ge_store *st, struct ge_op *op, uint8_t **buf,
+    size_t *len, struct ge_err *e)
+{
+	size_t cap = *len, room = *len;
+	struct ge_op *one = op;
+
+	do {
+		if (cap >= MANIFEST_MAX) {
+			op->result = GE_OP_FAILED;
+			ge_fail(&op->err, GE_EFAIL, "site '%s': manifest: too "
+			    "long", st->sites->site[op->site].name);
+			return (0);
+		}
+		cap = op->size != GE_OP_UNKNOWN && op->size <= MANIFEST_MAX ?
+		    (size_t)op->size + 1 : 4 * cap;
+		if (ge_grow(buf, &room, cap, 1, e) == -1)
+			return (-1);
+		op->buf = *buf + *len;
+		op->off = *len;
+		op->len = cap - *len;
+		if (ge_op_run(st->net, &one, 1, e) == -1)
+			return (-1);
+		if (op->result != GE_OP_DONE)
+			return (0);
+		*len += (size_t)op->got;
+	} while (op->got == op->len);
+	return (0);
+}
+
+/* The manifests of one set that the sites have. */
+static int
+ask_manifests(struct search *s, const uint8_t setid[GE_SETID], struct ge_err *e)
+{
+	const struct ge_store *st = s->st;
+	char id[2 * GE_SETID + 1];
+	struct ge_op *op;
+	uint8_t **buf = NULL;
+	size_t i, len, n = 0;
+	int rc = -1;
+
+	if ((op = ge_alloc(st->sites->n * sizeof(*op), e)) == NULL ||
+	    (buf = ge_alloc(st->sites->n * sizeof(*buf), e)) == NULL)
+		goto out;
+	for (i = 0; i < st->sites->n; i++) {
+		if (st->gone[i])
+			continue;
+		if ((buf[n] = ge_alloc(FIRST, e)) == NULL)
+			goto out;
+		op[n].kind = GE_OP_GET;
+		op[n].site = (int)i;
+		op[n].tries = 2;
+		op[n].buf = buf[n];
+		op[n].len = FIRST;
+		snprintf(op[n].name, sizeof(op[n].name), "%s/manifest",
+		    ge_hex(id, setid, GE_SETID));
+		n++;
+	}
+	s->asked = (int)n;
+	if (ask_all(st, op, n, e) == -1)
+		goto out;
+	for (i = 0; i < n; i++) {
+		len = (size_t)op[i].got;
+		if (op[i].result == GE_OP_DONE && len == FIRST &&
+		    fetch_rest(st, &op[i], &buf[i], &len, e) == -1)
+			goto out;
+		if (op[i].result != GE_OP_DONE &&
+		    op[i].result != GE_OP_ABSENT) {
+			ge_note(op[i].result == GE_OP_CANCELLED ? GE_SAY :
+			    GE_WARN, "%s", op[i].result == GE_OP_CANCELLED ?
+			    "a slow site was not waited for" : op[i].err.msg);
+			s->silent++;
+			continue;
+		}
+		s->answered[op[i].site] = 1;
+		if (op[i].result == GE_OP_ABSENT)
+			continue;
+		if (consider(s, setid, buf[i], len, op[i].site, e) == -1) {
+			buf[i] = NULL;
+			goto out;
+		}
+		buf[i] = NULL;
+	}
+	rc = 0;
+out:
+	for (i = 0; buf != NULL && i < st->sites->n; i++)
+		ge_free(buf[i]);
+	ge_free(buf);
+	ge_free(op);
+	return (rc);
+}
+
+/* Do two manifests tell of the same bytes? */
+static int
+same_set(const struct ge_manifest *a, const struct ge_manifest *b)
+{
+
+	return (memcmp(a->digest, b->digest, 32) == 0 && a->mode == b->mode &&
+	    a->k == b->k && a->n == b->n && a->block == b->block &&
+	    a->nsegments == b->nsegments);
+}
+
+/*
+ * The digest that counts: of what is known to be true, else that which most
+ * sites serve.
+ */
+static const struct candidate *
+anchor(const struct search *s)
+{
+	const struct candidate *best = NULL;
+	size_t i, j;
+	int votes, most = 0, rank = 0;
+
+	for (i = 0; i < s->n; i++) {
+		for (j = 0, votes = 0; j < s->n; j++)
+			if (same_set(&s->cand[i].m, &s->cand[j].m))
+				votes += s->cand[j].sites;
+		if (best == NULL || s->cand[i].rank > rank ||
+		    (s->cand[i].rank == rank && votes > most)) {
+			best = &s->cand[i];
+			rank = best->rank;
+			most = votes;
+		}
+	}
+	return (best);
+}
+
+/*
+ * Of those that agree with the anchor the highest serial, then the one that most
+ * sites serve; where a signer is named only what he signed.
+ */
+static int
+decide(struct search *s, struct ge_known *kn, struct ge_err *e)
+{
+	const struct ge_pins *pins = &s->st->pins;
+	const struct candidate *an = anchor(s);
+	struct candidate *best = NULL, *c;
+	size_t i, others = 0;
+	int fork = 0;
+
+	if (an == NULL && (pins->has_signer || pins->has_digest))
+		return (s->silent > 0 ? ge_fail(e, GE_EFAIL, "no manifest "
+		    "that fits; %d of %d sites did not answer", s->silent,
+		    s->asked) : ge_fail(e, GE_ELOST, "no manifest that fits"));
+	if (an == NULL)
+		return (0);
+	if (pins->has_digest && memcmp(an->m.digest, pins->digest, 32) != 0)
+		return (ge_fail(e, GE_EREFUSED,
+		    "no manifest has the digest named"));
+	if (pins->has_set && memcmp(an->m.setid, pins->set, GE_SETID) != 0)
+		return (ge_fail(e, GE_EREFUSED,
+		    "the manifest is of another set than the one named"));
+	for (i = 0; i < s->n; i++) {
+		c = &s->cand[i];
+		if (!same_set(&c->m, &an->m)) {
+			others++;
+			continue;
+		}
+		if (pins->has_signer && ge_manifest_counts(&c->m, pins) != 2)
+			continue;
+		if (best != NULL && c->m.serial == best->m.serial) {
+			fork |= pins->has_signer &&
+			    memcmp(c->m.body, best->m.body, 32) != 0;
+			if (c->sites <= best->sites)
+				continue;
+		} else if (best != NULL && c->m.serial < best->m.serial) {
+			continue;
+		} else {
+			fork = 0;
+		}
+		best = c;
+	}
+	if (others > 0)
+		ge_note(GE_WARN, "%zu manifest%s of other content under this "
+		    "set's name", others, others == 1 ? "" : "s");
+	if (best == NULL)
+		return (ge_fail(e, s->silent > 0 ? GE_EFAIL : GE_EREFUSED,
+		    "no manifest is signed by the key named"));
+	if (fork)
+		return (ge_fail(e, GE_EREFUSED, "two different manifests with "
+		    "serial %llu are signed: the set has been forked",
+		    (unsigned long long)best->m.serial));
+	kn->evidence = an->rank > 0;
+	/* What the others say of places is history all the same. */
+	for (i = 0; i < s->n; i++) {
+		c = &s->cand[i];
+		if (c == best || !same_set(&c->m, &best->m))
+			continue;
+		if (ge_grow(&kn->also, &kn->capalso, kn->nalso + 1,
+		    sizeof(*kn->also), e) == -1)
+			return (-1);
+		kn->also[kn->nalso++] = c->m;
+		memset(&c->m, 0, sizeof(c->m));
+	}
+	memcpy(kn->setid, best->m.setid, GE_SETID);
+	kn->has = 1;
+	kn->m = best->m;
+	kn->text = best->text;
+	kn->len = best->len;
+	kn->current = best->at;
+	memset(&best->m, 0, sizeof(best->m));
+	best->text = NULL;
+	best->at = NULL;
+	if (ge_state_check(s->st, &kn->m, e) == -1)
+		return (-1);
+	/* A site alone could make us remember a serial that never was. */
+	if (best->rank > 1 || an->rank == 3)
+		ge_state_keep(s->st, &kn->m);
+	return (0);
+}
+
+/* Everything about one set; `named` is the user's own manifest, or NULL. */
+static int
+load(const struct ge_store *st, const uint8_t setid[GE_SETID], uint8_t *named,
+    size_t namedlen, struct ge_known *kn, struct ge_err *e)
+{
+	struct search s;
+	int rc = -1;
+
+	memset(kn, 0, sizeof(*kn));
+	memset(&s, 0, sizeof(s));
+	s.st = st;
+	memcpy(kn->setid, setid, GE_SETID);
+	if ((s.answered = ge_alloc(st->sites->n, e)) == NULL ||
+	    (s.has_any = ge_alloc(st->sites->n, e)) == NULL) {
+		ge_free(named);
+		goto out;
+	}
+	if (named != NULL && consider(&s, setid, named, namedlen, -1, e) == -1)
+		goto out;
+	if (ask_manifests(&s, setid, e) == -1 || decide(&s, kn, e) == -1)
+		goto out;
+	if (kn->current == NULL &&
+	    (kn->current = ge_alloc(st->sites->n, e)) == NULL)
+		goto out;
+	kn->answered = s.answered;
+	kn->has_any = s.has_any;
+	s.answered = s.has_any = NULL;
+	rc = 0;
+out:
+	search_release(&s);
+	return (rc);
+}
+
+int
+ge_known_load(const struct ge_store *st, const uint8_t setid[GE_SETID],
+    struct ge_known *kn, struct ge_err *e)
+{
+
+	return (load(st, setid, NULL, 0, kn, e));
+}
+
+void
+ge_known_release(struct ge_known *kn)
+{
+	size_t i;
+
+	ge_manifest_release(&kn->m);
+	for (i = 0; i < kn->nalso; i++)
+		ge_manifest_release(&kn->also[i]);
+	ge_free(kn->also);
+	ge_free(kn->text);
+	ge_free(kn->answered);
+	ge_free(kn->current);
+	ge_free(kn->has_any);
+	memset(kn, 0, sizeof(*kn));
+}
+
+static int
+named_file(const struct ge_store *st, const char *path, struct ge_known *kn,
+    struct ge_err *e)
+{
+	struct ge_manifest m;
+	uint8_t *text = NULL;
+	size_t len;
+	int rc;
+
+	if (ge_slurp(strcmp(path, "-") == 0 ? "/dev/stdin" : path,
+	    MANIFEST_MAX, &text, &len, e) == -1)
+		return (-1);
+	rc = ge_manifest_parse(&m, text, len, e);
+	if (rc == 0)
+		rc = load(st, m.setid, text, len, kn, e);
+	else
+		ge_free(text);
+	ge_manifest_release(&m);
+	return (rc == -1 ? ge_within(e, "'%s'", path) : 0);
+}
+
+/*
+ * Ids of the sets that sites list.
+ */
+struct ids {
+	uint8_t (*id)[GE_SETID];
+	size_t n, cap;
+	struct ge_err err;
+	int failed;
+};
+
+static int
+note_id(void *arg, const char *name, size_t len, uint64_t size, int folder)
+{
+	struct ids *ids = arg;
+
+	(void)size;
+	(void)folder;
+	if (name == NULL) {
+		ids->n = 0;
+		return (0);
+	}
+	if (len != 2 * GE_SETID)
+		return (0);
+	if (ge_grow(&ids->id, &ids->cap, ids->n + 1, GE_SETID,
+	    &ids->err) == -1) {
+		ids->failed = 1;
+		return (1);
+	}
+	if (ge_unhex(ids->id[ids->n], name, GE_SETID) == 0)
+		ids->n++;
+	return (0);
+}
+
+static int
+by_id(const void *a, const void *b)
+{
+
+	return (memcmp(a, b, GE_SETID));
+}
+
+int
+ge_sets_list(const struct ge_store *st, uint8_t (**id)[GE_SETID], size_t *nid,
+    uint8_t *answered, struct ge_err *e)
+{
+	struct ids *ids, all = { .n = 0 };
+	struct ge_op *op = NULL;
+	size_t i, n = 0, o;
+	int rc = -1;
+
+	*nid = 0;
+	*id = NULL;
+	if ((ids = ge_alloc(st->sites->n * sizeof(*ids), e)) == NULL ||
+	    (op = ge_alloc(st->sites->n * sizeof(*op), e)) == NULL)
+		goto out;
+	for (i = 0; i < st->sites->n; i++) {
+		if (st->gone[i])
+			continue;
+		op[n].kind = GE_OP_LIST;
+		op[n].site = (int)i;
+		op[n].tries = 2;
+		op[n].entry = note_id;
+		op[n].arg = &ids[n];
+		n++;
+	}
+	if (ask_all(st, op, n, e) == -1)
+		goto out;
+	for (i = 0; i < n; i++) {
+		if (ids[i].failed) {
+			*e = ids[i].err;
+			goto out;
+		}
+		answered[op[i].site] = op[i].result == GE_OP_DONE ||
+		    op[i].result == GE_OP_ABSENT;
+		if (!answered[op[i].site] &&
+		    op[i].result != GE_OP_CANCELLED)
+			ge_note(GE_WARN, "%s", op[i].err.msg);
+		if (ids[i].n == 0)
+			continue;
+		if (ge_grow(&all.id, &all.cap, all.n + ids[i].n, GE_SETID,
+		    e) == -1)
+			goto out;
+		memcpy(all.id[all.n], ids[i].id, ids[i].n * GE_SETID);
+		all.n += ids[i].n;
+	}
+	if (all.n > 0)
+		qsort(all.id, all.n, GE_SETID, by_id);
+	for (i = o = 0; i < all.n; i++)
+		if (o == 0 || memcmp(all.id[o - 1], all.id[i], GE_SETID) != 0)
+			memmove(all.id[o++], all.id[i], GE_SETID);
+	*id = all.id;
+	*nid = o;
+	all.id = NULL;
+	rc = 0;
+out:
+	for (i = 0; ids != NULL && i < st->sites->n; i++)
+		ge_free(ids[i].id);
+	ge_free(ids);
+	ge_free(all.id);
+	ge_free(op);
+	return (rc);
+}
+
+/* A label as it stands in a manifest, or NULL if it is none. */
+static const char *
+as_label(char out[GE_NAME_ROOM], const char *operand)
+{
+	struct ge_err ignored;
+
+	return (ge_label_check(operand, &ignored) == -1 ||
+	    ge_percent(out, GE_NAME_ROOM, operand, strlen(operand), 1) == -1 ?
+	    NULL : out);
+}
+
+int
+ge_known_find(const struct ge_store *st, const char *operand,
+    struct ge_known *kn, struct ge_err *e)
+{
+	char label[GE_NAME_ROOM], hex[2 * GE_SETID + 1];
+	size_t len = strlen(operand), i, n, silent = 0;
+	uint8_t (*id)[GE_SETID] = NULL, setid[GE_SETID], *answered = NULL;
+	struct ge_known other;
+	int found = 0, prefix, rc = -1;
+
+	memset(kn, 0, sizeof(*kn));
+	memset(&other, 0, sizeof(other));
+	prefix = len >= PREFIX_MIN && len <= 2 * GE_SETID &&
+	    strspn(operand, "0123456789abcdef") == len;
+	if (strcmp(operand, "-") == 0 || access(operand, F_OK) == 0)
+		return (named_file(st, operand, kn, e));
+	if (strchr(operand, '/') != NULL)
+		return (ge_fail(e, GE_EUSAGE, "'%s': no such file", operand));
+	if (prefix && len == 2 * GE_SETID) {
+		(void)ge_unhex(setid, operand, GE_SETID);
+		return (ge_known_load(st, setid, kn, e));
+	}
+	if ((answered = ge_alloc(st->sites->n, e)) == NULL ||
+	    ge_sets_list(st, &id, &n, answered, e) == -1)
+		goto out;
+	for (i = 0; i < st->sites->n; i++)
+		silent += !answered[i] && !st->gone[i];
+	for (i = 0; i < n && prefix; i++) {
+		if (strncmp(ge_hex(hex, id[i], GE_SETID), operand, len) != 0)
+			continue;
+		memcpy(setid, id[i], GE_SETID);
+		if (found++ > 0) {
+			ge_fail(e, GE_EREFUSED, "'%s': several sets begin so",
+			    operand);
+			goto out;
+		}
+	}
+	if (found == 1) {
+		rc = load(st, setid, NULL, 0, kn, e);
+		goto out;
+	}
+	for (i = 0; i < n && as_label(label, operand) != NULL; i++) {
+		ge_known_release(&other);
+		if (load(st, id[i], NULL, 0, &other, e) == -1) {
+			if (e->code == GE_EFAIL)
+				goto out;
+			continue;
+		}
+		if (!other.has || other.m.name == NULL ||
+		    strcmp(other.m.name, label) != 0)
+			continue;
+		if (found++ > 0) {
+			ge_fail(e, GE_EREFUSED, "'%s': several sets have this "
+			    "label: name one by its id", operand);
+			goto out;
+		}
+		*kn = other;
+		memset(&other, 0, sizeof(other));
+	}
+	if (found == 0)
+		(void)(silent > 0 ? ge_fail(e, GE_EFAIL, "'%s': no such set; "
+		    "%zu sites did not answer", operand, silent) :
+		    ge_fail(e, GE_ELOST, "'%s': no such file, set or label",
+		    operand));
+	else
+		rc = 0;
+out:
+	ge_known_release(&other);
+	ge_free(id);
+	ge_free(answered);
+	return (rc);
+}
