@@ -71,21 +71,46 @@ struct ge_seen {
 	uint64_t size;			/* or GE_OP_UNKNOWN */
 };
 
+/* A name in the set's folder that is neither a fragment's nor the manifest's. */
+struct ge_stray {
+	char *name;			/* bytes outside printable ASCII as %XX */
+	int16_t site;
+	uint8_t safe;			/* it is as it stands, and can be named to
+					   a site: [0-9A-Za-z._-] */
+	uint8_t folder;
+};
+
 struct ge_survey {
-	struct ge_seen *seen;		/* by segment, index, epoch, site */
+	struct ge_seen *seen;		/* by segment, index, epoch, site; each once */
 	size_t nseen, cap;
 	uint8_t *answered;		/* [sites->n] 1: listed it all; 2: says that
 					   there is no such folder */
-	uint64_t leftovers;		/* names that are not fragments' */
-	uint64_t bytes;
+	uint8_t *manifest;		/* [sites->n] lists a manifest */
+	struct ge_err *why;		/* [sites->n] why it did not answer; code 0
+					   if not asked */
+	struct ge_stray *stray;		/* by site, name; at most GE_SURVEY_STRAYS
+					   of a site */
+	size_t nstray, capstray;
+	uint64_t leftovers;		/* names that are not fragments', all */
+	uint64_t bytes;			/* of everything listed */
+};
+
+enum {
+	GE_SURVEY_MAX = 1 << 24,	/* fragments that one site may list */
+	GE_SURVEY_STRAYS = 1 << 14	/* other names of a site that are kept */
 };
 
 /*
  * ge_survey_run(st, setid, sv, e): ask all sites (not those gone).  16 bytes a
- * fragment.  0, also if sites do not answer; -1.
+ * fragment.  0, also if sites do not answer (nothing is said of that: sv->why);
+ * -1.  sv is released by ge_survey_release in any case.
+ *
+ * ge_survey_many(st, setid, n, sv, e): the same of n sets at once.
  */
 int ge_survey_run(const struct ge_store *st, const uint8_t setid[GE_SETID],
     struct ge_survey *sv, struct ge_err *e);
+int ge_survey_many(const struct ge_store *st, const uint8_t (*setid)[GE_SETID],
+    size_t n, struct ge_survey *sv, struct ge_err *e);
 void ge_survey_release(struct ge_survey *sv);
 
 /* ge_survey_find(sv, segment, index): the first of them, or NULL; *n of them. */
