@@ -132,10 +132,12 @@ struct ge_op {
 	uint8_t *buf;
 	uint64_t off;
 	/*
-	 * LIST: called for each entry from the net's thread, the op being under
-	 * way: a name below the folder (untrusted, without "/" at its end), its
-	 * size (or GE_OP_UNKNOWN).  Nonzero stops.  After a failed try all entries
-	 * come again, after a call with name NULL.
+	 * LIST: called for each entry from a thread of the net's, the op being
+	 * under way: a name below the folder (untrusted, without "/" at its end,
+	 * temporary names ".*.tmp" too), its size (or GE_OP_UNKNOWN).  Nonzero
+	 * stops: the op is DONE.  After a failed try all entries come again, after
+	 * a call with name NULL.  A folder that is not there is ABSENT; S3, which
+	 * has none, lists nothing.
 	 */
 	int (*entry)(void *arg, const char *name, size_t len, uint64_t size,
 	    int folder);
@@ -152,6 +154,7 @@ struct ge_op {
 	double first;			/* of them until the first byte came */
 
 	struct ge_op_int *in;		/* the net's own */
+	struct ge_op *next;		/* the net's own */
 };
 
 struct ge_net_conf {

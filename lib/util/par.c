@@ -1,28 +1,14 @@
 #include <pthread.h>
-#include <signal.h>
 #include <stdint.h>
 #include <string.h>
 
 #include "util/hook.h"
 #include "util/par.h"
+#include "util/thread_int.h"
 
 enum {
 	MAXJOBS = 256
 };
-
-/* A thread of ours never runs a signal handler: main does. */
-static int
-start(pthread_t *t, void *(*fn)(void *), void *arg)
-{
-	sigset_t all, old;
-	int rc;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_BLOCK, &all, &old);
-	rc = pthread_create(t, NULL, fn, arg);
-	pthread_sigmask(SIG_SETMASK, &old, NULL);
-	return (rc);
-}
 
 struct each {
 	pthread_mutex_t lock;
@@ -88,7 +74,8 @@ ge_par_each(int jobs, size_t n,
 		jobs = (int)n;
 	pthread_mutex_init(&w.lock, NULL);
 	/* A thread that cannot be had is work for the others. */
-	while (nt + 1 < jobs && start(&t[nt], each_thread, &w) == 0)
+	while (nt + 1 < jobs &&
+	    ge_pthread_start(&t[nt], each_thread, &w) == 0)
 		nt++;
 	each_work(&w, 0);
 	for (i = 0; i < nt; i++)
@@ -197,7 +184,8 @@ ge_pipe_run(const struct ge_pipe *p, int threads, struct ge_err *e)
 	for (i = 1; i < p->nstages; i++) {
 		a[i].s = &s;
 		a[i].stage = i;
-		if ((rc = start(&t[i], pipe_thread, &a[i])) != 0) {
+		rc = ge_pthread_start(&t[i], pipe_thread, &a[i]);
+		if (rc != 0) {
 			pthread_mutex_lock(&s.lock);
 			s.limit = 0;
 			s.failed = 0;

@@ -6,7 +6,7 @@
 #include "util/err.h"
 
 /*
- * The only place where threads are made.  Results never depend on how many.
+ * Work on many threads; results never depend on how many.
  */
 
 /*

@@ -1,0 +1,320 @@
+#include <sys/stat.h>
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "site/net_int.h"
+#include "util/file.h"
+#include "util/io.h"
+#include "util/mem.h"
+
+/*
+ * Folders.  The site's own folder is never made: if it is not there, a disk is
+ * not mounted, and nothing can be said of what is in it.
+ */
+
+enum {
+	CHUNK = 1 << 20
+};
+
+/* Is the site's folder there?  0, or -1 with the end of x. */
+static int
+mounted(struct ge_op_int *x)
+{
+	const char *path = x->s->site->path;
+	struct stat st;
+
+	if (path[0] == '\0')
+		path = "/";
+	if (stat(path, &st) == -1)
+		(void)ge_x_end(x, GE_OP_FAILED, "folder '%s': %s", path,
+		    strerror(errno));
+	else if (!S_ISDIR(st.st_mode))
+		(void)ge_x_end(x, GE_OP_FAILED, "'%s' is no folder", path);
+	else
+		return (0);
+	return (-1);
+}
+
+/* What errno (or that of e) means. */
+static void
+failed(struct ge_op_int *x, int sys, const char *why)
+{
+
+	if (why == NULL)
+		why = strerror(sys);
+	switch (sys) {
+	case ENOENT:
+	case ENOTDIR:
+		if (mounted(x) == 0)
+			(void)ge_x_end(x, x->op->kind == GE_OP_PUT ?
+			    GE_OP_FAILED : GE_OP_ABSENT, "%s", why);
+		break;
+	case ENOSPC:
+	case EDQUOT:
+	case EFBIG:
+		(void)ge_x_end(x, GE_OP_DENIED, "no room: %s", why);
+		break;
+	case EACCES:
+	case EPERM:
+	case EROFS:
+	case ELOOP:
+	case EISDIR:
+	case ENAMETOOLONG:
+		(void)ge_x_end(x, GE_OP_DENIED, "%s", why);
+		break;
+	default:
+		(void)ge_x_end(x, GE_OP_FAILED, "%s", why);
+	}
+}
+
+/* The folders between the site's and the object. */
+static int
+make_parents(struct ge_op_int *x, char *path, struct ge_err *e)
+{
+	size_t root = strlen(x->s->site->path);
+	char *p, *last = path;
+	int made;
+
+	for (p = strchr(path + root + 1, '/'); p != NULL;
+	    p = strchr(p + 1, '/')) {
+		*p = '\0';
+		made = mkdir(path, 0777) == 0;
+		if (!made && errno != EEXIST) {
+			ge_failsys(e, "cannot make folder '%s'", path);
+			*p = '/';
+			return (-1);
+		}
+		*p = '/';
+		if (made) {
+			char *slash = last == path ? path + root : last, was;
+
+			was = *slash;
+			*slash = '\0';
+			made = ge_dir_sync(path[0] != '\0' ? path : "/", e);
+			*slash = was;
+			if (made == -1)
+				return (-1);
+		}
+		last = p;
+	}
+	return (0);
+}
+
+static int
+copy_in(struct ge_op_int *x, int fd, struct ge_err *e)
+{
+	struct ge_op *op = x->op;
+	uint8_t *buf = NULL;
+	uint64_t at = 0;
+	size_t n;
+	int rc = -1;
+
+	if (op->fd > 0 && (buf = ge_block_alloc(CHUNK, e)) == NULL)
+		return (-1);
+	for (; at < op->len; at += n) {
+		n = op->len - at < CHUNK ? (size_t)(op->len - at) : CHUNK;
+		if (ge_x_cancelled(x)) {
+			ge_fail(e, GE_EFAIL, "cancelled");
+			goto out;
+		}
+		if (buf != NULL && ge_x_source(x, at, buf, n, e) == -1)
+			goto out;
+		if (ge_write(fd, buf != NULL ? buf : op->body + at, n, e) ==
+		    -1)
+			goto out;
+		ge_x_moved(x, n, 0);
+	}
+	rc = 0;
+out:
+	ge_block_free(buf);
+	return (rc);
+}
+
+static void
+put(struct ge_op_int *x, char *path)
+{
+	struct ge_file f = GE_FILE_NONE;
+	int replace = x->op->replace ? 2 : 0, rc;
+	struct ge_err e;
+	struct stat st;
+
+	if (mounted(x) == -1)
+		return;
+	if (!replace && lstat(path, &st) == 0) {
+		(void)ge_x_end(x, GE_OP_EXISTS, "it exists");
+		return;
+	}
+	e.sys = 0;
+	rc = ge_file_open(&f, path, replace, &e);
+	if (rc == -1 && e.sys == ENOENT) {
+		ge_file_release(&f);
+		if (make_parents(x, path, &e) == 0)
+			rc = ge_file_open(&f, path, replace, &e);
+	}
+	if (rc == 0 && f.direct) {
+		(void)ge_x_end(x, GE_OP_EXISTS, "it exists");
+	} else if (rc == -1 || copy_in(x, f.fd, &e) == -1 ||
+	    ge_file_commit(&f, replace, &e) == -1) {
+		if (!replace && (e.code == GE_EUSAGE || e.sys == EEXIST))
+			(void)ge_x_end(x, GE_OP_EXISTS, "it exists");
+		else
+			failed(x, e.sys, e.msg);
+	} else {
+		(void)ge_x_end(x, GE_OP_DONE, "done");
+	}
+	ge_file_release(&f);
+}
+
+static void
+get(struct ge_op_int *x, const char *path)
+{
+	struct ge_op *op = x->op;
+	uint64_t got = 0, want;
+	struct ge_err e;
+	struct stat st;
+	size_t n, m;
+	int fd;
+
+	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	if (fd == -1) {
+		failed(x, errno, NULL);
+		return;
+	}
+	if (fstat(fd, &st) == -1) {
+		failed(x, errno, NULL);
+		goto out;
+	}
+	if (!S_ISREG(st.st_mode)) {
+		(void)ge_x_end(x, S_ISDIR(st.st_mode) ? GE_OP_ABSENT :
+		    GE_OP_DENIED, "it is no file");
+		goto out;
+	}
+	op->size = (uint64_t)st.st_size;
+	want = op->off >= op->size ? 0 : op->size - op->off;
+	if (want > op->len)
+		want = op->len;
+	if (op->kind == GE_OP_HEAD)
+		want = 0;
+	for (; got < want; got += m) {
+		n = want - got < CHUNK ? (size_t)(want - got) : CHUNK;
+		if (ge_x_cancelled(x)) {
+			(void)ge_x_end(x, GE_OP_CANCELLED, "cancelled");
+			goto out;
+		}
+		if (ge_pread(fd, op->buf + got, n, op->off + got, &m, &e) ==
+		    -1) {
+			failed(x, e.sys, e.msg);
+			goto out;
+		}
+		if (got == 0)
+			x->first = 0;
+		ge_x_moved(x, 0, m);
+		atomic_store(&x->got, got + m);
+		if (m != n) {
+			(void)ge_x_end(x, GE_OP_FAILED, "it became shorter");
+			goto out;
+		}
+	}
+	(void)ge_x_end(x, GE_OP_DONE, "done");
+out:
+	close(fd);
+}
+
+static void
+list(struct ge_op_int *x, const char *path)
+{
+	struct ge_op *op = x->op;
+	struct dirent *d;
+	struct stat st;
+	DIR *dir;
+	int stop = 0;
+
+	if ((dir = opendir(path)) == NULL) {
+		failed(x, errno, NULL);
+		return;
+	}
+	while (!stop && !ge_x_cancelled(x)) {
+		errno = 0;
+		if ((d = readdir(dir)) == NULL)
+			break;
+		if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
+			continue;
+		if (fstatat(dirfd(dir), d->d_name, &st, 0) == -1) {
+			if (errno == ENOENT && fstatat(dirfd(dir), d->d_name,
+			    &st, AT_SYMLINK_NOFOLLOW) == -1)
+				continue;
+			st.st_mode = 0;
+		}
+		stop = op->entry(op->arg, d->d_name, strlen(d->d_name),
+		    S_ISREG(st.st_mode) ? (uint64_t)st.st_size :
+		    GE_OP_UNKNOWN, S_ISDIR(st.st_mode));
+	}
+	if (!stop && errno != 0)
+		failed(x, errno, NULL);
+	else
+		(void)ge_x_end(x, GE_OP_DONE, "done");
+	closedir(dir);
+}
+
+static void
+delete(struct ge_op_int *x, char *path)
+{
+	size_t len = strlen(path);
+	int folder = path[len - 1] == '/', rc;
+	struct ge_err e;
+
+	if (folder)
+		path[len - 1] = '\0';
+	rc = folder ? rmdir(path) : unlink(path);
+	if (rc == -1) {
+		if (errno == ENOTEMPTY || errno == EEXIST)
+			(void)ge_x_end(x, GE_OP_DENIED, "it is not empty");
+		else
+			failed(x, errno, NULL);
+		return;
+	}
+	*strrchr(path, '/') = '\0';
+	if (ge_dir_sync(path[0] != '\0' ? path : "/", &e) == -1)
+		failed(x, e.sys, e.msg);
+	else
+		(void)ge_x_end(x, GE_OP_DONE, "done");
+}
+
+static void
+work(struct ge_op_int *x)
+{
+	char path[GE_X_PATH];
+
+	x->step = 1;
+	if (ge_x_path(x, path, x->op->name) == -1)
+		return;
+	switch (x->op->kind) {
+	case GE_OP_PUT:
+		put(x, path);
+		break;
+	case GE_OP_GET:
+	case GE_OP_HEAD:
+		get(x, path);
+		break;
+	case GE_OP_LIST:
+		list(x, path);
+		break;
+	case GE_OP_REMOVE:
+		delete(x, path);
+		break;
+	}
+}
+
+static enum ge_verdict
+step(struct ge_op_int *x)
+{
+
+	return (x->step == 0 ? GE_X_WORK : GE_X_END);
+}
+
+const struct ge_way ge_way_folder = { NULL, step, work };

@@ -1,0 +1,760 @@
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "site/net_int.h"
+#include "util/hook.h"
+#include "util/mem.h"
+#include "util/thread.h"
+#include "util/world.h"
+
+enum {
+	MAXJOBS = 64
+};
+#define WAKE	0.1	/* seconds between looks at the hook */
+
+struct ge_run {
+	size_t left;		/* operations that have not come back */
+};
+
+struct ge_net {
+	const struct ge_sites *sites;
+	struct ge_net_conf conf;
+	struct ge_netsite *site;
+	CURLM *multi;
+	struct ge_thread *thread, *worker[MAXJOBS];
+
+	/* Guarded by the lock. */
+	struct ge_lock *lock;		/* callers wait on it */
+	struct ge_lock *work;		/* workers wait on it; guards them */
+	struct ge_queue later, active;
+	struct ge_op_int *cancels;
+	struct ge_op *done, **donelast;
+	uint64_t out;			/* for ge_net_next, not yet handed back */
+	int running;
+	size_t turn;			/* site that is looked at first */
+
+	/* Guarded by `work`. */
+	struct ge_queue todo, back;
+	int nworkers, idle, stop;
+
+	atomic_int quit;
+	_Atomic uint64_t up, down;
+};
+
+static const char *const verb[] = {
+	[GE_OP_PUT] = "store", [GE_OP_GET] = "read", [GE_OP_HEAD] = "look up",
+	[GE_OP_LIST] = "list", [GE_OP_REMOVE] = "remove"
+};
+
+static void
+append(struct ge_queue *q, struct ge_op_int *x)
+{
+
+	x->next = NULL;
+	x->prev = q->last;
+	if (q->last != NULL)
+		q->last->next = x;
+	else
+		q->first = x;
+	q->last = x;
+}
+
+static void
+detach(struct ge_queue *q, struct ge_op_int *x)
+{
+
+	if (x->prev != NULL)
+		x->prev->next = x->next;
+	else
+		q->first = x->next;
+	if (x->next != NULL)
+		x->next->prev = x->prev;
+	else
+		q->last = x->prev;
+	x->next = x->prev = NULL;
+}
+
+const struct ge_net_conf *
+ge_net_conf(const struct ge_net *net)
+{
+
+	return (&net->conf);
+}
+
+int
+ge_x_cancelled(struct ge_op_int *x)
+{
+
+	return (atomic_load(&x->cancel) || atomic_load(&x->net->quit));
+}
+
+void
+ge_x_moved(struct ge_op_int *x, uint64_t up, uint64_t down)
+{
+
+	atomic_fetch_add_explicit(&x->net->up, up, memory_order_relaxed);
+	atomic_fetch_add_explicit(&x->net->down, down, memory_order_relaxed);
+}
+
+enum ge_verdict
+ge_x_end(struct ge_op_int *x, enum ge_op_result result, const char *fmt, ...)
+{
+	va_list ap;
+
+	x->op->result = result;
+	va_start(ap, fmt);
+	vsnprintf(x->cause, sizeof(x->cause), fmt, ap);
+	va_end(ap);
+	return (GE_X_END);
+}
+
+/* What belongs to one try. */
+static void
+release_try(struct ge_op_int *x)
+{
+
+	if (x->easy != NULL) {
+		curl_easy_cleanup(x->easy);
+		x->easy = NULL;
+	}
+	curl_slist_free_all(x->headers);
+	x->headers = NULL;
+	ge_answer_free(x->list);
+	x->list = NULL;
+	ge_free(x->text);
+	x->text = NULL;
+	ge_free(x->parts);
+	x->parts = NULL;
+	x->parts_cap = x->nparts_text = 0;
+}
+
+static void
+message(struct ge_op_int *x)
+{
+	struct ge_op *op = x->op;
+
+	if (op->result == GE_OP_DONE)
+		return;
+	if (op->result == GE_OP_CANCELLED)
+		snprintf(x->cause, sizeof(x->cause), "cancelled");
+	if (op->name[0] != '\0')
+		ge_fail(&op->err, GE_EFAIL, "site '%s': '%.*s': cannot %s: %s",
+		    x->s->site->name, GE_OP_NAME - 1, op->name, verb[op->kind],
+		    x->cause);
+	else
+		ge_fail(&op->err, GE_EFAIL, "site '%s': cannot %s: %s",
+		    x->s->site->name, verb[op->kind], x->cause);
+}
+
+/* It is over.  The lock is held. */
+static void
+hand_back(struct ge_net *net, struct ge_op_int *x)
+{
+
+	struct ge_op_int **p;
+
+	release_try(x);
+	if (atomic_load(&x->cancel))
+		for (p = &net->cancels; *p != NULL; p = &(*p)->cnext)
+			if (*p == x) {
+				*p = x->cnext;
+				break;
+			}
+	x->state = GE_X_OUT;
+	x->op->got = x->op->kind == GE_OP_GET ? atomic_load(&x->got) : 0;
+	message(x);
+	if (x->run != NULL) {
+		x->run->left--;
+	} else {
+		x->op->next = NULL;
+		*net->donelast = x->op;
+		net->donelast = &x->op->next;
+	}
+	ge_lock_wake(net->lock);
+}
+
+static void
+slot(struct ge_net *net, struct ge_op_int *x, int by)
+{
+
+	net->running += by;
+	x->s->running += by;
+}
+
+/* Retry-After, or ever longer, spread so that not all come at once. */
+static double
+backoff(const struct ge_op_int *x)
+{
+	struct ge_err e;
+	uint16_t r = 32768;
+	double t = 0.2;
+	int i;
+
+	(void)ge_random(&r, sizeof(r), &e);
+	if (x->code == CURLE_COULDNT_CONNECT && x->tries == 1)
+		return (0.05 + 0.1 * r / 65536.0);
+	for (i = 1; i < x->tries && t < 10; i++)
+		t *= 2;
+	t = t < 10 ? t : 10;
+	t *= 0.5 + r / 65536.0;
+	if (x->reply.later > t)
+		t = x->reply.later < 30 ? x->reply.later : 30;
+	return (t);
+}
+
+/* A try is over, and it no longer belongs to curl or a worker. */
+static void
+try_over(struct ge_net *net, struct ge_op_int *x)
+{
+	struct ge_op *op = x->op;
+	int most = op->tries > 0 ? op->tries : net->conf.tries;
+
+	op->seconds = ge_clock() - x->began;
+	op->first = x->first;
+	ge_lock_take(net->lock);
+	slot(net, x, -1);
+	if (atomic_load(&x->cancel) && op->result != GE_OP_DONE)
+		op->result = GE_OP_CANCELLED;
+	if (op->result == GE_OP_FAILED && !x->once && x->tries < most &&
+	    !net->quit) {
+		x->when = ge_clock() + backoff(x);
+		release_try(x);
+		x->state = GE_X_LATER;
+		append(&net->later, x);
+	} else {
+		hand_back(net, x);
+	}
+	ge_lock_drop(net->lock);
+}
+
+static void
+work(void *arg)
+{
+	struct ge_net *net = arg;
+	struct ge_op_int *x;
+
+	ge_lock_take(net->work);
+	for (;;) {
+		while ((x = net->todo.first) == NULL && !net->stop) {
+			net->idle++;
+			ge_lock_wait(net->work, -1);
+			net->idle--;
+		}
+		if (x == NULL)
+			break;
+		detach(&net->todo, x);
+		ge_lock_drop(net->work);
+		x->s->way->work(x);
+		ge_lock_take(net->work);
+		append(&net->back, x);
+		curl_multi_wakeup(net->multi);
+	}
+	ge_lock_drop(net->work);
+}
+
+/* A thread for each piece of work: one that hangs holds up no other. */
+static int
+to_worker(struct ge_net *net, struct ge_op_int *x)
+{
+	struct ge_err e;
+	int rc = 0, waiting = 1;
+	struct ge_op_int *y;
+
+	x->state = GE_X_WORKING;
+	ge_lock_take(net->work);
+	for (y = net->todo.first; y != NULL; y = y->next)
+		waiting++;
+	if (net->idle < waiting && net->nworkers < MAXJOBS) {
+		net->worker[net->nworkers] = ge_thread_start(work, net, &e);
+		if (net->worker[net->nworkers] != NULL)
+			net->nworkers++;
+		else if (net->nworkers == 0)
+			rc = -1;
+	}
+	if (rc == 0) {
+		append(&net->todo, x);
+		ge_lock_wake(net->work);
+	} else {
+		(void)ge_x_end(x, GE_OP_FAILED, "%s", e.msg);
+	}
+	ge_lock_drop(net->work);
+	return (rc);
+}
+
+static void
+advance(struct ge_net *net, struct ge_op_int *x, enum ge_verdict v)
+{
+
+	if (v != GE_X_END && x->nomem) {
+		v = ge_x_end(x, GE_OP_FAILED, "out of memory");
+	} else if (v != GE_X_END && atomic_load(&x->cancel)) {
+		v = ge_x_end(x, GE_OP_CANCELLED, "cancelled");
+	} else if (v == GE_X_REQUEST) {
+		if (curl_multi_add_handle(net->multi, x->easy) == CURLM_OK) {
+			x->state = GE_X_CURL;
+			ge_lock_take(net->lock);
+			append(&net->active, x);
+			ge_lock_drop(net->lock);
+			return;
+		}
+		v = ge_x_end(x, GE_OP_FAILED, "out of memory");
+	} else if (v == GE_X_WORK) {
+		if (to_worker(net, x) == 0)
+			return;
+		v = GE_X_END;
+	}
+	try_over(net, x);
+}
+
+static void
+begin(struct ge_net *net, struct ge_op_int *x)
+{
+
+	x->tries++;
+	x->began = ge_clock();
+	x->first = 0;
+	x->step = 0;
+	x->code = CURLE_OK;
+	x->mkdirs = x->failed = x->missing = x->nomem = 0;
+	x->part = x->nparts = x->entries = 0;
+	x->idle = 0;
+	x->mark[0] = x->tmp[0] = x->aside[0] = '\0';
+	x->reply.later = -1;
+	x->op->size = GE_OP_UNKNOWN;
+	atomic_store(&x->got, 0);
+	if (x->op->kind == GE_OP_LIST && x->tries > 1)
+		(void)x->op->entry(x->op->arg, NULL, 0, 0, 0);
+	advance(net, x, x->s->way->step(x));
+}
+
+/* The next that may run, or NULL.  The lock is held. */
+static struct ge_op_int *
+choose(struct ge_net *net)
+{
+	struct ge_netsite *s;
+	struct ge_op_int *x;
+	size_t i;
+	int urgent;
+
+	if (net->running >= net->conf.jobs)
+		return (NULL);
+	for (urgent = 1; urgent >= 0; urgent--)
+		for (i = 0; i < net->sites->n; i++) {
+			s = &net->site[(net->turn + i) % net->sites->n];
+			x = s->wait[urgent].first;
+			if (x == NULL || s->running >= s->cap)
+				continue;
+			net->turn = (net->turn + i + 1) % net->sites->n;
+			detach(&s->wait[urgent], x);
+			slot(net, x, 1);
+			return (x);
+		}
+	return (NULL);
+}
+
+static void
+take_back(struct ge_net *net)
+{
+	struct ge_op_int *x;
+
+	for (;;) {
+		ge_lock_take(net->work);
+		if ((x = net->back.first) != NULL)
+			detach(&net->back, x);
+		ge_lock_drop(net->work);
+		if (x == NULL)
+			return;
+		advance(net, x, x->s->way->step(x));
+	}
+}
+
+/* What waits is finished here; what runs is taken from curl. */
+static void
+cancel(struct ge_net *net)
+{
+	struct ge_op_int *x, *list;
+
+	ge_lock_take(net->lock);
+	list = net->cancels;
+	net->cancels = NULL;
+	for (x = list; x != NULL; x = x->cnext)
+		if (x->state == GE_X_WAITING || x->state == GE_X_LATER) {
+			detach(x->state == GE_X_LATER ? &net->later :
+			    &x->s->wait[x->op->urgent != 0], x);
+			x->op->result = GE_OP_CANCELLED;
+		} else if (x->state == GE_X_CURL) {
+			detach(&net->active, x);
+		}
+	ge_lock_drop(net->lock);
+	while ((x = list) != NULL) {
+		list = x->cnext;
+		if (x->state == GE_X_CURL) {
+			curl_multi_remove_handle(net->multi, x->easy);
+			x->op->result = GE_OP_CANCELLED;
+			try_over(net, x);
+		} else if (x->state == GE_X_WAITING ||
+		    x->state == GE_X_LATER) {
+			ge_lock_take(net->lock);
+			hand_back(net, x);
+			ge_lock_drop(net->lock);
+		}
+	}
+}
+
+/* What may run now is begun; milliseconds until something else may. */
+static int
+dispatch(struct ge_net *net)
+{
+	struct ge_op_int *x, *next;
+	double now = ge_clock(), wait = 1;
+
+	ge_lock_take(net->lock);
+	for (x = net->later.first; x != NULL; x = next) {
+		next = x->next;
+		if (x->when <= now) {
+			detach(&net->later, x);
+			x->state = GE_X_WAITING;
+			append(&x->s->wait[x->op->urgent != 0], x);
+		} else if (x->when - now < wait) {
+			wait = x->when - now;
+		}
+	}
+	while ((x = choose(net)) != NULL) {
+		/* ge_op_cancel may see it now; it will be looked at again. */
+		x->state = GE_X_BACK;
+		ge_lock_drop(net->lock);
+		begin(net, x);
+		ge_lock_take(net->lock);
+	}
+	ge_lock_drop(net->lock);
+	return ((int)(wait * 1000) + 1);
+}
+
+static void
+reap(struct ge_net *net)
+{
+	struct ge_op_int *x;
+	curl_off_t us;
+	CURLMsg *m;
+	char *p;
+	int n;
+
+	while ((m = curl_multi_info_read(net->multi, &n)) != NULL) {
+		if (m->msg != CURLMSG_DONE)
+			continue;
+		curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &p);
+		x = (struct ge_op_int *)(void *)p;
+		x->code = m->data.result;
+		curl_multi_remove_handle(net->multi, x->easy);
+		if (x->first == 0 && curl_easy_getinfo(x->easy,
+		    CURLINFO_STARTTRANSFER_TIME_T, &us) == CURLE_OK)
+			x->first = (double)us / 1e6;
+		ge_lock_take(net->lock);
+		detach(&net->active, x);
+		x->state = GE_X_BACK;
+		ge_lock_drop(net->lock);
+		advance(net, x, x->s->way->step(x));
+	}
+}
+
+static void
+loop(void *arg)
+{
+	struct ge_net *net = arg;
+	int quit, n, ms;
+
+	for (;;) {
+		cancel(net);
+		take_back(net);
+		ms = dispatch(net);
+		ge_lock_take(net->lock);
+		quit = net->quit && net->running == 0;
+		ge_lock_drop(net->lock);
+		if (quit)
+			break;
+		curl_multi_perform(net->multi, &n);
+		reap(net);
+		curl_multi_poll(net->multi, NULL, 0, ms, NULL);
+	}
+}
+
+static int
+open_sites(struct ge_net *net, struct ge_err *e)
+{
+	static const struct ge_way *const ways[] = {
+		[GE_SITE_FILE] = &ge_way_folder, [GE_SITE_SFTP] = &ge_way_sftp,
+		[GE_SITE_S3] = &ge_way_s3, [GE_SITE_DAV] = &ge_way_dav
+	};
+	int n = (int)net->sites->n, cap;
+	struct ge_netsite *s;
+	size_t i;
+
+	/* No one site that hangs takes all the jobs. */
+	cap = n > 0 ? (net->conf.jobs + n - 1) / n : 1;
+	if (cap < 2)
+		cap = 2;
+	if (n > 1 && cap >= net->conf.jobs)
+		cap = net->conf.jobs > 1 ? net->conf.jobs - 1 : 1;
+	for (i = 0; i < net->sites->n; i++) {
+		s = &net->site[i];
+		s->site = &net->sites->site[i];
+		s->way = ways[s->site->transport];
+		s->cap = cap;
+		if (s->way->open != NULL && s->way->open(net, s, e) == -1)
+			return (ge_within(e, "site '%s'", s->site->name));
+	}
+	return (0);
+}
+
+struct ge_net *
+ge_net_open(const struct ge_sites *s, const struct ge_net_conf *c,
+    struct ge_err *e)
+{
+	struct ge_net *net;
+
+	if ((net = ge_alloc(sizeof(*net), e)) == NULL)
+		return (NULL);
+	net->sites = s;
+	net->conf = *c;
+	if (net->conf.jobs < 1)
+		net->conf.jobs = 1;
+	if (net->conf.jobs > MAXJOBS)
+		net->conf.jobs = MAXJOBS;
+	if (net->conf.connect <= 0)
+		net->conf.connect = 10;
+	if (net->conf.stall <= 0)
+		net->conf.stall = 20;
+	if (net->conf.total <= 0)
+		net->conf.total = 3600;
+	if (net->conf.tries <= 0)
+		net->conf.tries = 4;
+	net->donelast = &net->done;
+	if ((net->lock = ge_lock_new(e)) == NULL ||
+	    (net->work = ge_lock_new(e)) == NULL ||
+	    (net->site = ge_alloc(s->n * sizeof(*net->site), e)) == NULL ||
+	    open_sites(net, e) == -1)
+		goto fail;
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK ||
+	    (net->multi = curl_multi_init()) == NULL) {
+		ge_fail(e, GE_EFAIL, "cannot start libcurl");
+		goto fail;
+	}
+	curl_multi_setopt(net->multi, CURLMOPT_PIPELINING,
+	    (long)CURLPIPE_NOTHING);
+	curl_multi_setopt(net->multi, CURLMOPT_MAXCONNECTS,
+	    (long)net->conf.jobs + (long)s->n);
+	if ((net->thread = ge_thread_start(loop, net, e)) == NULL)
+		goto fail;
+	return (net);
+fail:
+	ge_net_close(net);
+	return (NULL);
+}
+
+static void
+mark_cancelled(struct ge_net *net, struct ge_op_int *x)
+{
+
+	if (atomic_exchange(&x->cancel, 1) == 0) {
+		x->cnext = net->cancels;
+		net->cancels = x;
+	}
+}
+
+static void
+close_site(struct ge_netsite *s)
+{
+
+	if (s->secret != NULL)
+		ge_secret_free(s->secret, GE_NET_SECRET);
+	if (s->token != NULL)
+		ge_secret_free(s->token, GE_NET_SECRET);
+	ge_free(s->user);
+	ge_free(s->region);
+	ge_free(s->key);
+	ge_free(s->knownhosts);
+}
+
+void
+ge_net_close(struct ge_net *net)
+{
+	struct ge_op_int *x;
+	struct ge_op *op;
+	size_t i;
+	int w;
+
+	if (net == NULL)
+		return;
+	if (net->thread != NULL) {
+		ge_lock_take(net->lock);
+		net->quit = 1;
+		for (i = 0; i < net->sites->n; i++)
+			for (w = 0; w < 2; w++)
+				for (x = net->site[i].wait[w].first; x != NULL;
+				    x = x->next)
+					mark_cancelled(net, x);
+		for (x = net->later.first; x != NULL; x = x->next)
+			mark_cancelled(net, x);
+		for (x = net->active.first; x != NULL; x = x->next)
+			mark_cancelled(net, x);
+		ge_lock_drop(net->lock);
+		curl_multi_wakeup(net->multi);
+		ge_thread_join(net->thread);
+	}
+	if (net->work != NULL) {
+		ge_lock_take(net->work);
+		net->stop = 1;
+		ge_lock_wake(net->work);
+		ge_lock_drop(net->work);
+	}
+	for (w = 0; w < net->nworkers; w++)
+		ge_thread_join(net->worker[w]);
+	while ((op = net->done) != NULL) {
+		net->done = op->next;
+		ge_free(op->in);
+		op->in = NULL;
+	}
+	if (net->multi != NULL)
+		curl_multi_cleanup(net->multi);
+	for (i = 0; net->site != NULL && i < net->sites->n; i++)
+		close_site(&net->site[i]);
+	ge_free(net->site);
+	ge_lock_free(net->work);
+	ge_lock_free(net->lock);
+	ge_free(net);
+}
+
+static void
+start(struct ge_net *net, struct ge_op *op, struct ge_run *run)
+{
+	struct ge_op_int *x;
+	struct ge_err e;
+
+	op->next = NULL;
+	op->got = 0;
+	op->size = GE_OP_UNKNOWN;
+	op->seconds = op->first = 0;
+	op->err.code = 0;
+	op->in = x = ge_alloc(sizeof(*x), &e);
+	ge_lock_take(net->lock);
+	if (run == NULL)
+		net->out++;
+	if (x == NULL) {
+		op->result = GE_OP_FAILED;
+		ge_fail(&op->err, GE_EFAIL, "site '%s': '%.*s': cannot %s: %s",
+		    net->sites->site[op->site].name, GE_OP_NAME - 1, op->name,
+		    verb[op->kind], e.msg);
+		if (run != NULL) {
+			run->left--;
+		} else {
+			*net->donelast = op;
+			net->donelast = &op->next;
+		}
+		ge_lock_wake(net->lock);
+	} else {
+		x->op = op;
+		x->net = net;
+		x->s = &net->site[op->site];
+		x->run = run;
+		x->state = GE_X_WAITING;
+		append(&x->s->wait[op->urgent != 0], x);
+	}
+	ge_lock_drop(net->lock);
+	curl_multi_wakeup(net->multi);
+}
+
+void
+ge_op_start(struct ge_net *net, struct ge_op *op)
+{
+
+	start(net, op, NULL);
+}
+
+void
+ge_op_cancel(struct ge_net *net, struct ge_op *op)
+{
+
+	ge_lock_take(net->lock);
+	if (op->in != NULL && op->in->state != GE_X_OUT)
+		mark_cancelled(net, op->in);
+	ge_lock_drop(net->lock);
+	curl_multi_wakeup(net->multi);
+}
+
+uint64_t
+ge_op_progress(struct ge_net *net, const struct ge_op *op)
+{
+
+	(void)net;
+	return (op->in != NULL ? atomic_load(&op->in->got) : op->got);
+}
+
+void
+ge_net_moved(struct ge_net *net, uint64_t *up, uint64_t *down)
+{
+
+	*up = atomic_load(&net->up);
+	*down = atomic_load(&net->down);
+}
+
+int
+ge_net_next(struct ge_net *net, double seconds, struct ge_op **op,
+    struct ge_err *e)
+{
+	double until = seconds < 0 ? 0 : ge_clock() + seconds, left;
+	int rc;
+
+	for (;;) {
+		if (ge_hook_tick(0, e) == -1)
+			return (-1);
+		rc = 2;
+		ge_lock_take(net->lock);
+		left = seconds < 0 ? WAKE : until - ge_clock();
+		if (net->done == NULL && net->out > 0 && left > 0)
+			ge_lock_wait(net->lock, left < WAKE ? left : WAKE);
+		if ((*op = net->done) != NULL) {
+			if ((net->done = (*op)->next) == NULL)
+				net->donelast = &net->done;
+			net->out--;
+			ge_free((*op)->in);
+			(*op)->in = NULL;
+			(*op)->next = NULL;
+			rc = 1;
+		} else if (net->out == 0 || left <= 0) {
+			rc = 0;
+		}
+		ge_lock_drop(net->lock);
+		if (rc != 2)
+			return (rc);
+	}
+}
+
+int
+ge_op_run(struct ge_net *net, struct ge_op *const *op, size_t n,
+    struct ge_err *e)
+{
+	struct ge_run run = { n };
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; i < n; i++)
+		start(net, op[i], &run);
+	ge_lock_take(net->lock);
+	while (run.left > 0) {
+		ge_lock_wait(net->lock, WAKE);
+		if (rc == -1 || run.left == 0)
+			continue;
+		ge_lock_drop(net->lock);
+		if ((rc = ge_hook_tick(0, e)) == -1)
+			for (i = 0; i < n; i++)
+				ge_op_cancel(net, op[i]);
+		ge_lock_take(net->lock);
+	}
+	ge_lock_drop(net->lock);
+	for (i = 0; i < n; i++) {
+		ge_free(op[i]->in);
+		op[i]->in = NULL;
+	}
+	return (rc);
+}
