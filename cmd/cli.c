@@ -307,6 +307,25 @@ cli_fraction(const char *opt, const char *arg, double min, double max,
 }
 
 int
+cli_range(const char *opt, const char *arg, uint64_t *off, uint64_t *len,
+    struct ge_err *e)
+{
+	char first[32];
+	const char *colon = strchr(arg, ':');
+
+	if (colon == NULL || (size_t)(colon - arg) >= sizeof(first))
+		return (ge_fail(e, GE_EUSAGE, "%s '%s': not off:len", opt,
+		    arg));
+	memcpy(first, arg, (size_t)(colon - arg));
+	first[colon - arg] = '\0';
+	if (ge_size_parse(first, off) == -1 ||
+	    ge_size_parse(colon + 1, len) == -1)
+		return (ge_fail(e, GE_EUSAGE, "%s '%s': not off:len", opt,
+		    arg));
+	return (0);
+}
+
+int
 cli_hex(const char *opt, const char *arg, uint8_t *out, size_t len,
     struct ge_err *e)
 {

@@ -56,6 +56,8 @@ int cli_size(const char *opt, const char *arg, uint64_t min, uint64_t max,
     uint64_t *out, struct ge_err *e);
 int cli_fraction(const char *opt, const char *arg, double min, double max,
     double *out, struct ge_err *e);
+int cli_range(const char *opt, const char *arg, uint64_t *off, uint64_t *len,
+    struct ge_err *e);
 int cli_hex(const char *opt, const char *arg, uint8_t *out, size_t len,
     struct ge_err *e);
 

@@ -19,23 +19,6 @@ struct options {
 };
 
 static int
-range(struct ge_join *j, const char *arg, struct ge_err *e)
-{
-	char off[32];
-	const char *colon = strchr(arg, ':');
-
-	if (colon == NULL || (size_t)(colon - arg) >= sizeof(off))
-		return (ge_fail(e, GE_EUSAGE, "-R '%s': not off:len", arg));
-	memcpy(off, arg, (size_t)(colon - arg));
-	off[colon - arg] = '\0';
-	if (ge_size_parse(off, &j->off) == -1 ||
-	    ge_size_parse(colon + 1, &j->len) == -1)
-		return (ge_fail(e, GE_EUSAGE, "-R '%s': not off:len", arg));
-	j->ranged = 1;
-	return (0);
-}
-
-static int
 parse(struct options *o, int argc, char **argv, struct ge_err *e)
 {
 	int c, rc;
@@ -65,7 +48,9 @@ parse(struct options *o, int argc, char **argv, struct ge_err *e)
 			o->passfile = optarg;
 			break;
 		case 'R':
-			if (range(&o->j, optarg, e) == -1)
+			o->j.ranged = 1;
+			if (cli_range("-R", optarg, &o->j.off, &o->j.len, e) ==
+			    -1)
 				return (-1);
 			break;
 		default:

@@ -199,6 +199,13 @@ int ge_net_next(struct ge_net *net, double seconds, struct ge_op **op,
     struct ge_err *e);
 
 /*
+ * ge_net_reclaim(net): cancel what is under way and wait for one of them to come
+ * back, also if the program is to stop; NULL: there is none.  For those who are
+ * about to free what the net still uses.
+ */
+struct ge_op *ge_net_reclaim(struct ge_net *net);
+
+/*
  * ge_op_run(net, op, n, e): start n operations and wait for them all (and for no
  * others: those stay for ge_net_next).  0; -1 if the program is to stop (they
  * have come back even so).

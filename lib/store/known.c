@@ -75,15 +75,9 @@ ask_all(const struct ge_store *st, struct ge_op *op, size_t n, struct ge_err *e)
 		}
 		for (i = 0; i < n; i++)
 			ge_op_cancel(st->net, &op[i]);
-		end = -1;
-		if (rc == -1) {
-			struct ge_err ignored;
-
-			while (under_way > 0 && ge_net_next(st->net, -1, &done,
-			    &ignored) != 0)
-				under_way--;
-			return (-1);
-		}
+		while (under_way > 0 && ge_net_reclaim(st->net) != NULL)
+			under_way--;
+		return (rc);
 	}
 	return (0);
 }
