@@ -130,10 +130,14 @@ int ge_manifest_publish(const struct ge_store *st,
  * ge_state_check(st, m, e): is m older than, or another of the same serial as,
  * what was seen of its set?  0, or -1 GE_EREFUSED.
  * ge_state_keep(st, m): remember it; a note if that fails.
+ * ge_state_seen(st, setid, serial, hash, e): what is remembered of a set: 1; 0 if
+ * nothing; -1.
  */
 int ge_state_check(const struct ge_store *st, const struct ge_manifest *m,
     struct ge_err *e);
 void ge_state_keep(const struct ge_store *st, const struct ge_manifest *m);
+int ge_state_seen(const struct ge_store *st, const uint8_t *setid,
+    uint64_t *serial, uint8_t hash[32], struct ge_err *e);
 
 /*
  * ge_object_proved(st, site, name, h, hdr, full, code, e):

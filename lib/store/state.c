@@ -1,0 +1,134 @@
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "store/store_int.h"
+#include "util/file.h"
+#include "util/hook.h"
+#include "util/io.h"
+#include "util/mem.h"
+#include "util/num.h"
+
+/*
+ * The memory of a user: a file a set, named by its id, that holds "serial SP hash
+ * LF" of the newest manifest seen.
+ */
+enum {
+	LINE = 20 + 1 + 64 + 1
+};
+
+static char *
+path_of(const struct ge_store *st, const uint8_t *setid, struct ge_err *e)
+{
+	size_t len = strlen(st->state) + 2 + 2 * GE_SETID + 1;
+	char id[2 * GE_SETID + 1], *path;
+
+	if ((path = ge_alloc(len, e)) != NULL)
+		snprintf(path, len, "%s/%s", st->state,
+		    ge_hex(id, setid, GE_SETID));
+	return (path);
+}
+
+int
+ge_state_seen(const struct ge_store *st, const uint8_t *setid,
+    uint64_t *serial, uint8_t hash[32], struct ge_err *e)
+{
+	uint8_t *buf = NULL;
+	char *path = NULL, *space;
+	size_t len;
+	int rc = -1;
+
+	if (st->state == NULL)
+		return (0);
+	if ((path = path_of(st, setid, e)) == NULL)
+		goto out;
+	if (access(path, F_OK) == -1 && (errno == ENOENT || errno == ENOTDIR)) {
+		rc = 0;
+		goto out;
+	}
+	if (ge_slurp(path, LINE, &buf, &len, e) == -1)
+		goto out;
+	if ((space = memchr(buf, ' ', len)) == NULL ||
+	    ge_num_parse((char *)buf, (size_t)(space - (char *)buf), serial) ==
+	    -1 || len != (size_t)(space - (char *)buf) + 66 ||
+	    ge_unhex(hash, space + 1, 32) == -1 || buf[len - 1] != '\n') {
+		ge_fail(e, GE_EUSAGE, "'%s': not what was seen of a set: "
+		    "remove it if you know why", path);
+		goto out;
+	}
+	rc = 1;
+out:
+	ge_free(buf);
+	ge_free(path);
+	return (rc);
+}
+
+int
+ge_state_check(const struct ge_store *st, const struct ge_manifest *m,
+    struct ge_err *e)
+{
+	char id[2 * GE_SETID + 1];
+	uint8_t hash[32];
+	uint64_t serial;
+	int rc;
+
+	if ((rc = ge_state_seen(st, m->setid, &serial, hash, e)) != 1)
+		return (rc);
+	if (m->serial < serial)
+		return (ge_fail(e, GE_EREFUSED, "set %s: the manifest is older "
+		    "than what was seen (serial %" PRIu64 ", %" PRIu64 " was "
+		    "seen)", ge_hex(id, m->setid, GE_SETID), m->serial,
+		    serial));
+	if (m->serial == serial && memcmp(m->hash, hash, 32) != 0)
+		return (ge_fail(e, GE_EREFUSED, "set %s has been forked: "
+		    "another manifest of serial %" PRIu64 " was seen",
+		    ge_hex(id, m->setid, GE_SETID), serial));
+	return (0);
+}
+
+static int
+keep(const struct ge_store *st, const struct ge_manifest *m, struct ge_err *e)
+{
+	struct ge_file f = GE_FILE_NONE;
+	char line[LINE + 1], hex[65], *path = NULL;
+	uint8_t hash[32];
+	uint64_t serial;
+	int len, rc = -1;
+
+	/* Another program may have seen a newer one since. */
+	if (ge_state_seen(st, m->setid, &serial, hash, e) == 1 &&
+	    (serial > m->serial ||
+	    (serial == m->serial && memcmp(hash, m->hash, 32) == 0)))
+		return (0);
+	len = snprintf(line, sizeof(line), "%" PRIu64 " %s\n", m->serial,
+	    ge_hex(hex, m->hash, 32));
+	if ((path = path_of(st, m->setid, e)) == NULL ||
+	    ge_dir_make(st->state, e) == -1 ||
+	    ge_file_open(&f, path, 1, e) == -1)
+		goto out;
+	if (fchmod(f.fd, 0600) == -1) {
+		ge_failsys(e, "'%s'", path);
+		goto out;
+	}
+	if (ge_write(f.fd, line, (size_t)len, e) == -1 ||
+	    ge_file_commit(&f, 1, e) == -1)
+		goto out;
+	rc = 0;
+out:
+	ge_file_release(&f);
+	ge_free(path);
+	return (rc);
+}
+
+void
+ge_state_keep(const struct ge_store *st, const struct ge_manifest *m)
+{
+	struct ge_err e = { 0, 0, "" };
+
+	if (st->state != NULL && keep(st, m, &e) == -1)
+		ge_note(GE_WARN, "an older manifest will not be noticed: %s",
+		    e.msg);
+}
