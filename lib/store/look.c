@@ -79,7 +79,7 @@ bad(struct ge_look *k, const char *why)
 {
 
 	k->got = GE_LOOK_BAD;
-	snprintf(k->why, sizeof(k->why), "%s", why);
+	snprintf(k->why, sizeof(k->why), "%.*s", (int)sizeof(k->why) - 1, why);
 	return (0);
 }
 
