@@ -30,7 +30,7 @@ SANFLAGS.tsan = -fsanitize=thread -fno-omit-frame-pointer
 SANFLAGS = $(SANFLAGS.$(SAN))
 
 # gcc warns of things that are not there under a sanitizer.
-ifneq ($(filter check,$(MAKECMDGOALS)),)
+ifneq ($(filter check check-ceph,$(MAKECMDGOALS)),)
 WERROR ?= $(if $(SAN),0,1)
 endif
 
@@ -64,6 +64,7 @@ TARGETS = $(filter-out replay corpus,$(patsubst tests/fuzz/%.c,%,\
 PROGS = $(NAMES:%=$(B)/bin/%)
 FIXED = $(if $(WORLD),$(NAMES:%=$(B)/fixed/%))
 UNIT = $(patsubst tests/unit/%.c,$(B)/unit/%,$(wildcard tests/unit/*.c))
+TOOL = $(patsubst tests/tool/%.c,$(B)/tool/%,$(wildcard tests/tool/*.c))
 BENCH = $(patsubst tests/bench/%.c,$(B)/bench/%,$(wildcard tests/bench/*.c))
 REPLAY = $(TARGETS:%=$(B)/replay/%)
 FUZZERS = $(TARGETS:%=build-fuzz/bin/%)
@@ -77,14 +78,17 @@ TESTENV = GE_BUILD='$(abspath $(B))' B='$(abspath $(B))' GE_SAN='$(SAN)' \
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all check bite tests bench fuzz demo install uninstall dist clean help FORCE
+.PHONY: all check check-ceph bite tests bench fuzz demo install uninstall dist clean help FORCE
 
 all: $(PROGS)			## the programs, into build/bin
 
-tests: all $(UNIT) $(FIXED) $(REPLAY) $(CORPUS) $(FAULT)
+tests: all $(UNIT) $(TOOL) $(FIXED) $(REPLAY) $(CORPUS) $(FAULT)
 
 check: tests			## build and run every test; T=word runs some
 	@$(TESTENV) tests/run $(T)
+
+check-ceph: tests		## the suites on S3 again, with Ceph in place of Swift
+	@$(TESTENV) GE_S3=ceph tests/run $(or $(T),servers)
 
 bite:				## break lines on purpose and see the checks go red
 	@tests/bite
@@ -125,7 +129,7 @@ clean:				## remove every build tree
 	rm -rf build build-asan build-tsan build-fuzz
 
 help:				## this list
-	@sed -n 's/^\([a-z]*\):.*##/\1	/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*##/\1	/p' Makefile
 	@echo 'SAN=asan or SAN=tsan: under that sanitizer; V=1: show commands'
 
 # A change of flags rebuilds; -Werror changes no object.
@@ -166,6 +170,9 @@ $(B)/fixed/%: $(B)/cmd/%.o $(B)/libcli.a $(WORLD:%=$(B)/%) $(B)/libge.a
 
 
 $(B)/unit/%: $(B)/tests/unit/%.o $(B)/libge.a
+	$(link)
+
+$(B)/tool/%: $(B)/tests/tool/%.o $(B)/libge.a
 	$(link)
 
 $(B)/bench/%: $(B)/tests/bench/%.o $(B)/libge.a

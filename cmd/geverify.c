@@ -338,15 +338,16 @@ sites(struct options *o, struct ge_err *e)
 {
 	static const char *const input[] = { "-" };
 	struct ids ids = { NULL, 0, 0 };
-	struct ge_err one, worst = { 0, 0, "" };
+	struct ge_inventory iv = { .entry = entry, .arg = &ids };
+	struct ge_err one, worst = { 0, 0, "" }, rest = { 0, 0, "" };
 	size_t i, n = o->nsets, bad = 0;
-	int unreachable = 0, rc = -1;
+	int all = 0, rc = -1;
 
 	if (remote_open(&o->r, e) == -1)
 		goto out;
 	if (o->all) {
-		if (ge_inventory_run(&o->r.st, entry, &ids, &unreachable, e) ==
-		    -1)
+		all = ge_inventory_run(&iv, &o->r.st, &rest);
+		if (ge_hook_tick(0, e) == -1)
 			goto out;
 		n = ids.n;
 	} else if (n == 0) {
@@ -368,8 +369,8 @@ sites(struct options *o, struct ge_err *e)
 		if (worse(one.code, worst.code))
 			worst = one;
 	}
-	if (bad == 0 && unreachable > 0)
-		ge_fail(e, GE_EFAIL, "not all sites answered");
+	if (all == -1 && worse(rest.code, worst.code))
+		*e = rest;
 	else if (bad > 0 && n == 1)
 		*e = worst;
 	else if (bad > 0)

@@ -1,10 +1,359 @@
+#include <stdio.h>
+#include <string.h>
+
 #include "site/net_int.h"
+#include "util/mem.h"
+
+/*
+ * WebDAV (RFC 4918).  An object is sent under a temporary name in its folder and
+ * moved, since not every server keeps half a PUT to itself, and not every one
+ * knows If-None-Match; all know MOVE with Overwrite: F.
+ */
+
+enum step {
+	D_BEGIN, D_GET, D_HEAD, D_LIST, D_EMPTY, D_REMOVE, D_PUT, D_MKCOL,
+	D_MOVE, D_CLEAR, D_CLEAN
+};
+
+static const char ask[] = "<?xml version=\"1.0\"?><propfind xmlns=\"DAV:\">"
+    "<prop><getcontentlength/><resourcetype/></prop></propfind>";
+
+static int
+open_site(struct ge_net *net, struct ge_netsite *s, struct ge_err *e)
+{
+	const char *path = s->site->netrc;
+	char home[4096], host[256], login[256], *buf;
+	size_t len, n;
+	int rc = -1, got;
+
+	(void)net;
+	if ((buf = ge_secret_alloc(2 * GE_NET_SECRET, e)) == NULL ||
+	    (s->secret = ge_secret_alloc(GE_NET_SECRET, e)) == NULL)
+		goto out;
+	if (path == NULL) {
+		if (ge_cred_home(home, sizeof(home), ".netrc", e) == -1)
+			goto out;
+		path = home;
+	}
+	got = ge_cred_read(path, 1, buf, 2 * GE_NET_SECRET, &len, e);
+	if (got == -1)
+		goto out;
+	if (got == 0 && s->site->netrc != NULL) {
+		ge_fail(e, GE_EUSAGE, "cannot open '%s'", path);
+		goto out;
+	}
+	/* netrc has IPv6 addresses without brackets. */
+	n = strlen(s->site->host);
+	snprintf(host, sizeof(host), "%.*s", s->site->host[0] == '[' ?
+	    (int)n - 2 : (int)n, s->site->host + (s->site->host[0] == '['));
+	if (got == 1)
+		got = ge_answer_netrc(buf, len, host, s->site->user, login,
+		    sizeof(login), s->secret, GE_NET_SECRET);
+	if (got == -1) {
+		ge_fail(e, GE_EUSAGE, "'%s': a word is too long", path);
+		goto out;
+	}
+	if (got == 0 && (s->site->netrc != NULL || s->site->user != NULL)) {
+		ge_fail(e, GE_EUSAGE, "'%s' has no login and password for %s",
+		    path, host);
+		goto out;
+	}
+	if (got == 1 && (s->user = ge_strdup(login, e)) == NULL)
+		goto out;
+	rc = 0;
+out:
+	ge_secret_free(buf, 2 * GE_NET_SECRET);
+	return (rc);
+}
+
+static const char *
+scheme(const struct ge_op_int *x)
+{
+
+	return (x->s->site->tls ? "https" : "http");
+}
+
+/* The first x->part + 1 folders of the path of the object. */
+static int
+parent(const struct ge_op_int *x, char out[GE_X_PATH], const char *path)
+{
+	const char *p = path + strlen(x->s->site->path);
+	uint64_t i;
+
+	for (i = 0; i <= x->part; i++)
+		if ((p = strchr(p + 1, '/')) == NULL || p[1] == '\0')
+			return (0);
+	snprintf(out, GE_X_PATH, "%.*s/", (int)(p - path), path);
+	return (1);
+}
+
+static void
+custom(struct ge_op_int *x, const char *method)
+{
+
+	curl_easy_setopt(x->easy, CURLOPT_CUSTOMREQUEST, method);
+}
+
+static void
+propfind(struct ge_op_int *x, const char *path)
+{
+
+	custom(x, "PROPFIND");
+	curl_easy_setopt(x->easy, CURLOPT_POSTFIELDS, ask);
+	curl_easy_setopt(x->easy, CURLOPT_POSTFIELDSIZE,
+	    (long)sizeof(ask) - 1);
+	ge_x_header(x, "Content-Type: application/xml");
+	ge_x_header(x, "Depth: 1");
+	(void)ge_x_list(x, GE_ANSWER_DAV, path);
+}
+
+/* The request of this step. */
+static enum ge_verdict
+go(struct ge_op_int *x, enum step to)
+{
+	char path[GE_X_PATH], url[4 * GE_X_PATH], folder[GE_X_PATH];
+	const char *at = path;
+
+	x->step = (int)to;
+	if (ge_x_path(x, path, x->op->name) == -1)
+		return (GE_X_END);
+	if (ge_x_fresh(x) == -1)
+		return (GE_X_REQUEST);
+	switch (to) {
+	case D_GET:
+		ge_x_range(x);
+		break;
+	case D_HEAD:
+		curl_easy_setopt(x->easy, CURLOPT_NOBODY, 1L);
+		break;
+	case D_LIST:
+	case D_EMPTY:
+		propfind(x, path);
+		break;
+	case D_REMOVE:
+	case D_CLEAR:
+		custom(x, "DELETE");
+		break;
+	case D_CLEAN:
+		custom(x, "DELETE");
+		at = x->tmp;
+		break;
+	case D_PUT:
+		if (x->tmp[0] == '\0' &&
+		    ge_x_temporary(x, x->tmp, path) == -1)
+			return (GE_X_END);
+		ge_x_send(x, 0, x->op->len);
+		at = x->tmp;
+		break;
+	case D_MKCOL:
+		if (!parent(x, folder, path))
+			return (go(x, D_PUT));
+		custom(x, "MKCOL");
+		at = folder;
+		break;
+	case D_MOVE:
+		custom(x, "MOVE");
+		if (ge_x_address(x, url, sizeof(url), scheme(x), path) == -1)
+			x->nomem = 1;
+		else
+			ge_x_header(x, "Destination: %s", url);
+		ge_x_header(x, "Overwrite: %s", x->op->replace ? "T" : "F");
+		at = x->tmp;
+		break;
+	case D_BEGIN:
+		break;
+	}
+	ge_x_url(x, scheme(x), at, NULL);
+	if (x->s->user != NULL) {
+		curl_easy_setopt(x->easy, CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
+		curl_easy_setopt(x->easy, CURLOPT_USERNAME, x->s->user);
+		curl_easy_setopt(x->easy, CURLOPT_PASSWORD, x->s->secret);
+	}
+	return (GE_X_REQUEST);
+}
+
+/* x->op->result and the cause stay; what was sent goes. */
+static enum ge_verdict
+clean(struct ge_op_int *x)
+{
+
+	if (x->code == CURLE_COULDNT_CONNECT ||
+	    x->code == CURLE_COULDNT_RESOLVE_HOST ||
+	    x->code == CURLE_PEER_FAILED_VERIFICATION)
+		return (GE_X_END);
+	x->result = x->op->result;
+	memcpy(x->why, x->cause, sizeof(x->why));
+	return (go(x, D_CLEAN));
+}
+
+static int
+fine(const struct ge_op_int *x)
+{
+
+	return (x->reply.status == 200 || x->reply.status == 201 ||
+	    x->reply.status == 204);
+}
+
+static enum ge_verdict
+putted(struct ge_op_int *x)
+{
+	int status = x->reply.status;
+
+	if (x->code != CURLE_OK && status < 300) {
+		(void)ge_x_curl(x);
+		return (clean(x));
+	}
+	if (fine(x))
+		return (go(x, D_MOVE));
+	if ((status == 404 || status == 409 || status == 403) && !x->mkdirs &&
+	    strchr(x->op->name, '/') != NULL) {
+		x->mkdirs = 1;
+		x->part = 0;
+		return (go(x, D_MKCOL));
+	}
+	(void)ge_x_status(x, NULL);
+	return (status == 401 || status == 403 ? GE_X_END : clean(x));
+}
+
+static enum ge_verdict
+moved(struct ge_op_int *x)
+{
+
+	if (x->code != CURLE_OK && x->reply.status < 300) {
+		(void)ge_x_curl(x);
+	} else if (fine(x)) {
+		return (ge_x_end(x, GE_OP_DONE, "done"));
+	} else if (x->reply.status == 412 && !x->op->replace) {
+		(void)ge_x_end(x, GE_OP_EXISTS, "it exists");
+	} else if (x->reply.status == 412 && !x->swapped) {
+		/* Some servers never overwrite. */
+		x->swapped = 1;
+		return (go(x, D_CLEAR));
+	} else {
+		(void)ge_x_status(x, "naming it");
+	}
+	return (clean(x));
+}
+
+static enum ge_verdict
+listed(struct ge_op_int *x)
+{
+	const char *token;
+	struct ge_err e;
+
+	if (x->stopped == 1)
+		return (ge_x_end(x, GE_OP_DONE, "done"));
+	if (x->code != CURLE_OK)
+		return (ge_x_curl(x));
+	if (x->reply.status != 207) {
+		(void)ge_x_status(x, NULL);
+		/* The site's own folder is another matter. */
+		if (x->op->result == GE_OP_ABSENT)
+			(void)ge_x_end(x, x->op->name[0] == '\0' ?
+			    GE_OP_FAILED : GE_OP_ABSENT,
+			    "there is no such folder");
+		return (GE_X_END);
+	}
+	if (ge_answer_end(x->list, &token, &e) == -1)
+		return (ge_x_end(x, GE_OP_FAILED, "a wrong answer: %s",
+		    e.msg));
+	return (ge_x_end(x, GE_OP_DONE, "done"));
+}
+
+/* A DELETE takes what is in a folder too. */
+static enum ge_verdict
+emptied(struct ge_op_int *x)
+{
+
+	(void)listed(x);
+	if (x->op->result != GE_OP_DONE)
+		return (GE_X_END);
+	if (x->stopped == 1 || ge_answer_count(x->list) > 0)
+		return (ge_x_end(x, GE_OP_DENIED, "it is not empty"));
+	return (go(x, D_REMOVE));
+}
+
+static int
+count(void *arg, const char *name, size_t len, uint64_t size, int folder)
+{
+
+	(void)arg;
+	(void)name;
+	(void)len;
+	(void)size;
+	(void)folder;
+	return (1);
+}
+
+static enum ge_verdict
+begin(struct ge_op_int *x)
+{
+	struct ge_op *op = x->op;
+	size_t len = strlen(op->name);
+
+	switch (op->kind) {
+	case GE_OP_GET:
+		return (go(x, op->len > 0 ? D_GET : D_HEAD));
+	case GE_OP_HEAD:
+		return (go(x, D_HEAD));
+	case GE_OP_LIST:
+		return (go(x, D_LIST));
+	case GE_OP_REMOVE:
+		if (len > 0 && op->name[len - 1] == '/') {
+			op->entry = count;
+			return (go(x, D_EMPTY));
+		}
+		return (go(x, D_REMOVE));
+	case GE_OP_PUT:
+		break;
+	}
+	return (go(x, D_PUT));
+}
 
 static enum ge_verdict
 step(struct ge_op_int *x)
 {
 
-	return (ge_x_end(x, GE_OP_DENIED, "dav is not built in"));
+	switch (x->step) {
+	case D_BEGIN:
+		return (begin(x));
+	case D_GET:
+		return (ge_x_got(x));
+	case D_HEAD:
+		return (ge_x_headed(x));
+	case D_LIST:
+		return (listed(x));
+	case D_EMPTY:
+		return (emptied(x));
+	case D_REMOVE:
+		if (x->code != CURLE_OK)
+			return (ge_x_curl(x));
+		if (fine(x))
+			return (ge_x_end(x, GE_OP_DONE, "done"));
+		return (ge_x_status(x, NULL));
+	case D_PUT:
+		return (putted(x));
+	case D_MKCOL:
+		if (x->code != CURLE_OK)
+			return (ge_x_curl(x));
+		/* 405: it is there; others say 301 to that. */
+		if (!fine(x) && x->reply.status != 405 &&
+		    x->reply.status != 301) {
+			if (x->reply.status == 409 || x->reply.status == 404)
+				return (ge_x_end(x, GE_OP_FAILED,
+				    "the site's folder is not there: HTTP "
+				    "status %d", x->reply.status));
+			return (ge_x_status(x, "making a folder"));
+		}
+		x->part++;
+		return (go(x, D_MKCOL));
+	case D_MOVE:
+		return (moved(x));
+	case D_CLEAR:
+		return (go(x, D_MOVE));
+	default:
+		return (ge_x_end(x, x->result, "%s", x->why));
+	}
 }
 
-const struct ge_way ge_way_dav = { NULL, step, NULL };
+const struct ge_way ge_way_dav = { open_site, step, NULL };

@@ -506,7 +506,7 @@ ge_x_status(struct ge_op_int *x, const char *name)
 	snprintf(said, sizeof(said), "%s%sHTTP status %d%s%s",
 	    name != NULL ? name : "", name != NULL ? ": " : "", status,
 	    code[0] != '\0' ? " " : "", code);
-	if (status == 507 || full(code))
+	if ((status == 507 && x->op->kind == GE_OP_PUT) || full(code))
 		return (ge_x_end(x, GE_OP_DENIED, "no room: %s", said));
 	if (status / 100 == 3)
 		return (ge_x_end(x, GE_OP_DENIED,

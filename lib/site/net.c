@@ -316,7 +316,7 @@ begin(struct ge_net *net, struct ge_op_int *x)
 	x->first = 0;
 	x->step = 0;
 	x->code = CURLE_OK;
-	x->mkdirs = x->failed = x->missing = x->nomem = 0;
+	x->mkdirs = x->swapped = x->cond = x->nomem = 0;
 	x->part = x->nparts = x->entries = 0;
 	x->idle = 0;
 	x->mark[0] = x->tmp[0] = x->aside[0] = '\0';
@@ -562,6 +562,25 @@ mark_cancelled(struct ge_net *net, struct ge_op_int *x)
 	}
 }
 
+/* All that has not begun or that curl runs.  The lock is held. */
+static void
+cancel_all(struct ge_net *net)
+{
+	struct ge_op_int *x;
+	size_t i;
+	int w;
+
+	for (i = 0; i < net->sites->n; i++)
+		for (w = 0; w < 2; w++)
+			for (x = net->site[i].wait[w].first; x != NULL;
+			    x = x->next)
+				mark_cancelled(net, x);
+	for (x = net->later.first; x != NULL; x = x->next)
+		mark_cancelled(net, x);
+	for (x = net->active.first; x != NULL; x = x->next)
+		mark_cancelled(net, x);
+}
+
 static void
 close_site(struct ge_netsite *s)
 {
@@ -579,7 +598,6 @@ close_site(struct ge_netsite *s)
 void
 ge_net_close(struct ge_net *net)
 {
-	struct ge_op_int *x;
 	struct ge_op *op;
 	size_t i;
 	int w;
@@ -589,15 +607,7 @@ ge_net_close(struct ge_net *net)
 	if (net->thread != NULL) {
 		ge_lock_take(net->lock);
 		net->quit = 1;
-		for (i = 0; i < net->sites->n; i++)
-			for (w = 0; w < 2; w++)
-				for (x = net->site[i].wait[w].first; x != NULL;
-				    x = x->next)
-					mark_cancelled(net, x);
-		for (x = net->later.first; x != NULL; x = x->next)
-			mark_cancelled(net, x);
-		for (x = net->active.first; x != NULL; x = x->next)
-			mark_cancelled(net, x);
+		cancel_all(net);
 		ge_lock_drop(net->lock);
 		curl_multi_wakeup(net->multi);
 		ge_thread_join(net->thread);
@@ -698,6 +708,37 @@ ge_net_moved(struct ge_net *net, uint64_t *up, uint64_t *down)
 	*down = atomic_load(&net->down);
 }
 
+/* The first that has come back, or NULL.  The lock is held. */
+static struct ge_op *
+take_done(struct ge_net *net)
+{
+	struct ge_op *op = net->done;
+
+	if (op == NULL)
+		return (NULL);
+	if ((net->done = op->next) == NULL)
+		net->donelast = &net->done;
+	net->out--;
+	ge_free(op->in);
+	op->in = NULL;
+	op->next = NULL;
+	return (op);
+}
+
+struct ge_op *
+ge_net_reclaim(struct ge_net *net)
+{
+	struct ge_op *op;
+
+	ge_lock_take(net->lock);
+	cancel_all(net);
+	curl_multi_wakeup(net->multi);
+	while ((op = take_done(net)) == NULL && net->out > 0)
+		ge_lock_wait(net->lock, WAKE);
+	ge_lock_drop(net->lock);
+	return (op);
+}
+
 int
 ge_net_next(struct ge_net *net, double seconds, struct ge_op **op,
     struct ge_err *e)
@@ -713,13 +754,7 @@ ge_net_next(struct ge_net *net, double seconds, struct ge_op **op,
 		left = seconds < 0 ? WAKE : until - ge_clock();
 		if (net->done == NULL && net->out > 0 && left > 0)
 			ge_lock_wait(net->lock, left < WAKE ? left : WAKE);
-		if ((*op = net->done) != NULL) {
-			if ((net->done = (*op)->next) == NULL)
-				net->donelast = &net->done;
-			net->out--;
-			ge_free((*op)->in);
-			(*op)->in = NULL;
-			(*op)->next = NULL;
+		if ((*op = take_done(net)) != NULL) {
 			rc = 1;
 		} else if (net->out == 0 || left <= 0) {
 			rc = 0;

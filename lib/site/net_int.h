@@ -122,7 +122,8 @@ struct ge_op_int {
 	char tmp[GE_X_PATH];	/* temporary name */
 	char aside[GE_X_PATH];
 	char mark[1100];	/* upload id, continuation token */
-	int mkdirs, failed, missing;
+	int mkdirs, swapped;
+	int cond;		/* S3: sent If-None-Match */
 	enum ge_op_result result;	/* when cleaning is done */
 	char why[256];
 	uint64_t part, nparts;

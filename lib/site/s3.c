@@ -328,7 +328,7 @@ request(struct ge_op_int *x)
 			snprintf(query, sizeof(query),
 			    "partNumber=%" PRIu64 "&uploadId=%s", x->part + 1,
 			    mark);
-		else if (!op->replace && !x->s->nocond)
+		else if ((x->cond = !op->replace && !x->s->nocond) != 0)
 			ge_x_header(x, "If-None-Match: *");
 		break;
 	case S_START:
@@ -454,7 +454,7 @@ putted(struct ge_op_int *x)
 		return (ge_x_curl(x));
 	if (status == 412 && !x->op->replace)
 		return (ge_x_end(x, GE_OP_EXISTS, "it exists"));
-	if (status == 501 && !x->op->replace && !x->s->nocond) {
+	if (status == 501 && x->cond) {
 		x->s->nocond = 1;
 		return (go(x, S_PEEK));
 	}

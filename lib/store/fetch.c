@@ -21,7 +21,6 @@
  */
 
 enum {
-	POOL = 184 << 20,		/* bytes of fragments in memory */
 	SPOOL_PART = 4 << 20,
 	SLOTS_MAX = 16,
 	RUN_MAX = 4 << 20,		/* of a damaged stretch, mended at once */
@@ -144,8 +143,8 @@ measure(struct ge_fetch *f, struct ge_err *e)
 
 struct ge_fetch *
 ge_fetch_new(const struct ge_store *st, const struct ge_known *kn,
-    const struct ge_map *map, int (*next)(void *arg, struct ge_want *w),
-    void *arg, struct ge_err *e)
+    const struct ge_map *map, size_t pool,
+    int (*next)(void *arg, struct ge_want *w), void *arg, struct ge_err *e)
 {
 	struct ge_fetch *f;
 	size_t k = kn->has ? (size_t)kn->m.k : 8;
@@ -161,15 +160,15 @@ ge_fetch_new(const struct ge_store *st, const struct ge_known *kn,
 	if ((f->speed = ge_alloc(st->sites->n * sizeof(*f->speed), e)) ==
 	    NULL || measure(f, e) == -1)
 		goto fail;
-	if (2 * k * f->objmax <= POOL) {
-		f->nbufs = POOL / f->objmax;
+	if (2 * k * f->objmax <= pool) {
+		f->nbufs = pool / f->objmax;
 		f->partbytes = UINT32_MAX;
 		f->nslots = f->nbufs / k;
 	} else {
 		if ((f->spool = ge_spool_open(e)) == -1)
 			goto fail;
 		f->partbytes = SPOOL_PART;
-		f->nbufs = POOL / (f->hdrmax + GE_BLOCK_MAX + SPOOL_PART);
+		f->nbufs = pool / (f->hdrmax + GE_BLOCK_MAX + SPOOL_PART);
 		f->nslots = 2;
 		f->nregions = 4 * GE_N_MAX;
 		if ((f->region = ge_alloc(f->nregions, e)) == NULL)
@@ -1058,7 +1057,6 @@ present(struct ge_fetch *f, struct ge_slot *s, struct ge_fetched *got)
 {
 	int i, pass, need = s->need, shares = 0;
 
-	memset(got, 0, sizeof(*got));
 	got->want = s->want;
 	got->h = s->model->h;
 	got->h.index = got->h.has_share = got->h.epoch = 0;
@@ -1097,6 +1095,7 @@ ge_fetch_next(struct ge_fetch *f, struct ge_fetched *got, struct ge_err *e)
 	size_t i;
 	int j, rc;
 
+	memset(got, 0, sizeof(*got));
 	slot_free(f, f->out);
 	f->out = NULL;
 	for (;;) {
@@ -1134,6 +1133,8 @@ ge_fetch_next(struct ge_fetch *f, struct ge_fetched *got, struct ge_err *e)
 	f->nopen--;
 	f->out = s;
 	if (s->why.code != 0) {
+		got->want = s->want;
+		got->slot = s;
 		*e = s->why;
 		return (-1);
 	}

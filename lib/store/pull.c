@@ -6,7 +6,8 @@
 #include "util/num.h"
 
 enum {
-	CHUNK = 1 << 20
+	CHUNK = 1 << 20,
+	POOL = 184 << 20
 };
 
 struct puller {
@@ -137,8 +138,8 @@ bounds(struct puller *pl, const struct ge_store *st, struct ge_err *e)
 		probe = *pl;
 		probe.p = &one;
 		probe.end = 1;
-		if ((f = ge_fetch_new(st, pl->kn, NULL, next_want, &probe,
-		    e)) == NULL || (rc = ge_fetch_next(f, &g, e)) != 1)
+		if ((f = ge_fetch_new(st, pl->kn, NULL, POOL, next_want,
+		    &probe, e)) == NULL || (rc = ge_fetch_next(f, &g, e)) != 1)
 			goto out;
 		ulen = g.h.ulen > 0 ? g.h.ulen : 1;
 		pl->next = pl->p->off / ulen;
@@ -172,8 +173,8 @@ ge_pull_run(struct ge_pull *p, const struct ge_store *st,
 		goto out;
 	if ((buf = ge_block_alloc(CHUNK, e)) == NULL ||
 	    bounds(&pl, st, e) == -1 ||
-	    (f = ge_fetch_new(st, kn, kn->has ? &map : NULL, next_want, &pl,
-	    e)) == NULL || (t = ge_tar_open(p->out, e)) == NULL)
+	    (f = ge_fetch_new(st, kn, kn->has ? &map : NULL, POOL, next_want,
+	    &pl, e)) == NULL || (t = ge_tar_open(p->out, e)) == NULL)
 		goto out;
 	while ((more = ge_fetch_next(f, &g, e)) == 1) {
 		last = (g.h.flags & GE_FLAG_LAST) != 0;

@@ -180,24 +180,62 @@ struct ge_entry {
 };
 
 /*
- * ge_inventory_run(st, entry, arg, unreachable, e): calls entry for each set, in
- * the order of ids; a site's word is taken for what it has.  *unreachable: sites
- * that did not answer.  0, -1.
+ * ge_inventory_run(iv, st, e):
+ * What sets there are, in the order of ids; a site's word is taken for what it
+ * has.  Sites that do not answer are named by a note, once.
+ *
+ * 0; -1: GE_EFAIL if sites did not answer, GE_ELOST if an operand means nothing,
+ * GE_EREFUSED if the manifests of some set are refused: all that is known has
+ * been told to entry even so.
  */
-int ge_inventory_run(const struct ge_store *st,
-    int (*entry)(void *arg, const struct ge_entry *en, struct ge_err *e),
-    void *arg, int *unreachable, struct ge_err *e);
+struct ge_inventory {
+	const char *const *operand;	/* ids, or 4 digits of their beginning, or
+					   labels; none: all sets */
+	size_t noperands;
+	int (*entry)(void *arg, const struct ge_entry *en, struct ge_err *e);
+	void *arg;
+
+	uint64_t sets, foreign;		/* told; names that no set has */
+	int unanswered;			/* sites */
+};
+int ge_inventory_run(struct ge_inventory *iv, const struct ge_store *st,
+    struct ge_err *e);
 
 /*
  * Erase: remove a set from every site.
  */
 struct ge_erase {
 	int dry;
+	int shares;			/* only so many indices that none can read it */
+	int k, n;			/* as the manifest says; 0: unknown */
+	/* Asked when it is known what there is: 1 goes on.  NULL: yes. */
+	int (*ask)(void *arg, const struct ge_erase *r);
+	/*
+	 * Told of each object that is removed (with dry: would be), why NULL, or
+	 * cannot be, and why.  name has unsafe bytes as %XX.
+	 */
 	void (*removed)(void *arg, const char *site, const char *name,
-	    const char *why);		/* why: NULL if removed, else why not */
+	    const char *why);
 	void *arg;
+
+	/* Results. */
+	uint64_t found, bytes;		/* fragments that are listed; of everything */
+	int sites;			/* that list something */
 	uint64_t objects, left;		/* removed; could not be */
+	int unanswered;			/* sites: what they hold is there still */
 };
+
+/*
+ * ge_erase_run(r, st, setid, e):
+ * First n-k+1 indices of every segment, so that after that nobody can read it;
+ * then the other fragments; then what else lies in the set's folder; then the
+ * manifests, but not of a site that keeps something; then the folders.  Killed and
+ * run again it goes on.  Nothing outside "<set id>/" is named to a site.
+ *
+ * 0: the sites list nothing of it any more (with shares: nothing of those
+ * indices).  -1: GE_EFAIL if something is left or a site did not answer;
+ * GE_EREFUSED if r->ask said no.
+ */
 int ge_erase_run(struct ge_erase *r, const struct ge_store *st,
     const uint8_t setid[GE_SETID], struct ge_err *e);
 

@@ -113,6 +113,18 @@ int ge_survey_many(const struct ge_store *st, const uint8_t (*setid)[GE_SETID],
     size_t n, struct ge_survey *sv, struct ge_err *e);
 void ge_survey_release(struct ge_survey *sv);
 
+/*
+ * ge_survey_peek(st, setid, sv, h, n, e):
+ * What the first 64 bytes of fragments say, of one fragment a site.
+ *
+ *	h  [sites->n]  out  *n of them, of this set and well formed as far as that
+ *	                    goes; nobody vouches for them
+ *
+ * 0; -1 if told to stop, or without memory.
+ */
+int ge_survey_peek(const struct ge_store *st, const uint8_t setid[GE_SETID],
+    const struct ge_survey *sv, struct ge_hdr *h, size_t *n, struct ge_err *e);
+
 /* ge_survey_find(sv, segment, index): the first of them, or NULL; *n of them. */
 const struct ge_seen *ge_survey_find(const struct ge_survey *sv,
     uint32_t segment, int index, size_t *n);
@@ -181,20 +193,23 @@ struct ge_fetched {
 struct ge_fetch;
 
 /*
- * ge_fetch_new(st, kn, map, next, arg, e):
- * map may be NULL (no manifest).  next(arg, w) names the segments, in the order in
- * which they are to come: 1, or 0 at the end.  All borrowed until ge_fetch_free.
+ * ge_fetch_new(st, kn, map, pool, next, arg, e):
+ * map may be NULL (no manifest); pool: bytes of memory for fragments.  next(arg, w)
+ * names the segments, in the order in which they are to come: 1, or 0 at the end.
+ * All borrowed until ge_fetch_free.
  *
  * ge_fetch_next(f, got, e):
  * The next segment, until the following call: 1; 0 at the end; -1: GE_ELOST,
  * GE_EREFUSED (headers contradict each other), GE_EFAIL (sites did not answer).
+ * If then got->slot is not NULL only this segment (got->want) failed, and the next
+ * call goes on.
  *
  * ge_fetched_read(f, got, i, off, buf, len, e):
  * Bytes of the payload of got->frag[i], i < nfrags, all checked against the table;
  * off from the payload's beginning, within stripes first..last.
  */
 struct ge_fetch *ge_fetch_new(const struct ge_store *st,
-    const struct ge_known *kn, const struct ge_map *map,
+    const struct ge_known *kn, const struct ge_map *map, size_t pool,
     int (*next)(void *arg, struct ge_want *w), void *arg, struct ge_err *e);
 int ge_fetch_next(struct ge_fetch *f, struct ge_fetched *got,
     struct ge_err *e);

@@ -207,7 +207,8 @@ merge(struct ge_survey *sv, struct lister *l, size_t nsites, struct ge_err *e)
 
 /* What became of the question to one site. */
 static int
-judge(struct ge_survey *sv, struct lister *l, struct ge_err *e)
+judge(struct ge_survey *sv, struct lister *l, const char *name,
+    struct ge_err *e)
 {
 	int site = l->op.site;
 
@@ -219,6 +220,7 @@ judge(struct ge_survey *sv, struct lister *l, struct ge_err *e)
 		}
 		forget(l);
 		sv->why[site] = l->err;
+		ge_within(&sv->why[site], "site '%s': '%s'", name, l->id);
 		return (0);
 	}
 	switch (l->op.result) {
@@ -234,7 +236,8 @@ judge(struct ge_survey *sv, struct lister *l, struct ge_err *e)
 		forget(l);
 		sv->why[site] = l->op.err;
 		if (sv->why[site].code == 0)
-			ge_fail(&sv->why[site], GE_EFAIL, "no answer");
+			ge_fail(&sv->why[site], GE_EFAIL, "site '%s': '%s': no "
+			    "answer", name, l->id);
 	}
 	return (0);
 }
@@ -276,7 +279,8 @@ ge_survey_many(const struct ge_store *st, const uint8_t (*setid)[GE_SETID],
 		goto out;
 	for (i = 0; i < nops; i++) {
 		one = op[i]->arg;
-		if (judge(&sv[(size_t)(one - l) / nsites], one, e) == -1)
+		if (judge(&sv[(size_t)(one - l) / nsites], one,
+		    st->sites->site[one->op.site].name, e) == -1)
 			goto out;
 	}
 	for (set = 0; set < n; set++)
@@ -334,4 +338,51 @@ ge_survey_find(const struct ge_survey *sv, uint32_t segment, int index,
 	    segment && sv->seen[lo + *n].index == index; ++*n)
 		;
 	return (*n > 0 ? &sv->seen[lo] : NULL);
+}
+
+int
+ge_survey_peek(const struct ge_store *st, const uint8_t setid[GE_SETID],
+    const struct ge_survey *sv, struct ge_hdr *h, size_t *n, struct ge_err *e)
+{
+	struct peek {
+		struct ge_op op;
+		uint8_t buf[GE_HDR_FIXED];
+	} *p;
+	struct ge_op **op = NULL;
+	const struct ge_seen *s;
+	struct ge_err ignored;
+	size_t i, nops = 0;
+	int rc = -1;
+
+	*n = 0;
+	if ((p = ge_alloc(st->sites->n * sizeof(*p) + 1, e)) == NULL ||
+	    (op = ge_alloc(st->sites->n * sizeof(struct ge_op *) + 1, e)) ==
+	    NULL)
+		goto out;
+	for (i = 0; i < sv->nseen && nops < st->sites->n; i++) {
+		s = &sv->seen[i];
+		if (p[s->site].op.buf != NULL || s->size < GE_HDR_FIXED)
+			continue;
+		op[nops] = &p[s->site].op;
+		op[nops]->kind = GE_OP_GET;
+		op[nops]->site = s->site;
+		op[nops]->tries = 2;
+		op[nops]->buf = p[s->site].buf;
+		op[nops]->len = GE_HDR_FIXED;
+		ge_frag_name(op[nops++]->name, setid, s->segment, s->index,
+		    s->epoch);
+	}
+	if (ge_op_run(st->net, op, nops, e) == -1)
+		goto out;
+	for (i = 0; i < nops; i++)
+		if (op[i]->result == GE_OP_DONE &&
+		    op[i]->got == GE_HDR_FIXED && ge_hdr_peek(&h[*n],
+		    op[i]->buf, GE_HDR_FIXED, &ignored) == 0 &&
+		    memcmp(h[*n].setid, setid, GE_SETID) == 0)
+			++*n;
+	rc = 0;
+out:
+	ge_free(op);
+	ge_free(p);
+	return (rc);
 }

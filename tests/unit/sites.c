@@ -551,6 +551,23 @@ reads(const char *text, const char *want)
 	return (good);
 }
 
+/* The example that gesites(5) shows. */
+static void
+test_contrib(void)
+{
+	const char *top = getenv("GE_TOP");
+	struct ge_sites s;
+	struct ge_err e;
+	char path[4096];
+
+	snprintf(path, sizeof(path), "%s/contrib/sites.example",
+	    top != NULL ? top : ".");
+	memset(&e, 0, sizeof(e));
+	check(ge_sites_read(&s, path, &e) == 0 && s.n == 9 &&
+	    s.ndomains == 2, "contrib/sites.example");
+	ge_sites_release(&s);
+}
+
 static void
 test_read(void)
 {
@@ -615,6 +632,7 @@ main(void)
 	test_keys();
 	test_twice();
 	test_limits();
+	test_contrib();
 	test_read();
 	return (bad);
 }

@@ -1,0 +1,496 @@
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "store/store_int.h"
+#include "util/hook.h"
+#include "util/mem.h"
+#include "util/num.h"
+
+enum {
+	PREFIX_MIN = 4,			/* digits that may stand for a set id */
+	TOGETHER = 8,			/* sets surveyed at once, */
+	QUESTIONS = 256,		/* if they are not more questions, */
+	ENTRIES = 1 << 20,		/* nor more fragments, than this */
+	FOREIGN = 1000,			/* names of a site that are shown */
+	SHOWN = 255			/* of each */
+};
+
+/*
+ * What the folder of one site lists.
+ */
+struct lister {
+	struct ge_op op;
+	uint8_t (*id)[GE_SETID];
+	size_t n, cap;
+	char **foreign;
+	size_t nforeign, capforeign;
+	uint64_t others;
+	struct ge_err err;
+};
+
+/* A set that was listed, by so many sites. */
+struct found {
+	uint8_t setid[GE_SETID];
+	int sites;
+};
+
+struct inventory {
+	struct ge_inventory *iv;
+	struct ge_store st;		/* as ours, but gone: */
+	uint8_t *silent;		/* gone, or did not answer */
+	struct found *set;
+	size_t nsets, cap;
+	uint8_t *meant;			/* [noperands] it was of use */
+	int refused;			/* sets */
+};
+
+/* A set that is being looked at. */
+struct look {
+	const struct found *f;
+	struct ge_known kn;
+	int nothing;			/* its manifests could not be had */
+};
+
+static void
+forget(struct lister *l)
+{
+
+	while (l->nforeign > 0)
+		ge_free(l->foreign[--l->nforeign]);
+	l->n = 0;
+	l->others = 0;
+}
+
+static int
+entry(void *arg, const char *name, size_t len, uint64_t size, int folder)
+{
+	char shown[3 * SHOWN + 1];
+	struct lister *l = arg;
+	uint8_t id[GE_SETID];
+
+	(void)size;
+	if (name == NULL) {
+		forget(l);
+		return (0);
+	}
+	if (folder && len == 2 * GE_SETID &&
+	    ge_unhex(id, name, GE_SETID) == 0) {
+		if (l->n == GE_SURVEY_MAX) {
+			ge_fail(&l->err, GE_EFAIL, "too many names");
+			return (1);
+		}
+		if (ge_grow(&l->id, &l->cap, l->n + 1, GE_SETID, &l->err) == -1)
+			return (1);
+		memcpy(l->id[l->n++], id, GE_SETID);
+		return (0);
+	}
+	if (l->others++ >= FOREIGN)
+		return (0);
+	(void)ge_percent(shown, sizeof(shown), name, len < SHOWN ? len : SHOWN,
+	    0);
+	if (ge_grow(&l->foreign, &l->capforeign, l->nforeign + 1,
+	    sizeof(*l->foreign), &l->err) == -1 ||
+	    (l->foreign[l->nforeign] = ge_strdup(shown, &l->err)) == NULL)
+		return (1);
+	l->nforeign++;
+	return (0);
+}
+
+static int
+by_id(const void *a, const void *b)
+{
+
+	return (memcmp(a, b, GE_SETID));
+}
+
+static int
+by_text(const void *a, const void *b)
+{
+
+	return (strcmp(*(char *const *)a, *(char *const *)b));
+}
+
+/* A site that has not answered is not asked again. */
+static void
+silence(struct inventory *in, size_t site, const char *why)
+{
+
+	if (in->silent[site])
+		return;
+	in->silent[site] = 1;
+	in->iv->unanswered++;
+	ge_note(GE_WARN, "%s", why);
+}
+
+/* Take the ids of one site, each once. */
+static int
+take(struct inventory *in, struct lister *l, struct ge_err *e)
+{
+	const char *name = in->st.sites->site[l->op.site].name;
+	size_t i;
+
+	if (l->n > 0)
+		qsort(l->id, l->n, GE_SETID, by_id);
+	if (ge_grow(&in->set, &in->cap, in->nsets + l->n, sizeof(*in->set), e)
+	    == -1)
+		return (-1);
+	for (i = 0; i < l->n; i++) {
+		if (i > 0 && memcmp(l->id[i - 1], l->id[i], GE_SETID) == 0)
+			continue;
+		memcpy(in->set[in->nsets].setid, l->id[i], GE_SETID);
+		in->set[in->nsets++].sites = 1;
+	}
+	if (l->nforeign > 0)
+		qsort(l->foreign, l->nforeign, sizeof(*l->foreign), by_text);
+	for (i = 0; i < l->nforeign; i++)
+		ge_note(GE_SAY, "site '%s': '%s' is no set", name,
+		    l->foreign[i]);
+	if (l->others > l->nforeign)
+		ge_note(GE_SAY, "site '%s': %llu more names are no sets", name,
+		    (unsigned long long)(l->others - l->nforeign));
+	in->iv->foreign += l->others;
+	return (0);
+}
+
+/* What sets are there, by the word of the sites? */
+static int
+list_sets(struct inventory *in, struct ge_err *e)
+{
+	size_t i, n, nsites = in->st.sites->n, nops = 0;
+	struct lister *l = NULL;
+	struct ge_op **op = NULL;
+	char why[sizeof(e->msg) + 128];
+	int rc = -1;
+
+	if ((l = ge_alloc(nsites * sizeof(*l) + 1, e)) == NULL ||
+	    (op = ge_alloc(nsites * sizeof(struct ge_op *) + 1, e)) == NULL)
+		goto out;
+	for (i = 0; i < nsites; i++) {
+		if (in->silent[i])
+			continue;
+		l[i].op.kind = GE_OP_LIST;
+		l[i].op.site = (int)i;
+		l[i].op.entry = entry;
+		l[i].op.arg = &l[i];
+		op[nops++] = &l[i].op;
+	}
+	if (ge_op_run(in->st.net, op, nops, e) == -1)
+		goto out;
+	for (i = 0; i < nops; i++) {
+		struct lister *one = op[i]->arg;
+
+		if (one->err.code != 0 && one->n < GE_SURVEY_MAX) {
+			*e = one->err;
+			goto out;
+		}
+		if (one->err.code != 0 || (op[i]->result != GE_OP_DONE &&
+		    op[i]->result != GE_OP_ABSENT)) {
+			snprintf(why, sizeof(why), "site '%s' did not answer: "
+			    "%s", in->st.sites->site[op[i]->site].name,
+			    one->err.code != 0 ? one->err.msg :
+			    op[i]->err.msg);
+			silence(in, (size_t)op[i]->site, why);
+			continue;
+		}
+		if (take(in, one, e) == -1)
+			goto out;
+	}
+	if (in->nsets > 0)
+		qsort(in->set, in->nsets, sizeof(*in->set), by_id);
+	for (i = n = 0; i < in->nsets; i++)
+		if (n > 0 && by_id(&in->set[n - 1], &in->set[i]) == 0)
+			in->set[n - 1].sites++;
+		else
+			in->set[n++] = in->set[i];
+	in->nsets = n;
+	rc = 0;
+out:
+	for (i = 0; l != NULL && i < nsites; i++) {
+		forget(&l[i]);
+		ge_free(l[i].foreign);
+		ge_free(l[i].id);
+	}
+	ge_free(l);
+	ge_free(op);
+	return (rc);
+}
+
+/* Does an operand mean this set, by its id or, if kn is given, its label? */
+static int
+wanted(struct inventory *in, const uint8_t *setid, const struct ge_known *kn)
+{
+	char hex[2 * GE_SETID + 1], label[GE_NAME_ROOM];
+	const char *o;
+	size_t i, len;
+	int yes = in->iv->noperands == 0;
+
+	ge_hex(hex, setid, GE_SETID);
+	for (i = 0; i < in->iv->noperands; i++) {
+		o = in->iv->operand[i];
+		len = strlen(o);
+		if ((len >= PREFIX_MIN && strncmp(hex, o, len) == 0) ||
+		    (kn != NULL && kn->has && kn->m.name != NULL &&
+		    ge_percent(label, sizeof(label), o, len, 1) == 0 &&
+		    strcmp(label, kn->m.name) == 0))
+			yes = in->meant[i] = 1;
+	}
+	return (yes);
+}
+
+/*
+ * How healthy it is, and what of it is listed, by a manifest.  A segment is there
+ * while k indices are listed, and whole if all n of one epoch are.
+ */
+static void
+measure(const struct ge_manifest *m, const struct ge_survey *sv, int heard_all,
+    struct ge_entry *en)
+{
+	uint64_t there = 0, whole = 0, any, of[256] = { 0 };
+	uint64_t all = UINT64_MAX >> (GE_N_MAX - m->n);
+	const struct ge_seen *s;
+	size_t i, j, end;
+	int complete, n;
+
+	for (i = 0; i < sv->nseen && sv->seen[i].segment < m->nsegments;
+	    i = end) {
+		any = 0;
+		complete = 0;
+		for (end = i; end < sv->nseen && sv->seen[end].segment ==
+		    sv->seen[i].segment; end++) {
+			s = &sv->seen[end];
+			if (s->size < GE_HDR_FIXED || s->index >= m->n)
+				continue;
+			any |= (uint64_t)1 << s->index;
+			of[s->epoch] |= (uint64_t)1 << s->index;
+			complete |= of[s->epoch] == all;
+		}
+		for (j = i; j < end; j++)
+			of[sv->seen[j].epoch] = 0;
+		for (n = 0; any != 0; any &= any - 1)
+			n++;
+		en->listed += (uint64_t)n;
+		there += n >= m->k;
+		whole += (uint64_t)complete;
+	}
+	en->k = m->k;
+	en->n = m->n;
+	en->name = m->name;
+	en->created = m->created;
+	en->length = m->length;
+	en->expected = m->nsegments * (uint64_t)m->n;
+	en->health = whole == m->nsegments ? GE_HEALTH_WHOLE :
+	    !heard_all ? GE_HEALTH_UNKNOWN :
+	    there < m->nsegments ? GE_HEALTH_LOST : GE_HEALTH_DEGRADED;
+}
+
+/*
+ * The same without one: fragments are counted, and k and n are what most of the
+ * headers say that are looked at.
+ */
+static int
+guess(struct inventory *in, const uint8_t *setid, const struct ge_survey *sv,
+    struct ge_entry *en, struct ge_err *e)
+{
+	struct ge_hdr *h;
+	size_t i, j, nh, votes, most = 0;
+	int rc = -1;
+
+	for (i = 0; i < sv->nseen; i++)
+		en->listed += i == 0 ||
+		    sv->seen[i].segment != sv->seen[i - 1].segment ||
+		    sv->seen[i].index != sv->seen[i - 1].index;
+	if ((h = ge_alloc(in->st.sites->n * sizeof(*h) + 1, e)) == NULL ||
+	    ge_survey_peek(&in->st, setid, sv, h, &nh, e) == -1)
+		goto out;
+	for (i = 0; i < nh; i++) {
+		for (j = 0, votes = 0; j < nh; j++)
+			votes += h[j].k == h[i].k && h[j].n == h[i].n;
+		if (votes <= most)
+			continue;
+		most = votes;
+		en->k = h[i].k;
+		en->n = h[i].n;
+	}
+	rc = 0;
+out:
+	ge_free(h);
+	return (rc);
+}
+
+static void
+show_strays(const struct inventory *in, const uint8_t *setid,
+    const struct ge_survey *sv)
+{
+	char hex[2 * GE_SETID + 1];
+	size_t i;
+
+	ge_hex(hex, setid, GE_SETID);
+	for (i = 0; i < sv->nstray; i++)
+		ge_note(GE_SAY, "site '%s': '%s/%s' is left over",
+		    in->st.sites->site[sv->stray[i].site].name, hex,
+		    sv->stray[i].name);
+}
+
+/* All about a set that has been surveyed. */
+static int
+report(struct inventory *in, const struct look *l, const struct ge_survey *sv,
+    struct ge_err *e)
+{
+	struct ge_entry en;
+	size_t i;
+	int heard_all = 1;
+
+	memset(&en, 0, sizeof(en));
+	for (i = 0; i < in->st.sites->n; i++) {
+		if (sv->answered[i] == 0 && sv->why[i].code != 0)
+			silence(in, i, sv->why[i].msg);
+	}
+	heard_all = in->iv->unanswered == 0;
+	memcpy(en.setid, l->f->setid, GE_SETID);
+	en.length = GE_OP_UNKNOWN;
+	en.stored = sv->bytes;
+	en.nsites = l->f->sites;
+	if (l->kn.has) {
+		measure(&l->kn.m, sv, heard_all, &en);
+	} else {
+		if (guess(in, en.setid, sv, &en, e) == -1)
+			return (-1);
+		en.health = heard_all && !l->nothing ? GE_HEALTH_PARTIAL :
+		    GE_HEALTH_UNKNOWN;
+	}
+	en.leftovers = sv->leftovers + sv->nseen - en.listed;
+	show_strays(in, en.setid, sv);
+	in->iv->sets++;
+	return (in->iv->entry(in->iv->arg, &en, e));
+}
+
+/*
+ * The manifest of a set: 1 if the set is one of those asked for, 0, or -1.
+ */
+static int
+look_up(struct inventory *in, struct look *l, int labels, struct ge_err *e)
+{
+	char hex[2 * GE_SETID + 1];
+	int rc;
+
+	if (!labels && !wanted(in, l->f->setid, NULL))
+		return (0);
+	rc = ge_known_load(&in->st, l->f->setid, &l->kn, e);
+	if (rc == -1 && ge_hook_tick(0, e) == -1)
+		return (-1);
+	if (rc == -1) {
+		ge_known_release(&l->kn);
+		if (e->code == GE_EREFUSED || e->code == GE_EFAIL) {
+			in->refused += e->code == GE_EREFUSED;
+			l->nothing = 1;
+			ge_note(GE_WARN, "set %s: %s", ge_hex(hex, l->f->setid,
+			    GE_SETID), e->msg);
+		}
+	}
+	return (wanted(in, l->f->setid, &l->kn));
+}
+
+/* Some sets from the first-th on, as many as can be had at once; *next. */
+static int
+look_at(struct inventory *in, size_t first, size_t *next, int labels,
+    struct ge_err *e)
+{
+	uint8_t id[TOGETHER][GE_SETID];
+	struct ge_survey sv[TOGETHER];
+	struct look look[TOGETHER];
+	uint64_t fragments = 0;
+	size_t i, n = 0;
+	int yes, rc = -1;
+
+	memset(look, 0, sizeof(look));
+	memset(sv, 0, sizeof(sv));
+	for (*next = first; *next < in->nsets && n < TOGETHER &&
+	    n * in->st.sites->n < QUESTIONS && fragments < ENTRIES; ++*next) {
+		look[n].f = &in->set[*next];
+		if ((yes = look_up(in, &look[n], labels, e)) == -1)
+			goto out;
+		if (!yes) {
+			ge_known_release(&look[n].kn);
+			continue;
+		}
+		fragments += look[n].kn.has ? look[n].kn.m.nsegments *
+		    (uint64_t)look[n].kn.m.n : 0;
+		memcpy(id[n], look[n].f->setid, GE_SETID);
+		n++;
+	}
+	if (n > 0 && ge_survey_many(&in->st, (const uint8_t (*)[GE_SETID])id,
+	    n, sv, e) == -1)
+		goto out;
+	for (i = 0; i < n; i++)
+		if (report(in, &look[i], &sv[i], e) == -1)
+			goto out;
+	rc = 0;
+out:
+	for (i = 0; i < TOGETHER; i++) {
+		ge_known_release(&look[i].kn);
+		ge_survey_release(&sv[i]);
+	}
+	return (rc);
+}
+
+/* What there is to say in the end. */
+static int
+result(const struct inventory *in, struct ge_err *e)
+{
+	const struct ge_inventory *iv = in->iv;
+	size_t i;
+
+	if (in->refused > 0)
+		return (ge_fail(e, GE_EREFUSED, "sets whose manifests are "
+		    "refused: %d", in->refused));
+	for (i = 0; i < iv->noperands && in->meant[i]; i++)
+		;
+	if (i < iv->noperands && iv->unanswered == 0)
+		return (ge_fail(e, GE_ELOST, "'%s': no such set or label",
+		    iv->operand[i]));
+	if (i < iv->noperands)
+		return (ge_fail(e, GE_EFAIL, "'%s': no such set or label; "
+		    "sites that did not answer: %d", iv->operand[i],
+		    iv->unanswered));
+	if (iv->unanswered > 0)
+		return (ge_fail(e, GE_EFAIL, "sites that did not answer: %d",
+		    iv->unanswered));
+	return (0);
+}
+
+int
+ge_inventory_run(struct ge_inventory *iv, const struct ge_store *st,
+    struct ge_err *e)
+{
+	struct inventory in;
+	size_t i, next;
+	int labels = 0, rc = -1;
+
+	memset(&in, 0, sizeof(in));
+	iv->sets = iv->foreign = 0;
+	iv->unanswered = 0;
+	in.iv = iv;
+	in.st = *st;
+	if ((in.silent = ge_alloc(st->sites->n + 1, e)) == NULL ||
+	    (in.meant = ge_alloc(iv->noperands + 1, e)) == NULL)
+		goto out;
+	memcpy(in.silent, st->gone, st->sites->n);
+	in.st.gone = in.silent;
+	if (list_sets(&in, e) == -1)
+		goto out;
+	/* Only what is no id may be a label, which takes all manifests. */
+	for (i = 0; i < in.nsets; i++)
+		(void)wanted(&in, in.set[i].setid, NULL);
+	for (i = 0; i < iv->noperands; i++)
+		labels |= !in.meant[i];
+	for (i = 0; i < in.nsets; i = next)
+		if (look_at(&in, i, &next, labels, e) == -1)
+			goto out;
+	rc = result(&in, e);
+out:
+	ge_free(in.set);
+	ge_free(in.silent);
+	ge_free(in.meant);
+	return (rc);
+}
