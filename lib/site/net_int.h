@@ -59,6 +59,7 @@ struct ge_netsite {
 	char *user;
 	char *region;
 	char *key, *knownhosts;	/* ssh */
+	double rooted;		/* its folder was seen then */
 	int nocond;		/* S3: knows no If-None-Match */
 	int64_t skew;		/* of its clock against ours */
 };
@@ -199,6 +200,14 @@ enum ge_verdict ge_x_curl(struct ge_op_int *x);
 
 /* ge_x_status(x, name): the end that an HTTP status and S3 error code mean. */
 enum ge_verdict ge_x_status(struct ge_op_int *x, const char *name);
+
+/*
+ * ge_x_root(x): an ABSENT is worth something only if the site's own folder is
+ * there.  1: ask, for that was not done lately.  ge_x_rooted(x, there): so it is,
+ * or not; the end.
+ */
+int ge_x_root(struct ge_op_int *x);
+enum ge_verdict ge_x_rooted(struct ge_op_int *x, int there);
 
 /* The whole of GET over HTTP, after its request is set up; and its reply. */
 void ge_x_range(struct ge_op_int *x);

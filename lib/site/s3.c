@@ -30,7 +30,7 @@ enum {
 
 enum step {
 	S_BEGIN, S_GET, S_HEAD, S_REMOVE, S_LIST, S_PEEK, S_HASH, S_PUT,
-	S_START, S_HASHPART, S_PART, S_COMPLETE, S_ABORT
+	S_START, S_HASHPART, S_PART, S_COMPLETE, S_ABORT, S_ROOT
 };
 
 static int
@@ -304,6 +304,11 @@ request(struct ge_op_int *x)
 	case S_GET:
 		ge_x_range(x);
 		break;
+	case S_ROOT:
+		if (bucket(x, path, query) == -1)
+			x->nomem = 1;
+		query[0] = '\0';
+		/* FALLTHROUGH */
 	case S_HEAD:
 	case S_PEEK:
 		curl_easy_setopt(x->easy, CURLOPT_NOBODY, 1L);
@@ -544,7 +549,7 @@ listed(struct ge_op_int *x)
 }
 
 static enum ge_verdict
-step(struct ge_op_int *x)
+look(struct ge_op_int *x)
 {
 	int64_t skew;
 
@@ -602,9 +607,22 @@ step(struct ge_op_int *x)
 		return (parted(x));
 	case S_COMPLETE:
 		return (completed(x));
+	case S_ROOT:
+		return (ge_x_rooted(x, x->code != CURLE_OK ||
+		    x->reply.status != 404));
 	default:
 		return (ge_x_end(x, x->result, "%s", x->why));
 	}
+}
+
+static enum ge_verdict
+step(struct ge_op_int *x)
+{
+	enum ge_verdict v = look(x);
+
+	if (v == GE_X_END && x->step != S_ROOT && ge_x_root(x))
+		return (go(x, S_ROOT));
+	return (v);
 }
 
 const struct ge_way ge_way_s3 = { open_site, step, work };
