@@ -458,24 +458,28 @@ struct ge_item {
 	struct ge_hdr h;		/* fragment: */
 	const uint8_t *hdr;		/* [h.len] whole header, checked; until the
 					   next call; holds a share */
-	uint64_t size;			/* of the object: what there is of it */
+	uint64_t size;			/* of the object, header and all; in an
+					   archive as that says: it may be cut */
 	const uint8_t *text;		/* manifest: [size], not yet checked; until
 					   the next call */
 	const char *where;		/* for messages */
 };
 
 /*
- * ge_feed_open(path, n, e): operands as of ge_pile_add; none: standard input.
+ * ge_feed_open(path, n, e):
+ * Operands as of ge_pile_add; none: standard input.  GE_EUSAGE if not one of them
+ * is there.  Memory: some 40 bytes a file.
  *
  * ge_feed_next(f, it, e):
  * The next fragment with a well-formed header, or manifest; the rest is passed
- * over with a note, as the pile does.  Folders come in order of segment and
- * index.  1; 0 at the end; -1.  What could not be read is told by a note and
- * counted by ge_feed_unread.
+ * over with a note, as the pile does.  Files come first, in order of segment,
+ * index and epoch, their manifests last; then the archives, as they are.  1; 0 at
+ * the end; -1.  What could not be read is told by a note and counted by
+ * ge_feed_unread; an archive that cannot be is -1.
  *
  * ge_feed_read(f, buf, len, got, e):
  * The payload of the fragment, from where the last call ended; fewer than len
- * bytes only at its end.
+ * bytes only where it ends, or is cut.  What follows a payload is not given.
  */
 struct ge_feed *ge_feed_open(const char *const *path, size_t n,
     struct ge_err *e);
