@@ -363,7 +363,7 @@ sites(struct options *o, struct ge_err *e)
 			continue;
 		if (ge_hook_tick(0, e) == -1)
 			goto out;
-		if (n > 1)
+		if (n > 1 || all == -1)
 			cli_say("%s", one.msg);
 		bad++;
 		if (worse(one.code, worst.code))
