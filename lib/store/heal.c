@@ -99,7 +99,9 @@ add_task(struct healer *hl, uint32_t segment, int index,
 	t->segment = segment;
 	t->index = (uint8_t)index;
 	t->site = -1;
-	t->bad = state == GE_STATE_MISSING || state == GE_STATE_CORRUPT ||
+	/* Of a site that is treated as gone nobody has asked. */
+	t->bad = (state == GE_STATE_MISSING && at != -1 &&
+	    !hl->st->gone[at]) || state == GE_STATE_CORRUPT ||
 	    state == GE_STATE_STALE;
 	t->there = state == GE_STATE_CORRUPT;
 	t->move = state == GE_STATE_MISPLACED || at == -1 ||
@@ -264,6 +266,7 @@ next_want(void *arg, struct ge_want *w)
 				    hl->task[j].index);
 		}
 		w->need = hl->copying ? (int)n : 0;
+		w->brief = hl->copying;
 		w->shares = hl->copying || hl->h->blind ? -1 : 0;
 		return (1);
 	}
