@@ -30,7 +30,7 @@ SANFLAGS.tsan = -fsanitize=thread -fno-omit-frame-pointer
 SANFLAGS = $(SANFLAGS.$(SAN))
 
 # gcc warns of things that are not there under a sanitizer.
-ifneq ($(filter check,$(MAKECMDGOALS)),)
+ifneq ($(filter check check-ceph,$(MAKECMDGOALS)),)
 WERROR ?= $(if $(SAN),0,1)
 endif
 
@@ -54,7 +54,7 @@ W = $(if $(filter 1,$(WERROR)),-Werror)
 Q = $(if $(V),,@)
 
 LIB = $(patsubst %.c,%.o,$(wildcard lib/*/*.c))
-CLI = cmd/cli.o cmd/remote.o
+CLI = cmd/cli.o cmd/remote.o cmd/tally.o
 WORLD = $(patsubst %.c,%.o,$(wildcard tests/fixed/*.c))
 NAMES = $(patsubst cmd/%.c,%,$(wildcard cmd/ge*.c))
 MAN = $(wildcard man/*.[1-8])
@@ -78,7 +78,7 @@ TESTENV = GE_BUILD='$(abspath $(B))' B='$(abspath $(B))' GE_SAN='$(SAN)' \
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all check bite tests bench fuzz demo install uninstall dist clean help FORCE
+.PHONY: all check check-ceph bite tests bench fuzz demo install uninstall dist clean help FORCE
 
 all: $(PROGS)			## the programs, into build/bin
 
@@ -86,6 +86,9 @@ tests: all $(UNIT) $(TOOL) $(FIXED) $(REPLAY) $(CORPUS) $(FAULT)
 
 check: tests			## build and run every test; T=word runs some
 	@$(TESTENV) tests/run $(T)
+
+check-ceph: tests		## the suites on S3 again, with Ceph in place of Swift
+	@$(TESTENV) GE_S3=ceph tests/run $(or $(T),servers)
 
 bite:				## break lines on purpose and see the checks go red
 	@tests/bite
@@ -126,7 +129,7 @@ clean:				## remove every build tree
 	rm -rf build build-asan build-tsan build-fuzz
 
 help:				## this list
-	@sed -n 's/^\([a-z]*\):.*##/\1	/p' Makefile
+	@sed -n 's/^\([a-z-]*\):.*##/\1	/p' Makefile
 	@echo 'SAN=asan or SAN=tsan: under that sanitizer; V=1: show commands'
 
 # A change of flags rebuilds; -Werror changes no object.

@@ -143,6 +143,7 @@ choose_stripes(struct options *o)
 static int
 run(struct options *o, struct ge_err *e)
 {
+	const enum ge_over over = o->force ? GE_OVER_FILE : GE_OVER_NOTHING;
 	struct ge_file out = GE_FILE_NONE;
 	uint8_t (*recipient)[32] = NULL, *pass = NULL, *signkey = NULL;
 	char id[2 * GE_SETID + 1], digest[65], from[32], to[32];
@@ -179,13 +180,13 @@ run(struct options *o, struct ge_err *e)
 			goto out;
 		}
 	} else if (o->outfile != NULL) {
-		if (ge_file_open(&out, o->outfile, o->force, e) == -1)
+		if (ge_file_open(&out, o->outfile, over, e) == -1)
 			goto out;
 		o->s.out = out.fd;
 	}
 	if (ge_split_run(&o->s, e) == -1)
 		goto out;
-	if (o->outfile != NULL && ge_file_commit(&out, o->force, e) == -1)
+	if (o->outfile != NULL && ge_file_commit(&out, over, e) == -1)
 		goto out;
 	if (cli_verbosity() > 0) {
 		cli_say("set %s", ge_hex(id, o->s.setid, GE_SETID));

@@ -65,6 +65,7 @@ static int
 run(struct options *o, int argc, char **argv, struct ge_err *e)
 {
 	struct ge_pile *p = NULL;
+	const enum ge_over over = o->force ? GE_OVER_FILE : GE_OVER_NOTHING;
 	struct ge_file out = GE_FILE_NONE;
 	uint8_t (*identity)[GE_KEY] = NULL, *pass = NULL;
 	size_t idlen = (size_t)o->j.nidentities * GE_KEY;
@@ -83,7 +84,7 @@ run(struct options *o, int argc, char **argv, struct ge_err *e)
 	o->j.pass = pass;
 	o->j.out = cli_stdout();
 	if (o->outfile != NULL) {
-		if (ge_file_open(&out, o->outfile, o->force, e) == -1)
+		if (ge_file_open(&out, o->outfile, over, e) == -1)
 			goto out;
 		o->j.out = out.fd;
 	}
@@ -91,7 +92,7 @@ run(struct options *o, int argc, char **argv, struct ge_err *e)
 	    cli_operands(p, argc, argv, e) == -1 ||
 	    ge_join_run(&o->j, p, e) == -1)
 		goto out;
-	if (o->outfile != NULL && ge_file_commit(&out, o->force, e) == -1)
+	if (o->outfile != NULL && ge_file_commit(&out, over, e) == -1)
 		goto out;
 	if (cli_verbosity() > 0)
 		cli_say("%s out", cli_bytes(size, o->j.written));

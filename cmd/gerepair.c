@@ -1,17 +1,21 @@
 #include <sys/stat.h>
 
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "cli.h"
+#include "remote.h"
 #include "util/hook.h"
 #include "util/io.h"
 #include "util/mem.h"
 
 static const char usage[] =
-    "[-qtv] [-j n] [-m file] [-O name=value] [-V file] dir ...";
+    "[-qtv] [-j n] [-m file] [-O name=value] [-V file] dir ...\n"
+    "       gerepair -s sites [-qtv] [-j n] [-O name=value] [-S file] [-V file]\n"
+    "                [-x site]... [manifest | set | label]";
 
 enum {
 	LINE_MAX_BYTES = 16384
@@ -20,6 +24,11 @@ enum {
 struct options {
 	struct ge_mend m;
 	int flags;
+	struct remote r;		/* with -s */
+	struct ge_heal h;
+	int jobs;			/* -j was given */
+	const char *set;		/* operand */
+	const char *needs;		/* an option that wants -s */
 };
 
 static int
@@ -27,28 +36,54 @@ parse(struct options *o, int argc, char **argv, struct ge_err *e)
 {
 	int c, rc;
 
-	while ((c = getopt(argc, argv, ":j:m:O:qtV:v")) != -1) {
+	while ((c = getopt(argc, argv, ":j:m:O:qS:s:tV:vx:")) != -1) {
 		switch (c) {
 		case 'O':
 			if ((rc = cli_pin(&o->m.pins, optarg, e)) == -1)
 				return (-1);
 			if (rc == 1)
 				break;
-			if (strcmp(optarg, "blind") != 0)
-				return (cli_unknown(optarg, e));
-			o->m.blind = 1;
-			o->flags |= GE_PILE_NOSHARES;
+			if (strcmp(optarg, "blind") == 0) {
+				o->m.blind = o->h.blind = 1;
+				o->flags |= GE_PILE_NOSHARES;
+				break;
+			}
+			if ((rc = remote_rare(&o->r, optarg, e)) != 1)
+				return (rc == -1 ? -1 : cli_unknown(optarg, e));
+			o->needs = "-O";
+			break;
+		case 'S':
+		case 'x':
+			o->needs = c == 'S' ? "-S" : "-x";
+			/* FALLTHROUGH */
+		case 's':
+			if (remote_option(&o->r, c, e) == -1)
+				return (-1);
 			break;
 		case 't':
-			o->m.dry = 1;
+			o->m.dry = o->h.dry = 1;
 			break;
+		case 'j':
+			o->jobs = 1;
+			/* FALLTHROUGH */
 		default:
 			if (cli_reader(c, &o->m.pins, &o->m.jobs, e) == -1)
 				return (-1);
 		}
 	}
-	if (optind == argc)
+	if (o->r.path == NULL) {
+		if (o->needs != NULL)
+			return (ge_fail(e, GE_EUSAGE, "%s is for sites: name "
+			    "them with -s", o->needs));
+		if (optind == argc)
+			cli_usage(0);
+		return (0);
+	}
+	if (argc - optind > 1 || (o->m.pins.manifest != NULL && argc > optind))
 		cli_usage(0);
+	o->set = argc > optind ? argv[optind] : o->m.pins.manifest;
+	if (o->jobs)
+		o->r.jobs = o->m.jobs;
 	return (0);
 }
 
@@ -149,34 +184,78 @@ pin_report(struct options *o, const struct report *r, struct ge_err *e)
 	return (0);
 }
 
+/*
+ * A report without a fragment says that all is whole, or that geverify was
+ * refused, or killed: that is for us to find out.
+ */
 static int
-run(struct options *o, int argc, char **argv, struct ge_err *e)
+take_report(struct options *o, struct report *r, struct ge_err *e)
 {
-	struct ge_pile *p = NULL;
-	struct report r = { NULL, 0, 0, 0 };
+
+	if (read_report(r, e) == -1)
+		return (ge_within(e, "standard input"));
+	if (r->n == 0)
+		return (0);
+	if (pin_report(o, r, e) == -1)
+		return (-1);
+	qsort(r->line, r->n, sizeof(*r->line), by_place);
+	o->m.report = o->h.report = r->line;
+	o->m.nreport = o->h.nreport = r->n;
+	return (0);
+}
+
+static int
+at_sites(struct options *o, struct ge_err *e)
+{
+	struct ge_known kn;
+	char read[32], written[32];
+	int rc = -1;
+
+	memset(&kn, 0, sizeof(kn));
+	o->r.st.pins = o->m.pins;
+	if (remote_open(&o->r, e) == -1)
+		goto out;
+	if (o->set == NULL && !o->m.pins.has_set) {
+		ge_fail(e, GE_EUSAGE, "which set? name a manifest, a set or a "
+		    "label, or pipe a report in");
+		goto out;
+	}
+	if ((o->set != NULL ? ge_known_find(&o->r.st, o->set, &kn, e) :
+	    ge_known_load(&o->r.st, o->m.pins.set, &kn, e)) == -1)
+		goto out;
+	if (o->h.dry)
+		cli_finding_header(NULL);
+	o->h.planned = cli_finding;
+	rc = ge_heal_run(&o->h, &o->r.st, &kn, e);
+	if (o->h.text != NULL && fwrite(o->h.text, 1, o->h.len, stdout) !=
+	    o->h.len && rc == 0)
+		rc = ge_failsys(e, "cannot write standard output");
+	if (cli_verbosity() > 0 && !o->h.dry)
+		cli_say("%llu fragments rebuilt, %llu copied, %llu segments "
+		    "given new shares; %s read, %s written",
+		    (unsigned long long)o->h.rebuilt,
+		    (unsigned long long)o->h.copied,
+		    (unsigned long long)o->h.refreshed,
+		    cli_bytes(read, o->h.read), cli_bytes(written,
+		    o->h.written));
+out:
+	ge_free(o->h.text);
+	ge_known_release(&kn);
+	return (rc);
+}
+
+static int
+in_folders(struct options *o, int argc, char **argv, struct ge_err *e)
+{
+	struct ge_pile *p;
 	char bytes[32];
 	int rc = -1;
 
-	if (read_report(&r, e) == -1) {
-		ge_within(e, "standard input");
-		goto out;
-	}
-	/*
-	 * A report without a fragment says that all is whole, or that geverify
-	 * was refused, or killed: that is for us to find out.
-	 */
-	if (r.n > 0) {
-		if (pin_report(o, &r, e) == -1)
-			goto out;
-		qsort(r.line, r.n, sizeof(*r.line), by_place);
-		o->m.report = r.line;
-		o->m.nreport = r.n;
-	}
 	if ((p = ge_pile_new(o->flags | GE_PILE_DIRS, &o->m.pins, e)) == NULL ||
 	    cli_operands(p, argc, argv, e) == -1)
 		goto out;
 	if (o->m.dry)
-		cli_finding_header();
+		cli_finding_header(NULL);
 	o->m.planned = cli_finding;
 	rc = ge_mend_run(&o->m, p, e);
 	if (cli_verbosity() > 0 && (rc == 0 || e->code == GE_EDEGRADED))
@@ -185,6 +264,19 @@ run(struct options *o, int argc, char **argv, struct ge_err *e)
 		    cli_bytes(bytes, o->m.bytes));
 out:
 	ge_pile_free(p);
+	return (rc);
+}
+
+static int
+run(struct options *o, int argc, char **argv, struct ge_err *e)
+{
+	struct report r = { NULL, 0, 0, 0 };
+	int rc = -1;
+
+	if (take_report(o, &r, e) == 0)
+		rc = o->r.path != NULL ? at_sites(o, e) :
+		    in_folders(o, argc, argv, e);
+	remote_close(&o->r);
 	ge_free(r.line);
 	return (rc);
 }

@@ -7,7 +7,12 @@
 SERVERS=$BATS_TEST_DIRNAME/servers
 FAULT=$BATS_TEST_DIRNAME/tool/fault
 
-# A file with a teardown of its own calls these.
+# The tests of a file share its servers, so they run one after the other.  A file
+# that defines one of these three itself does what stands here.
+setup_file() {
+	export BATS_NO_PARALLELIZE_WITHIN_FILE=true
+}
+
 teardown() {
 	sites_heal
 }
@@ -16,10 +21,11 @@ teardown_file() {
 	servers_stop
 }
 
-# server KIND: the script for it.
+# server KIND: the script for it.  S3 is Swift, or what GE_S3 says: ceph.
 server() {
 	case $1 in
-	s3 | s3s)	echo swift ;;
+	s3)		echo "${GE_S3-swift}" ;;
+	s3s)		echo swift ;;
 	sftp)		echo sshd ;;
 	dav | davs)	echo dav ;;
 	esac
@@ -93,7 +99,7 @@ nine() {
 	unset "${!AWS_@}" "${!CURL_@}" SSH_AUTH_SOCK http_proxy https_proxy \
 	    all_proxy no_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY NO_PROXY \
 	    SSL_CERT_FILE SSL_CERT_DIR
-	export AWS_SHARED_CREDENTIALS_FILE=$BATS_FILE_TMPDIR/servers/swift/aws-credentials
+	export AWS_SHARED_CREDENTIALS_FILE=$(server_dir s3)/aws-credentials
 	[ "$1" != s3s ] ||
 		AWS_SHARED_CREDENTIALS_FILE=$(server_dir s3s)/aws-credentials
 	export AWS_CONFIG_FILE=$BATS_TEST_TMPDIR/none

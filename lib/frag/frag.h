@@ -333,6 +333,10 @@ enum ge_state {
 	GE_STATE_MISPLACED		/* whole, where it should not be: sites only */
 };
 
+enum {
+	GE_STATES = GE_STATE_MISPLACED + 1
+};
+
 struct ge_finding {
 	enum ge_state state;
 	int known;			/* set, segment and index are known */
@@ -371,6 +375,29 @@ struct ge_audit {
  * gefrag(5) (GE_EDEGRADED, GE_ELOST, GE_EREFUSED) or GE_EFAIL.
  */
 int ge_audit_run(struct ge_audit *a, struct ge_pile *p, struct ge_err *e);
+
+/*
+ * A sample of blocks: each of all with the same probability, none twice, in one
+ * pass.
+ */
+struct ge_sampler {
+	uint64_t seen, all, chosen, want;
+	uint64_t pool[32];
+	size_t left;
+};
+
+/*
+ * ge_sampler_init(s, confidence, share, all):
+ * As many of `all` blocks as show damage with this confidence if this share of
+ * them is damaged.  1; 0 if that is all of them.
+ *
+ * ge_sampler_pick(s, pick, n, e):
+ * Whether each of the next n blocks is in the sample.  0, or -1.
+ */
+int ge_sampler_init(struct ge_sampler *s, double confidence, double share,
+    uint64_t all);
+int ge_sampler_pick(struct ge_sampler *s, uint8_t *pick, size_t n,
+    struct ge_err *e);
 
 /*
  * Reports: what an audit printed, read back.
@@ -431,24 +458,28 @@ struct ge_item {
 	struct ge_hdr h;		/* fragment: */
 	const uint8_t *hdr;		/* [h.len] whole header, checked; until the
 					   next call; holds a share */
-	uint64_t size;			/* of the object: what there is of it */
+	uint64_t size;			/* of the object, header and all; in an
+					   archive as that says: it may be cut */
 	const uint8_t *text;		/* manifest: [size], not yet checked; until
 					   the next call */
 	const char *where;		/* for messages */
 };
 
 /*
- * ge_feed_open(path, n, e): operands as of ge_pile_add; none: standard input.
+ * ge_feed_open(path, n, e):
+ * Operands as of ge_pile_add; none: standard input.  GE_EUSAGE if not one of them
+ * is there.  Memory: some 40 bytes a file.
  *
  * ge_feed_next(f, it, e):
  * The next fragment with a well-formed header, or manifest; the rest is passed
- * over with a note, as the pile does.  Folders come in order of segment and
- * index.  1; 0 at the end; -1.  What could not be read is told by a note and
- * counted by ge_feed_unread.
+ * over with a note, as the pile does.  Files come first, in order of segment,
+ * index and epoch, their manifests last; then the archives, as they are.  1; 0 at
+ * the end; -1.  What could not be read is told by a note and counted by
+ * ge_feed_unread; an archive that cannot be is -1.
  *
  * ge_feed_read(f, buf, len, got, e):
  * The payload of the fragment, from where the last call ended; fewer than len
- * bytes only at its end.
+ * bytes only where it ends, or is cut.  What follows a payload is not given.
  */
 struct ge_feed *ge_feed_open(const char *const *path, size_t n,
     struct ge_err *e);

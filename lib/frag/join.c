@@ -157,37 +157,31 @@ judge(struct joiner *jn, struct ge_err *e)
  * Before the end of the stream: is the hot segment there, and may it go?  The
  * group, or NULL: not yet.
  */
-static int
-ready(struct joiner *jn, struct ge_group **g, struct ge_err *e)
+static struct ge_group *
+ready(struct joiner *jn)
 {
 	const struct ge_pins *pins = &jn->j->pins;
 	struct ge_choice *c = &jn->early;
+	struct ge_group *g;
 	struct ge_err why;
-	struct ge_seg *seg;
 
-	*g = NULL;
 	if (jn->over || jn->contested)
-		return (0);
+		return (NULL);
 	if ((pins->has_digest || pins->has_signer) && c->man == NULL &&
 	    pins->manifest == NULL)
-		return (0);
-	if (c->set == NULL || jn->next == 0) {
-		if (ge_choose_manifest(c, jn->p, pins, &why) == -1 ||
-		    ge_choose_set(c, jn->p, pins, &why) == -1)
-			return (0);
-	}
-	if ((seg = ge_set_seg(c->set, jn->next)) == NULL || jn->hopeless)
-		return (0);
-	if (ge_choose_group(c, jn->next, g, &why) == -1 ||
-	    ge_choose_chain(c, *g, &why) == -1) {
-		*g = NULL;
-		return (0);
-	}
+		return (NULL);
+	if ((c->set == NULL || jn->next == 0) &&
+	    (ge_choose_manifest(c, jn->p, pins, &why) == -1 ||
+	    ge_choose_set(c, jn->p, pins, &why) == -1))
+		return (NULL);
+	if (ge_set_seg(c->set, jn->next) == NULL || jn->hopeless ||
+	    ge_choose_group(c, jn->next, &g, &why) == -1 ||
+	    ge_choose_chain(c, g, &why) == -1)
+		return (NULL);
 	/* All n are here, or the stream has gone on to other segments. */
-	if (ge_popcount((*g)->indices) < (*g)->h.n && jn->p->last == jn->next)
-		*g = NULL;
-	(void)e;
-	return (0);
+	if (ge_popcount(g->indices) < g->h.n && jn->p->last == jn->next)
+		return (NULL);
+	return (g);
 }
 
 static int
@@ -294,14 +288,12 @@ find_segment(void *arg, size_t item, size_t slot, struct ge_err *e)
 	for (;;) {
 		if (!jn->judged) {
 			/* Of folders nothing is still to come. */
-			if (jn->p->ninputs == 0) {
+			if (jn->p->in.n == 0) {
 				if (judge(jn, e) == -1)
 					return (-1);
 				continue;
 			}
-			if (ready(jn, &g, e) == -1)
-				return (-1);
-			if (g == NULL) {
+			if ((g = ready(jn)) == NULL) {
 				if (step(jn, &more, e) == -1)
 					return (-1);
 				if (!more && judge(jn, e) == -1)

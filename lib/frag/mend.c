@@ -678,8 +678,8 @@ mend_segment(struct mender *md, struct patient *pt, struct ge_err *e)
 	(void)ge_group_open(g);
 	for (i = 0; i < pt->nwant; i++)
 		if (aim(md, &md->target[i], pt->want[i], epoch, e) == -1 ||
-		    ge_file_open(&md->target[i].file, md->target[i].path, 2,
-		    e) == -1)
+		    ge_file_open(&md->target[i].file, md->target[i].path,
+		    GE_OVER_ALL, e) == -1)
 			goto out;
 	if (ge_par_each(md->m->jobs, h->nstripes, mend_stripe, md, e) == -1)
 		goto out;
@@ -689,7 +689,7 @@ mend_segment(struct mender *md, struct patient *pt, struct ge_err *e)
 		dress(md, t, pt->want[i]);
 		if (write_header(md, t, pt->want[i], e) == -1 ||
 		    step_aside(md, t, e) == -1 ||
-		    ge_file_commit(&t->file, 1, e) == -1)
+		    ge_file_commit(&t->file, GE_OVER_ALL, e) == -1)
 			goto out;
 		ge_note(GE_SAY, "'%s': rebuilt", t->path);
 		md->m->rebuilt++;

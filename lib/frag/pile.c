@@ -1,7 +1,6 @@
 #define _GNU_SOURCE		/* fallocate */
 #include <sys/stat.h>
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -11,7 +10,7 @@
 
 #include "frag/frag.h"
 #include "frag/pile_int.h"
-#include "frag/stream_int.h"
+#include "frag/source_int.h"
 #include "seal/seal.h"
 #include "util/file.h"
 #include "util/hook.h"
@@ -21,12 +20,8 @@
 #include "util/sha256.h"
 
 enum {
-	POOL_MAX = 96 << 20,		/* payloads of a stream kept in memory */
-	MANIFEST_MAX = 64 << 20,
-	DEPTH_MAX = 32
+	POOL_MAX = 96 << 20		/* payloads of a stream kept in memory */
 };
-
-static const char manifest_magic[] = "gefrag-manifest ";
 
 struct ge_pile *
 ge_pile_new(int flags, const struct ge_pins *pins, struct ge_err *e)
@@ -37,7 +32,8 @@ ge_pile_new(int flags, const struct ge_pins *pins, struct ge_err *e)
 		return (NULL);
 	p->flags = flags;
 	p->pins = pins;
-	p->fd = p->spool = -1;
+	p->in = (struct ge_inputs)GE_INPUTS_NONE;
+	p->spool = -1;
 	return (p);
 }
 
@@ -86,24 +82,17 @@ ge_pile_free(struct ge_pile *p)
 		ge_manifest_release(&p->found[i].m);
 	for (i = 0; i < p->nlost; i++)
 		ge_free(p->lost[i].path);
-	for (i = 0; i < p->ninputs; i++)
-		ge_free(p->input[i].path);
 	for (i = 0; i < p->nbuffers; i++)
 		ge_block_free(p->buffer[i].buf);
 	for (i = 0; i < p->nsites; i++)
 		ge_free(p->site[i]);
-	ge_untar_close(p->untar);
-	if (p->fd > 0)
-		close(p->fd);
+	ge_inputs_release(&p->in);
 	if (p->spool != -1)
 		close(p->spool);
-	if (p->hdr != NULL)
-		ge_wipe(p->hdr, p->caphdr);
-	ge_free(p->hdr);
+	ge_room_release(&p->hdr);
 	ge_free(p->set);
 	ge_free(p->found);
 	ge_free(p->lost);
-	ge_free(p->input);
 	ge_free(p->buffer);
 	ge_free(p->site);
 	ge_free(p);
@@ -301,27 +290,6 @@ take_frag(struct ge_pile *p, const struct ge_hdr *h, const uint8_t *buf,
 }
 
 static int
-hdr_room(struct ge_pile *p, size_t len, struct ge_err *e)
-{
-
-	uint8_t *bigger;
-
-	if (len <= p->caphdr)
-		return (0);
-	if ((bigger = ge_alloc(2 * len, e)) == NULL)
-		return (-1);
-	/* It may hold a share: no copy of it is left behind. */
-	if (p->hdr != NULL) {
-		memcpy(bigger, p->hdr, p->caphdr);
-		ge_wipe(p->hdr, p->caphdr);
-	}
-	ge_free(p->hdr);
-	p->hdr = bigger;
-	p->caphdr = 2 * len;
-	return (0);
-}
-
-static int
 take_manifest(struct ge_pile *p, const uint8_t *buf, size_t len, int named,
     const char *path, struct ge_err *e)
 {
@@ -361,7 +329,7 @@ ge_pile_manifest(struct ge_pile *p, const char *path, struct ge_err *e)
 	size_t len;
 	int rc;
 
-	if (ge_slurp(path, MANIFEST_MAX, &buf, &len, e) == -1)
+	if (ge_slurp(path, GE_MANIFEST_MAX, &buf, &len, e) == -1)
 		return (-1);
 	rc = take_manifest(p, buf, len, 1, path, e);
 	ge_free(buf);
@@ -396,18 +364,6 @@ note_stray(struct ge_pile *p, const char *path, const struct ge_err *why)
 	ge_note(GE_WARN, "'%s': %s", path, why->msg);
 }
 
-static int
-note_input(struct ge_pile *p, const char *path, int site, struct ge_err *e)
-{
-
-	if (ge_grow(&p->input, &p->capinputs, p->ninputs + 1,
-	    sizeof(*p->input), e) == -1 ||
-	    (p->input[p->ninputs].path = ge_strdup(path, e)) == NULL)
-		return (-1);
-	p->input[p->ninputs++].site = site;
-	return (0);
-}
-
 /*
  * One regular file.  `named` by the user it may be an archive, and is worth a
  * word if it is nothing.
@@ -419,193 +375,75 @@ add_file(struct ge_pile *p, const char *path, int site, int named,
 	struct ge_hdr h;
 	struct ge_frag *f;
 	struct ge_seg *seg;
-	struct stat st;
 	uint8_t *buf = NULL;
-	size_t got, want, len, share = 0;
-	int fd, rc = -1;
+	uint64_t size;
+	size_t got, len;
+	int fd, kind, whole = 0, rc = -1;
 
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd == -1 || fstat(fd, &st) == -1) {
-		ge_failsys(e, "cannot open");
-		rc = note_lost(p, path, site, e);
-		goto out;
-	}
-	if (!S_ISREG(st.st_mode)) {
-		rc = named ? note_input(p, path, site, e) : 0;
-		goto out;
-	}
-	if (hdr_room(p, GE_HDR_FIXED, e) == -1)
-		goto out;
-	if (ge_pread(fd, p->hdr, GE_HDR_FIXED, 0, &got, e) == -1) {
-		rc = note_lost(p, path, site, e);
-		goto out;
-	}
-	if (got >= 16 && memcmp(p->hdr, manifest_magic, 16) == 0) {
-		if (ge_slurp(path, MANIFEST_MAX, &buf, &len, e) == -1) {
+	kind = ge_file_probe(path, &p->hdr, &got, &fd, &size, e);
+	if (kind == -1) {
+		rc = e->sys != 0 ? note_lost(p, path, site, e) : -1;
+	} else if (kind == GE_KIND_OTHER) {
+		if (!named)
+			ge_note(GE_DETAIL, "'%s': ignored", path);
+		rc = named ? ge_inputs_add(&p->in, path, site, e) : 0;
+	} else if (kind == GE_KIND_MANIFEST) {
+		if (ge_slurp(path, GE_MANIFEST_MAX, &buf, &len, e) == -1)
 			/* Unreadable; too long to be one; or no memory. */
 			rc = e->sys != 0 ? note_lost(p, path, site, e) :
 			    e->code == GE_EUSAGE ? 0 : -1;
-			goto out;
+		else
+			rc = take_manifest(p, buf, len, 0, path, e);
+	} else {
+		/* An auditor who must not read shares does not fetch them. */
+		whole = ge_file_header(fd, got, &h, &p->hdr,
+		    (p->flags & GE_PILE_NOSHARES) != 0, e);
+		if (whole == 0) {
+			note_stray(p, path, e);
+			rc = 0;
 		}
-		rc = take_manifest(p, buf, len, 0, path, e);
-		goto out;
+		if (whole == -1)
+			rc = e->sys != 0 ? note_lost(p, path, site, e) : -1;
 	}
-	if (got < 8 || memcmp(p->hdr, "GEFRAG1\n", 8) != 0) {
-		if (!named)
-			ge_note(GE_DETAIL, "'%s': ignored", path);
-		rc = named ? note_input(p, path, site, e) : 0;
+	if (whole != 1)
 		goto out;
-	}
-	if (ge_hdr_peek(&h, p->hdr, got, e) == -1) {
-		note_stray(p, path, e);
-		rc = 0;
-		goto out;
-	}
-	/* An auditor who must not read shares does not even fetch them. */
-	want = (p->flags & GE_PILE_NOSHARES) != 0 ? h.share : h.len;
-	if (hdr_room(p, h.len, e) == -1)
-		goto out;
-	share = h.mode == GE_PLAIN ? 0 : h.share;
-	if (ge_pread(fd, p->hdr + got, want - got, got, &len, e) == -1) {
-		rc = note_lost(p, path, site, e);
-		goto out;
-	}
-	if (ge_hdr_parse(&h, p->hdr, got + len,
-	    (p->flags & GE_PILE_NOSHARES) != 0, e) == -1) {
-		note_stray(p, path, e);
-		rc = 0;
-		goto out;
-	}
 	if ((buf = (uint8_t *)ge_strdup(path, e)) == NULL ||
-	    (f = take_frag(p, &h, p->hdr, site, &seg, e)) == NULL)
+	    (f = take_frag(p, &h, p->hdr.buf, site, &seg, e)) == NULL)
 		goto out;
 	f->path = (char *)buf;
-	f->size = (uint64_t)st.st_size;
+	f->size = size;
 	buf = NULL;
 	rc = 0;
 out:
-	if (p->hdr != NULL && share != 0)
-		ge_wipe(p->hdr + share, GE_KEY);
+	if (whole == 1)
+		ge_wipe(p->hdr.buf + h.share, h.len - h.share);
 	ge_free(buf);
 	if (fd != -1)
 		close(fd);
 	return (rc);
 }
 
+/* For ge_walk: the operand that was added last. */
 static int
-by_name(const void *a, const void *b)
+walked_file(void *arg, const char *path, struct ge_err *e)
 {
+	struct ge_pile *p = arg;
 
-	return (strcmp(*(char *const *)a, *(char *const *)b));
-}
-
-static int add_dir(struct ge_pile *p, const char *path, int site, int depth,
-    struct ge_err *e);
-
-/*
- * Names that a walk passes over: what a repair has set aside (NAME.bad, NAME.bad1,
- * ...), and what a killed program may have left where files cannot be nameless
- * (.NAME.PID-N.tmp).  Named by the user they are read like any file.
- */
-static int
-set_aside(const char *name)
-{
-	const char *dot = strrchr(name, '.');
-
-	if (dot == NULL)
-		return (0);
-	if (strncmp(dot, ".bad", 4) == 0)
-		return (dot[4 + strspn(dot + 4, "0123456789")] == '\0');
-	return (name[0] == '.' && strcmp(dot, ".tmp") == 0);
+	return (add_file(p, path, (int)p->nsites - 1, 0, e));
 }
 
 static int
-add_entry(struct ge_pile *p, const char *dir, const char *name, int site,
-    int depth, struct ge_err *e)
+walked_lost(void *arg, const char *path, struct ge_err *e)
 {
-	size_t len = strlen(dir) + strlen(name) + 2;
-	struct stat st, at;
-	char *path;
-	int rc = 0;
+	struct ge_pile *p = arg;
 
-	if (set_aside(name))
-		return (0);
-	if ((path = ge_alloc(len, e)) == NULL)
-		return (-1);
-	snprintf(path, len, "%s/%s", dir, name);
-	if (lstat(path, &st) == -1 || stat(path, &at) == -1) {
-		/* A dangling link, or gone since the folder was read. */
-		if (errno != ENOENT) {
-			ge_failsys(e, "cannot open");
-			rc = note_lost(p, path, site, e);
-		}
-	} else if (S_ISDIR(st.st_mode) || (S_ISDIR(at.st_mode) && depth == 0 &&
-	    strspn(name, "0123456789abcdef") == 2 * GE_SETID &&
-	    name[2 * GE_SETID] == '\0')) {
-		/* A link is followed where a repair would write through it. */
-		rc = add_dir(p, path, site, depth + 1, e);
-	} else if (S_ISREG(at.st_mode)) {
-		rc = add_file(p, path, site, 0, e);
-	}
-	ge_free(path);
-	return (rc);
-}
-
-/* In the order of names, so that two runs see the same. */
-static int
-add_dir(struct ge_pile *p, const char *path, int site, int depth,
-    struct ge_err *e)
-{
-	struct dirent *d;
-	char **name = NULL;
-	size_t n = 0, cap = 0, i;
-	DIR *dir;
-	int rc = -1;
-
-	if (depth > DEPTH_MAX) {
-		ge_note(GE_WARN, "'%s': too deep, not looked into", path);
-		return (0);
-	}
-	if ((dir = opendir(path)) == NULL) {
-		const char *base = strrchr(path, '/');
-
-		/* Every file system has one, and it is root's. */
-		if (base != NULL && strcmp(base, "/lost+found") == 0)
-			return (0);
-		ge_failsys(e, "cannot open");
-		return (note_lost(p, path, site, e));
-	}
-	for (errno = 0; (d = readdir(dir)) != NULL; errno = 0) {
-		if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
-			continue;
-		if (ge_grow(&name, &cap, n + 1, sizeof(*name), e) == -1 ||
-		    (name[n] = ge_strdup(d->d_name, e)) == NULL)
-			goto out;
-		n++;
-	}
-	if (errno != 0) {
-		ge_failsys(e, "cannot read");
-		if (note_lost(p, path, site, e) == -1)
-			goto out;
-	}
-	if (n > 0)
-		qsort(name, n, sizeof(*name), by_name);
-	for (i = 0; i < n; i++)
-		if (add_entry(p, path, name[i], site, depth, e) == -1 ||
-		    ge_hook_tick(0, e) == -1)
-			goto out;
-	rc = 0;
-out:
-	for (i = 0; i < n; i++)
-		ge_free(name[i]);
-	ge_free(name);
-	closedir(dir);
-	return (rc);
+	return (note_lost(p, path, (int)p->nsites - 1, e));
 }
 
 int
 ge_pile_add(struct ge_pile *p, const char *path, struct ge_err *e)
 {
+	const struct ge_walk walk = { walked_file, walked_lost, p };
 	struct stat st;
 	int site = (int)p->nsites;
 
@@ -615,7 +453,7 @@ ge_pile_add(struct ge_pile *p, const char *path, struct ge_err *e)
 	p->nsites++;
 	if (strcmp(path, "-") == 0 && (p->flags & GE_PILE_DIRS) == 0) {
 		p->usable++;
-		return (note_input(p, path, site, e));
+		return (ge_inputs_add(&p->in, path, site, e));
 	}
 	if (stat(path, &st) == -1) {
 		ge_failsys(e, "'%s'", path);
@@ -628,7 +466,7 @@ ge_pile_add(struct ge_pile *p, const char *path, struct ge_err *e)
 	if ((p->flags & GE_PILE_DIRS) != 0 && !S_ISDIR(st.st_mode))
 		return (ge_fail(e, GE_EUSAGE, "'%s': not a folder", path));
 	p->usable++;
-	return (S_ISDIR(st.st_mode) ? add_dir(p, path, site, 0, e) :
+	return (S_ISDIR(st.st_mode) ? ge_walk(&walk, path, e) :
 	    add_file(p, path, site, 1, e));
 }
 
@@ -714,7 +552,7 @@ spool(struct ge_pile *p, uint64_t *size, uint64_t most, struct ge_err *e)
 		return (-1);
 	do {
 		want = most - *size < CHUNK ? (size_t)(most - *size) : CHUNK;
-		if (ge_untar_read(p->untar, buf, want, &got, e) == -1)
+		if (ge_untar_read(p->in.untar, buf, want, &got, e) == -1)
 			goto out;
 		if (ge_pwrite(p->spool, buf, got, p->spoolend, e) == -1) {
 			ge_within(e, "temporary file");
@@ -732,7 +570,7 @@ out:
 }
 
 /*
- * A fragment of a stream, its header at p->hdr.  The share stays out of the
+ * A fragment of a stream, its header at p->hdr.buf.  The share stays out of the
  * spool: k of them beside the ciphertext would be the plaintext.
  */
 static int
@@ -748,9 +586,9 @@ stream_frag(struct ge_pile *p, const struct ge_hdr *h, int site,
 	if (h->mode != GE_PLAIN) {
 		if ((share = ge_alloc(GE_KEY, e)) == NULL)
 			return (-1);
-		memcpy(share, p->hdr + h->share, GE_KEY);
+		memcpy(share, p->hdr.buf + h->share, GE_KEY);
 	}
-	if ((f = take_frag(p, h, p->hdr, site, &seg, e)) == NULL) {
+	if ((f = take_frag(p, h, p->hdr.buf, site, &seg, e)) == NULL) {
 		ge_free(share);
 		return (-1);
 	}
@@ -761,7 +599,7 @@ stream_frag(struct ge_pile *p, const struct ge_hdr *h, int site,
 	if (seg->released || (p->wanted != NULL && !p->wanted(p->arg, h)))
 		return (0);
 	if (h->mode != GE_PLAIN)
-		ge_wipe(p->hdr + h->share, GE_KEY);
+		ge_wipe(p->hdr.buf + h->share, GE_KEY);
 	if (p->streaming && h->segment == p->hot) {
 		e->code = 0;
 		/* One byte more than there should be tells if there is more. */
@@ -769,8 +607,8 @@ stream_frag(struct ge_pile *p, const struct ge_hdr *h, int site,
 			return (-1);
 	}
 	if (mem != NULL) {
-		memcpy(mem, p->hdr, h->len);
-		if (ge_untar_read(p->untar, mem + h->len, len + 1 - h->len,
+		memcpy(mem, p->hdr.buf, h->len);
+		if (ge_untar_read(p->in.untar, mem + h->len, len + 1 - h->len,
 		    &got, e) == -1)
 			return (-1);
 		f->mem = mem;
@@ -781,7 +619,7 @@ stream_frag(struct ge_pile *p, const struct ge_hdr *h, int site,
 	if (p->spool == -1 && (p->spool = ge_spool_open(e)) == -1)
 		return (-1);
 	off = p->spoolend;
-	if (ge_pwrite(p->spool, p->hdr, h->len, off, e) == -1)
+	if (ge_pwrite(p->spool, p->hdr.buf, h->len, off, e) == -1)
 		return (ge_within(e, "temporary file"));
 	p->spoolend += h->len;
 	if (spool(p, &size, h->fraglen + 1, e) == -1)
@@ -792,88 +630,36 @@ stream_frag(struct ge_pile *p, const struct ge_hdr *h, int site,
 	return (0);
 }
 
-static int
-stream_manifest(struct ge_pile *p, size_t got, const char *what,
-    struct ge_err *e)
-{
-	size_t more;
-	int rc;
-
-	for (;;) {
-		if (hdr_room(p, got + 65536, e) == -1)
-			return (-1);
-		if (ge_untar_read(p->untar, p->hdr + got, 65536, &more, e) ==
-		    -1)
-			return (-1);
-		got += more;
-		if (more < 65536 || got > MANIFEST_MAX)
-			break;
-	}
-	rc = take_manifest(p, p->hdr, got, 0, what, e);
-	return (rc);
-}
-
-static int
-stream_entry(struct ge_pile *p, const struct ge_input *in, struct ge_err *e)
-{
-	const char *what = strcmp(in->path, "-") == 0 ? "standard input" :
-	    in->path;
-	struct ge_hdr h;
-	size_t got, more;
-
-	if (hdr_room(p, GE_HDR_FIXED, e) == -1 ||
-	    ge_untar_read(p->untar, p->hdr, GE_HDR_FIXED, &got, e) == -1)
-		return (-1);
-	if (got >= 16 && memcmp(p->hdr, manifest_magic, 16) == 0)
-		return (stream_manifest(p, got, what, e));
-	if (got < 8 || memcmp(p->hdr, "GEFRAG1\n", 8) != 0)
-		return (0);
-	if (ge_hdr_peek(&h, p->hdr, got, e) == -1) {
-		note_stray(p, what, e);
-		return (0);
-	}
-	if (hdr_room(p, h.len, e) == -1 || ge_untar_read(p->untar,
-	    p->hdr + got, h.len - got, &more, e) == -1)
-		return (-1);
-	if (ge_hdr_parse(&h, p->hdr, got + more, 0, e) == -1) {
-		note_stray(p, what, e);
-		return (0);
-	}
-	return (stream_frag(p, &h, in->site, e));
-}
-
 int
 ge_pile_step(struct ge_pile *p, struct ge_err *e)
 {
-	struct ge_input *in;
+	const struct ge_input *in;
+	struct ge_hdr h;
+	size_t got;
 	int rc;
 
-	for (; p->atinput < p->ninputs; p->atinput++) {
-		in = &p->input[p->atinput];
-		if (p->untar == NULL) {
-			if (strcmp(in->path, "-") == 0) {
-				p->fd = 0;
-			} else if ((p->fd = open(in->path,
-			    O_RDONLY | O_CLOEXEC | O_NOCTTY)) == -1) {
-				ge_failsys(e, "cannot open '%s'", in->path);
-				return (-1);
-			}
-			p->untar = ge_untar_open(p->fd, p->fd == 0 ?
-			    "standard input" : in->path, e);
-			if (p->untar == NULL)
-				return (-1);
-		}
-		if ((rc = ge_untar_next(p->untar, e)) == -1)
-			return (-1);
-		if (rc == 1)
-			return (stream_entry(p, in, e) == -1 ? -1 : 1);
-		ge_untar_close(p->untar);
-		p->untar = NULL;
-		if (p->fd > 0)
-			close(p->fd);
-		p->fd = -1;
+	if ((rc = ge_inputs_next(&p->in, e)) != 1)
+		return (rc);
+	in = &p->in.input[p->in.at];
+	switch (ge_entry_header(p->in.untar, &h, &p->hdr, &got, e)) {
+	case GE_KIND_FRAGMENT:
+		rc = stream_frag(p, &h, in->site, e);
+		break;
+	case GE_KIND_MANIFEST:
+		if ((rc = ge_entry_manifest(p->in.untar, &p->hdr, &got, e)) !=
+		    -1)
+			rc = take_manifest(p, p->hdr.buf, got, 0, in->what, e);
+		break;
+	case GE_KIND_STRAY:
+		note_stray(p, in->what, e);
+		/* FALLTHROUGH */
+	case GE_KIND_OTHER:
+		rc = 0;
+		break;
+	default:
+		rc = -1;
 	}
-	return (0);
+	return (rc == -1 ? -1 : 1);
 }
 
 int

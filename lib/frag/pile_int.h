@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "frag/frag.h"
+#include "frag/source_int.h"
 
 /*
  * What the pile holds: set > segment > group > fragment.  A group is the
@@ -72,11 +73,6 @@ struct ge_lost {			/* what could not be read */
 	int gone;			/* there is no such thing */
 };
 
-struct ge_input {			/* an archive still to be read */
-	char *path;			/* "-": standard input */
-	int site;
-};
-
 struct ge_buffer {
 	uint8_t *buf;
 	size_t cap;
@@ -96,14 +92,11 @@ struct ge_pile {
 	size_t nlost, caplost;
 	size_t nunreachable;		/* of them, those not gone */
 	size_t nstrays;			/* fragments with a damaged header */
-	uint8_t *hdr;			/* room for one header */
-	size_t caphdr;
+	struct ge_room hdr;		/* for one header */
 
 	/* Streams. */
-	struct ge_input *input;
-	size_t ninputs, capinputs, atinput;
-	struct ge_untar *untar;
-	int fd, spool;
+	struct ge_inputs in;
+	int spool;
 	uint64_t spoolend;
 	struct ge_buffer *buffer;
 	size_t nbuffers, capbuffers, held;

@@ -399,13 +399,13 @@ write_file(struct work *w, const struct slot *t, int index, struct ge_err *e)
 		    (void *)(uintptr_t)block_of(w, t, s, index);
 		v[s + 1].iov_len = ge_hdr_block(&t->h, s);
 	}
-	if (ge_file_open(&f, path, 0, e) == -1)
+	if (ge_file_open(&f, path, GE_OVER_NOTHING, e) == -1)
 		goto out;
 	if (ge_writev(f.fd, v, t->h.nstripes + 1, e) == -1) {
 		ge_within(e, "'%s'", path);
 		goto out;
 	}
-	rc = ge_file_commit(&f, 0, e);
+	rc = ge_file_commit(&f, GE_OVER_NOTHING, e);
 out:
 	ge_file_release(&f);
 	ge_free(v);
@@ -579,13 +579,13 @@ write_manifest(struct work *w, struct ge_err *e)
 		goto out;
 	}
 	snprintf(path, sizeof(path), "%s/%s", o->dir, name);
-	if (ge_file_open(&f, path, 0, e) == -1)
+	if (ge_file_open(&f, path, GE_OVER_NOTHING, e) == -1)
 		goto out;
 	if (ge_write(f.fd, text, len, e) == -1) {
 		ge_within(e, "'%s'", path);
 		goto out;
 	}
-	rc = ge_file_commit(&f, 0, e);
+	rc = ge_file_commit(&f, GE_OVER_NOTHING, e);
 out:
 	ge_file_release(&f);
 	ge_free(text);

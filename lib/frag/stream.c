@@ -323,6 +323,24 @@ ge_untar_read(struct ge_untar *u, void *buf, size_t len, size_t *got,
 	return (0);
 }
 
+int
+ge_untar_size(const struct ge_untar *u, uint64_t *size)
+{
+	la_int64_t n = archive_entry_size(u->entry);
+
+	if (!archive_entry_size_is_set(u->entry) || n < 0)
+		return (0);
+	*size = (uint64_t)n;
+	return (1);
+}
+
+int
+ge_untar_cut(const struct ge_untar *u)
+{
+
+	return (u->ended);
+}
+
 void
 ge_untar_close(struct ge_untar *u)
 {

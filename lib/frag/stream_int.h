@@ -24,12 +24,19 @@
  * ge_untar_read(u, buf, len, got, e):
  * Data of the entry; fewer than len bytes only at its end, or where the archive
  * is cut.
+ *
+ * ge_untar_size(u, size): whether the archive says how long the entry is, or
+ * should be.
+ *
+ * ge_untar_cut(u): whether it ended where there was damage.
  */
 struct ge_untar;
 struct ge_untar *ge_untar_open(int fd, const char *what, struct ge_err *e);
 int ge_untar_next(struct ge_untar *u, struct ge_err *e);
 int ge_untar_read(struct ge_untar *u, void *buf, size_t len, size_t *got,
     struct ge_err *e);
+int ge_untar_size(const struct ge_untar *u, uint64_t *size);
+int ge_untar_cut(const struct ge_untar *u);
 void ge_untar_close(struct ge_untar *u);
 
 #endif

@@ -12,7 +12,7 @@
 
 enum step {
 	D_BEGIN, D_GET, D_HEAD, D_LIST, D_EMPTY, D_REMOVE, D_PUT, D_MKCOL,
-	D_MOVE, D_CLEAR, D_CLEAN
+	D_MOVE, D_CLEAR, D_CLEAN, D_ROOT
 };
 
 static const char ask[] = "<?xml version=\"1.0\"?><propfind xmlns=\"DAV:\">"
@@ -95,7 +95,7 @@ custom(struct ge_op_int *x, const char *method)
 }
 
 static void
-propfind(struct ge_op_int *x, const char *path)
+propfind(struct ge_op_int *x, const char *path, int depth)
 {
 
 	custom(x, "PROPFIND");
@@ -103,8 +103,9 @@ propfind(struct ge_op_int *x, const char *path)
 	curl_easy_setopt(x->easy, CURLOPT_POSTFIELDSIZE,
 	    (long)sizeof(ask) - 1);
 	ge_x_header(x, "Content-Type: application/xml");
-	ge_x_header(x, "Depth: 1");
-	(void)ge_x_list(x, GE_ANSWER_DAV, path);
+	ge_x_header(x, "Depth: %d", depth);
+	if (depth > 0)
+		(void)ge_x_list(x, GE_ANSWER_DAV, path);
 }
 
 /* The request of this step. */
@@ -128,7 +129,7 @@ go(struct ge_op_int *x, enum step to)
 		break;
 	case D_LIST:
 	case D_EMPTY:
-		propfind(x, path);
+		propfind(x, path, 1);
 		break;
 	case D_REMOVE:
 	case D_CLEAR:
@@ -159,6 +160,12 @@ go(struct ge_op_int *x, enum step to)
 			ge_x_header(x, "Destination: %s", url);
 		ge_x_header(x, "Overwrite: %s", x->op->replace ? "T" : "F");
 		at = x->tmp;
+		break;
+	case D_ROOT:
+		snprintf(folder, sizeof(folder), "%.*s/",
+		    GE_X_PATH - 2, x->s->site->path);
+		propfind(x, folder, 0);
+		at = folder;
 		break;
 	case D_BEGIN:
 		break;
@@ -211,7 +218,8 @@ putted(struct ge_op_int *x)
 		x->part = 0;
 		return (go(x, D_MKCOL));
 	}
-	(void)ge_x_status(x, NULL);
+	(void)ge_x_status(x, x->mkdirs && status != 507 ?
+	    "its folder cannot be made" : NULL);
 	return (status == 401 || status == 403 ? GE_X_END : clean(x));
 }
 
@@ -273,18 +281,6 @@ emptied(struct ge_op_int *x)
 	return (go(x, D_REMOVE));
 }
 
-static int
-count(void *arg, const char *name, size_t len, uint64_t size, int folder)
-{
-
-	(void)arg;
-	(void)name;
-	(void)len;
-	(void)size;
-	(void)folder;
-	return (1);
-}
-
 static enum ge_verdict
 begin(struct ge_op_int *x)
 {
@@ -299,11 +295,8 @@ begin(struct ge_op_int *x)
 	case GE_OP_LIST:
 		return (go(x, D_LIST));
 	case GE_OP_REMOVE:
-		if (len > 0 && op->name[len - 1] == '/') {
-			op->entry = count;
-			return (go(x, D_EMPTY));
-		}
-		return (go(x, D_REMOVE));
+		return (go(x, len > 0 && op->name[len - 1] == '/' ? D_EMPTY :
+		    D_REMOVE));
 	case GE_OP_PUT:
 		break;
 	}
@@ -311,7 +304,7 @@ begin(struct ge_op_int *x)
 }
 
 static enum ge_verdict
-step(struct ge_op_int *x)
+look(struct ge_op_int *x)
 {
 
 	switch (x->step) {
@@ -336,24 +329,29 @@ step(struct ge_op_int *x)
 	case D_MKCOL:
 		if (x->code != CURLE_OK)
 			return (ge_x_curl(x));
-		/* 405: it is there; others say 301 to that. */
-		if (!fine(x) && x->reply.status != 405 &&
-		    x->reply.status != 301) {
-			if (x->reply.status == 409 || x->reply.status == 404)
-				return (ge_x_end(x, GE_OP_FAILED,
-				    "the site's folder is not there: HTTP "
-				    "status %d", x->reply.status));
-			return (ge_x_status(x, "making a folder"));
-		}
+		/* 405: it is there.  The PUT will tell of all others. */
 		x->part++;
 		return (go(x, D_MKCOL));
 	case D_MOVE:
 		return (moved(x));
 	case D_CLEAR:
 		return (go(x, D_MOVE));
+	case D_ROOT:
+		return (ge_x_rooted(x, x->code != CURLE_OK ||
+		    x->reply.status != 404));
 	default:
 		return (ge_x_end(x, x->result, "%s", x->why));
 	}
+}
+
+static enum ge_verdict
+step(struct ge_op_int *x)
+{
+	enum ge_verdict v = look(x);
+
+	if (v == GE_X_END && x->step != D_ROOT && ge_x_root(x))
+		return (go(x, D_ROOT));
+	return (v);
 }
 
 const struct ge_way ge_way_dav = { open_site, step, NULL };

@@ -10,10 +10,12 @@
 #include "util/io.h"
 #include "util/mem.h"
 #include "util/num.h"
+#include "util/thread.h"
 #include "util/world.h"
 
 enum {
-	DROPPED = 1 << 20	/* bytes of a body that nobody wants */
+	DROPPED = 1 << 20,	/* bytes of a body that nobody wants */
+	ROOTED = 5		/* seconds that a folder is taken to be there */
 };
 
 int
@@ -457,7 +459,6 @@ ge_x_curl(struct ge_op_int *x)
 	case CURLE_SSL_CIPHER:
 	case CURLE_LOGIN_DENIED:
 	case CURLE_REMOTE_ACCESS_DENIED:
-	case CURLE_UNSUPPORTED_PROTOCOL:
 	case CURLE_URL_MALFORMAT:
 		return (ge_x_end(x, GE_OP_DENIED, "%s", why));
 	case CURLE_REMOTE_DISK_FULL:
@@ -534,6 +535,28 @@ ge_x_status(struct ge_op_int *x, const char *name)
 	}
 }
 
+int
+ge_x_root(struct ge_op_int *x)
+{
+
+	if (x->op->result != GE_OP_ABSENT || (x->s->rooted > 0 &&
+	    ge_clock() - x->s->rooted < ROOTED))
+		return (0);
+	memcpy(x->why, x->cause, sizeof(x->why));
+	return (1);
+}
+
+enum ge_verdict
+ge_x_rooted(struct ge_op_int *x, int there)
+{
+
+	if (!there)
+		return (ge_x_end(x, GE_OP_FAILED,
+		    "the site's own folder is not there"));
+	x->s->rooted = ge_clock();
+	return (ge_x_end(x, GE_OP_ABSENT, "%s", x->why));
+}
+
 void
 ge_x_range(struct ge_op_int *x)
 {
@@ -603,13 +626,27 @@ ge_x_headed(struct ge_op_int *x)
 	return (ge_x_end(x, GE_OP_DONE, "done"));
 }
 
+/* Is there any entry at all? */
+static int
+first(void *arg, const char *name, size_t len, uint64_t size, int folder)
+{
+
+	(void)arg;
+	(void)name;
+	(void)len;
+	(void)size;
+	(void)folder;
+	return (1);
+}
+
 int
 ge_x_list(struct ge_op_int *x, enum ge_answer_kind kind, const char *base)
 {
 	struct ge_err e;
 
 	ge_answer_free(x->list);
-	x->list = ge_answer_new(kind, base, x->op->entry, x->op->arg, &e);
+	x->list = ge_answer_new(kind, base, x->op->kind == GE_OP_LIST ?
+	    x->op->entry : first, x->op->arg, &e);
 	if (x->list == NULL)
 		x->nomem = 1;
 	x->sink = GE_SINK_LIST;

@@ -59,8 +59,8 @@ struct ge_netsite {
 	char *user;
 	char *region;
 	char *key, *knownhosts;	/* ssh */
+	double rooted;		/* its folder was seen then */
 	int nocond;		/* S3: knows no If-None-Match */
-	int64_t skew;		/* of its clock against ours */
 };
 
 enum {
@@ -134,7 +134,6 @@ struct ge_op_int {
 	uint64_t entries;
 	int idle;		/* pages without an entry */
 	int hostkey;		/* ssh: 1 another, 2 unknown */
-	int skewed;		/* the clock was set once */
 };
 
 extern const struct ge_way ge_way_folder, ge_way_sftp, ge_way_s3, ge_way_dav;
@@ -199,6 +198,14 @@ enum ge_verdict ge_x_curl(struct ge_op_int *x);
 
 /* ge_x_status(x, name): the end that an HTTP status and S3 error code mean. */
 enum ge_verdict ge_x_status(struct ge_op_int *x, const char *name);
+
+/*
+ * ge_x_root(x): an ABSENT is worth something only if the site's own folder is
+ * there.  1: ask, for that was not done lately.  ge_x_rooted(x, there): so it is,
+ * or not; the end.
+ */
+int ge_x_root(struct ge_op_int *x);
+enum ge_verdict ge_x_rooted(struct ge_op_int *x, int there);
 
 /* The whole of GET over HTTP, after its request is set up; and its reply. */
 void ge_x_range(struct ge_op_int *x);

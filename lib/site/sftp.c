@@ -14,7 +14,7 @@
 
 enum step {
 	P_BEGIN, P_GET, P_HEAD, P_LIST, P_REMOVE, P_PUT, P_MKDIR, P_PEEK,
-	P_SWAP, P_CLEAN
+	P_SWAP, P_CLEAN, P_ROOT
 };
 
 static int
@@ -197,6 +197,10 @@ go(struct ge_op_int *x, enum step to)
 			l = command(x, l, "*rename", x->aside, path);
 		quote(x, command(x, l, "*rm", x->tmp, NULL));
 		break;
+	case P_ROOT:
+		curl_easy_setopt(x->easy, CURLOPT_NOBODY, 1L);
+		ge_x_url(x, "sftp", x->s->site->path, NULL);
+		break;
 	case P_BEGIN:
 		break;
 	}
@@ -348,7 +352,7 @@ begin(struct ge_op_int *x)
 }
 
 static enum ge_verdict
-step(struct ge_op_int *x)
+look(struct ge_op_int *x)
 {
 
 	switch (x->step) {
@@ -377,9 +381,22 @@ step(struct ge_op_int *x)
 	case P_SWAP:
 		(void)ended(x);
 		return (x->op->result == GE_OP_DONE ? GE_X_END : clean(x));
+	case P_ROOT:
+		return (ge_x_rooted(x,
+		    x->code != CURLE_REMOTE_FILE_NOT_FOUND));
 	default:
 		return (ge_x_end(x, x->result, "%s", x->why));
 	}
+}
+
+static enum ge_verdict
+step(struct ge_op_int *x)
+{
+	enum ge_verdict v = look(x);
+
+	if (v == GE_X_END && x->step != P_ROOT && ge_x_root(x))
+		return (go(x, P_ROOT));
+	return (v);
 }
 
 const struct ge_way ge_way_sftp = { open_site, step, NULL };

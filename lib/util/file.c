@@ -45,7 +45,7 @@ hidden(const char *path, struct ge_err *e)
 }
 
 int
-ge_file_open(struct ge_file *f, const char *path, int replace,
+ge_file_open(struct ge_file *f, const char *path, enum ge_over over,
     struct ge_err *e)
 {
 	struct stat st;
@@ -57,14 +57,15 @@ ge_file_open(struct ge_file *f, const char *path, int replace,
 	f->tmp = NULL;
 	if ((f->path = ge_strdup(path, e)) == NULL)
 		return (-1);
-	if (replace != 2 && stat(path, &st) == 0 && !S_ISREG(st.st_mode)) {
+	if (over != GE_OVER_ALL && stat(path, &st) == 0 &&
+	    !S_ISREG(st.st_mode)) {
 		f->direct = 1;
 		f->fd = open(path, O_WRONLY | O_CLOEXEC | O_NOCTTY);
 		if (f->fd == -1)
 			ge_failsys(e, "cannot open '%s'", path);
 		return (f->fd == -1 ? -1 : 0);
 	}
-	if (!replace && lstat(path, &st) == 0)
+	if (over == GE_OVER_NOTHING && lstat(path, &st) == 0)
 		return (ge_fail(e, GE_EUSAGE,
 		    "'%s' exists (-f overwrites it)", path));
 	if ((dir = folder(path, e)) == NULL)
@@ -93,7 +94,7 @@ out:
 }
 
 int
-ge_file_commit(struct ge_file *f, int replace, struct ge_err *e)
+ge_file_commit(struct ge_file *f, enum ge_over over, struct ge_err *e)
 {
 	char proc[64], *dir = NULL;
 	int rc = -1;
@@ -114,7 +115,7 @@ ge_file_commit(struct ge_file *f, int replace, struct ge_err *e)
 		if (linkat(AT_FDCWD, proc, AT_FDCWD, f->path,
 		    AT_SYMLINK_FOLLOW) == 0)
 			goto named;
-		if (errno != EEXIST || !replace) {
+		if (errno != EEXIST || over == GE_OVER_NOTHING) {
 			ge_failsys(e, "cannot create '%s'", f->path);
 			goto out;
 		}
@@ -128,7 +129,7 @@ ge_file_commit(struct ge_file *f, int replace, struct ge_err *e)
 			goto out;
 		}
 	}
-	if (replace) {
+	if (over != GE_OVER_NOTHING) {
 		if (rename(f->tmp, f->path) == -1) {
 			ge_failsys(e, "cannot create '%s'", f->path);
 			goto out;

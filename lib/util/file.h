@@ -42,17 +42,23 @@ struct ge_file {
 	char *tmp;		/* temporary name to remove, or NULL */
 };
 
+enum ge_over {			/* what lies at the path: */
+	GE_OVER_NOTHING,	/* is in the way */
+	GE_OVER_FILE,		/* is replaced if it is a file */
+	GE_OVER_ALL		/* is replaced, even a device or a pipe */
+};
+
 /*
- * ge_file_open(f, path, replace, e): without replace an existing file is
- * GE_EUSAGE; with 2 even a device or a pipe is replaced, not written to.
- * ge_file_commit: give it its name; without replace it never overwrites.
+ * ge_file_open(f, path, over, e): with GE_OVER_NOTHING an existing file is
+ * GE_EUSAGE.
+ * ge_file_commit: give it its name; with GE_OVER_NOTHING it never overwrites.
  * ge_file_release: close; what was not committed is gone.  A zeroed struct is
  * not released: use GE_FILE_NONE.
  */
 #define GE_FILE_NONE { -1, 0, NULL, NULL }
-int ge_file_open(struct ge_file *f, const char *path, int replace,
+int ge_file_open(struct ge_file *f, const char *path, enum ge_over over,
     struct ge_err *e);
-int ge_file_commit(struct ge_file *f, int replace, struct ge_err *e);
+int ge_file_commit(struct ge_file *f, enum ge_over over, struct ge_err *e);
 void ge_file_release(struct ge_file *f);
 
 /* ge_dir_make(path, e): mkdir with parents; existing is fine. */

@@ -1,6 +1,6 @@
 /*
- * Manifests: what is accepted keeps the limits of gefrag(5), and what a writer
- * could have written comes out as the same bytes.  So that changes get past
+ * Manifests: what is accepted keeps the limits of gefrag(5), and comes out as the
+ * same bytes but for signatures; what a writer could have written, from it too.  So that changes get past
  * the digest and the signature, both are put right in a copy.
  */
 #include <string.h>
@@ -37,6 +37,47 @@ check_limits(const struct ge_manifest *m)
 }
 
 static void
+check_places(const struct ge_manifest *m)
+{
+	const struct ge_place *pl;
+	size_t i, j, at = 0;
+
+	for (i = 0; i < m->nplaces; i++) {
+		pl = &m->place[i];
+		must(pl->n >= 1 && pl->n <= m->n && pl->first <= pl->last &&
+		    pl->last < m->nsegments && pl->at == at, "place");
+		for (j = at; j < at + pl->n; j++)
+			must(m->placeindex[j] < m->n && m->placesite[j] <
+			    m->nsitenames && (j == at || m->placeindex[j - 1] <
+			    m->placeindex[j]), "pair");
+		at += pl->n;
+	}
+	must(at == m->npairs, "pairs");
+	for (i = 0; i < m->nsitenames && i < 100; i++)
+		for (j = 0; j < i; j++)
+			must(strcmp(m->sitename[i], m->sitename[j]) != 0,
+			    "names");
+}
+
+/* Formatted as it is. */
+static void
+check_round(struct ge_manifest *m, const uint8_t *buf, size_t len)
+{
+	uint8_t body[32];
+	struct ge_err e;
+	char *text;
+	size_t n;
+
+	memcpy(body, m->body, 32);
+	must(ge_manifest_format(m, NULL, &text, &n, &e) == 0, "format");
+	must(n <= len && memcmp(text, buf, n) == 0 && (n == len ?
+	    m->nsigners == 0 : m->nsigners > 0 && len - n > 10 &&
+	    memcmp(buf + n, "signature ", 10) == 0), "the same text");
+	must(memcmp(body, m->body, 32) == 0, "body");
+	ge_free(text);
+}
+
+static void
 check_again(struct ge_manifest *m, const uint8_t *buf, size_t len)
 {
 	const char *created;
@@ -63,6 +104,8 @@ check(const uint8_t *buf, size_t len)
 
 	if ((rc = ge_manifest_parse(&m, buf, len, &e)) == 0) {
 		check_limits(&m);
+		check_places(&m);
+		check_round(&m, buf, len);
 		if (m.serial == 0 && m.nplaces == 0 && m.nsigners == 0)
 			check_again(&m, buf, len);
 	} else {

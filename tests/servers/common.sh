@@ -130,8 +130,9 @@ background() {
 }
 
 begin() {
-	local i again
-	launch "$@" && for i; do
+	local i
+	launch "$@" || return
+	for i; do
 		if ! try ready "$i"; then
 			die "site $i does not start: see $dir/$i"
 		fi
@@ -188,6 +189,7 @@ serve() {
 	case $command in
 	start)
 		umask 077
+		trap halt EXIT		# of a start that fails nothing stays
 		prepare || die "cannot prepare '$dir'"
 		# A port may be taken between looking and binding.
 		for t in 1 2 3 4 5; do
@@ -204,7 +206,8 @@ serve() {
 		for ((i = 1; i <= n; i++)); do
 			pid "$i" >/dev/null || die "site $i does not run"
 		done
-		finish || die 'cannot finish the start' ;;
+		finish || die 'cannot finish the start'
+		trap - EXIT ;;
 	begin)	pid "$i" >/dev/null || begin "$i" || die "site $i: no start" ;;
 	kill)	end KILL "$i" ;;
 	freeze)	signal STOP "$i" ;;

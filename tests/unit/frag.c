@@ -1,7 +1,7 @@
 /*
  * lib/frag without I/O: the layout of headers against another reckoning, the
- * worked example of gefrag(5), names, labels, manifests written and read back,
- * the model of durability.
+ * worked example of gefrag(5), names, labels, manifests and their places written
+ * and read back, the model of durability.
  */
 #include <math.h>
 #include <stdint.h>
@@ -242,6 +242,73 @@ test_example(void)
 	check(good, "names");
 }
 
+/* What is read back is what was written; no other text is a name. */
+static void
+test_names(void)
+{
+	static const uint32_t segments[] = { 0, 1, 9, 10, 4294967294,
+		UINT32_MAX };
+	static const char *const refused[] = {
+		"1146ac5c21bbb4ed78c10b380d5ef475/4294967296.00.gef",
+		"1146ac5c21bbb4ed78c10b380d5ef475/0000000000.64.gef",
+		"1146ac5c21bbb4ed78c10b380d5ef475/0000000000.99.gef",
+		"1146ac5c21bbb4ed78c10b380d5ef475/0000000000.00.000.gef",
+		"1146ac5c21bbb4ed78c10b380d5ef475/0000000000.00.256.gef",
+		"1146ac5c21bbb4ed78c10b380d5ef475/0000000000.00.999.gef",
+		"1146AC5c21bbb4ed78c10b380d5ef475/0000000000.00.gef",
+		"1146ac5c21bbb4ed78c10b380d5ef475/-000000001.00.gef",
+		"1146ac5c21bbb4ed78c10b380d5ef475/+000000001.00.gef",
+		"1146ac5c21bbb4ed78c10b380d5ef475/0000000000.00.gefx",
+		"1146ac5c21bbb4ed78c10b380d5ef475/0000000000.00.gef/gef",
+		"1146ac5c21bbb4ed78c10b380d5ef475/manifest", ""
+	};
+	uint8_t id[GE_SETID], back[GE_SETID];
+	char name[GE_FRAG_NAME], again[GE_FRAG_NAME];
+	uint32_t segment;
+	int index, epoch, i, ep, c, good = 1, odd = 1;
+	size_t s, len, at, j;
+
+	for (s = 0; s < sizeof(segments) / sizeof(segments[0]); s++)
+	for (i = 0; i < GE_N_MAX; i++)
+	for (ep = 0; ep < 256; ep++) {
+		for (j = 0; j < GE_SETID; j++)
+			id[j] = (uint8_t)(segments[s] + (uint32_t)ep * 7 +
+			    (uint32_t)j * 31);
+		ge_frag_name(name, id, segments[s], i, ep);
+		len = strlen(name);
+		good &= ge_frag_name_parse(name, len, back, &segment, &index,
+		    &epoch) == 0 && memcmp(back, id, GE_SETID) == 0 &&
+		    segment == segments[s] && index == i && epoch == ep;
+		good &= ge_frag_name_parse(name, len - 1, back, &segment,
+		    &index, &epoch) == -1;
+		good &= ge_frag_name_parse(name, len + 1, back, &segment,
+		    &index, &epoch) == -1;
+	}
+	check(good, "names: read as they were written");
+	/* Any byte another: refused, or the name of another. */
+	for (ep = 0; ep < 256; ep += 15) {
+		ge_frag_name(name, id, 90, 7, ep);
+		len = strlen(name);
+		for (at = 0; at < len; at++)
+			for (c = 0; c < 256; c++) {
+				memcpy(again, name, len + 1);
+				again[at] = (char)c;
+				if (ge_frag_name_parse(again, len, back,
+				    &segment, &index, &epoch) == -1)
+					continue;
+				ge_frag_name(name, back, segment, index,
+				    epoch);
+				odd &= strlen(name) == len &&
+				    memcmp(name, again, len) == 0;
+				ge_frag_name(name, id, 90, 7, ep);
+			}
+	}
+	for (j = 0; j < sizeof(refused) / sizeof(refused[0]); j++)
+		odd &= ge_frag_name_parse(refused[j], strlen(refused[j]), back,
+		    &segment, &index, &epoch) == -1;
+	check(odd, "names: no other text is one");
+}
+
 static int
 label(const char *s)
 {
@@ -375,6 +442,144 @@ test_manifest(void)
 	ge_free(text);
 }
 
+/* Does the text of m, as it is, read back as the same text, places and all? */
+static int
+goes_round(struct ge_manifest *m, const uint8_t *key, const char *tail)
+{
+	struct ge_manifest r = { .setid = { 0 } };
+	struct ge_err e;
+	char *text = NULL, *again = NULL;
+	size_t len, n, body, i;
+	int good;
+
+	good = ge_manifest_format(m, key, &text, &len, &e) == 0 &&
+	    ge_manifest_parse(&r, (uint8_t *)text, len, &e) == 0 &&
+	    r.nplaces == m->nplaces && r.npairs == m->npairs &&
+	    r.nsigners == (key != NULL) && memcmp(r.hash, m->hash, 32) == 0 &&
+	    memcmp(r.body, m->body, 32) == 0;
+	if (good) {
+		body = key == NULL ? len :
+		    (size_t)(strstr(text, "\nsignature ") + 1 - text);
+		good = body >= strlen(tail) && memcmp(text + body -
+		    strlen(tail), tail, strlen(tail)) == 0;
+		for (i = 0; i < m->npairs; i++)
+			good &= m->placeindex[i] == r.placeindex[i] &&
+			    strcmp(m->sitename[m->placesite[i]],
+			    r.sitename[r.placesite[i]]) == 0;
+		good &= ge_manifest_format(&r, NULL, &again, &n, &e) == 0 &&
+		    n == body && memcmp(again, text, n) == 0;
+	}
+	ge_manifest_release(&r);
+	ge_free(text);
+	ge_free(again);
+	return (good);
+}
+
+static void
+release_places(struct ge_manifest *m)
+{
+
+	/* Segments and name are not of the heap. */
+	m->segment = NULL;
+	m->name = NULL;
+	ge_manifest_release(m);
+}
+
+static void
+test_places(void)
+{
+	static struct ge_manseg seg[300];
+	static const uint8_t private[32] = { 1, 2, 3 };
+	static char name[] = "x";
+	static char many[64][64];
+	const char *site[GE_N_MAX] = { "ams", "fra", "hel", "osl" };
+	const char *other[GE_N_MAX] = { "ams", "fra", "osl", "osl" };
+	uint8_t hash[32];
+	struct ge_manifest m;
+	struct ge_err e;
+	char *text = NULL, *p;
+	size_t len, i, n = 200000;
+	int good, j;
+
+	fill(&m, seg, 300, name);
+	memcpy(m.created, "2025-11-21T06:00:00Z", 21);
+	good = ge_manifest_place(&m, 0, 0, 0, 7, site, &e) == 0 &&
+	    ge_manifest_place(&m, 0, 1, 1, 7, site, &e) == 0 &&
+	    ge_manifest_place(&m, 0, 2, 9, 7, site, &e) == 0 &&
+	    /* Not the next; other pairs, indices, epoch. */
+	    ge_manifest_place(&m, 0, 11, 12, 7, site, &e) == 0 &&
+	    ge_manifest_place(&m, 0, 13, 13, 7, other, &e) == 0 &&
+	    ge_manifest_place(&m, 0, 14, 14, 14, other, &e) == 0 &&
+	    ge_manifest_place(&m, 1, 15, 15, 14, other, &e) == 0 &&
+	    ge_manifest_place(&m, 1, 15, 15, 1, other, &e) == 0 &&
+	    m.nplaces == 6 && m.nsitenames == 4;
+	good &= goes_round(&m, NULL,
+	    "place 0 0-9 0=ams 1=fra 2=hel\n"
+	    "place 0 11-12 0=ams 1=fra 2=hel\n"
+	    "place 0 13-13 0=ams 1=fra 2=osl\n"
+	    "place 0 14-14 1=fra 2=osl 3=osl\n"
+	    "place 1 15-15 1=fra 2=osl 3=osl\n"
+	    "place 1 15-15 0=ams\n");
+	check(good, "places: appended, and joined where they follow on");
+
+	/* What is in a file stays as it is. */
+	memcpy(hash, m.hash, 32);
+	ge_manifest_next(&m);
+	good = m.serial == 1 && memcmp(m.previous, hash, 32) == 0 &&
+	    ge_manifest_place(&m, 1, 16, 16, 1, other, &e) == 0 &&
+	    ge_manifest_place(&m, 1, 17, 17, 1, other, &e) == 0 &&
+	    m.nplaces == 7 && goes_round(&m, private,
+	    "place 1 15-15 0=ams\nplace 1 16-17 0=ams\n");
+	m.serial = UINT64_MAX;
+	ge_manifest_next(&m);
+	check(good && m.serial == UINT64_MAX,
+	    "places: the successor of a file leaves its lines alone");
+	release_places(&m);
+
+	/* The longest line. */
+	fill(&m, seg, 300, NULL);
+	memcpy(m.created, "2025-11-21T06:00:00Z", 21);
+	m.k = m.n = GE_N_MAX;
+	for (j = 0; j < GE_N_MAX; j++) {
+		memset(many[j], 'a' + j % 26, 63);
+		many[j][62] = (char)('0' + j / 26);
+		site[j] = many[j];
+	}
+	good = ge_manifest_place(&m, 255, 0, 299, UINT64_MAX, site, &e) == 0 &&
+	    m.npairs == 64 && m.nsitenames == 64 && goes_round(&m, NULL, "");
+	check(good, "places: 64 indices and names of 63 characters");
+	release_places(&m);
+
+	/* Names alike, names many: each is kept once. */
+	fill(&m, seg, 1, NULL);
+	memcpy(m.created, "2025-11-21T06:00:00Z", 21);
+	for (i = 0, good = 1; i < 2 * n; i++) {
+		snprintf(many[0], sizeof(many[0]), "s%zu", i % n);
+		site[0] = many[0];
+		good &= ge_manifest_place(&m, (int)(i / n), 0, 0, 1, site,
+		    &e) == 0 && m.placesite[i] == i % n;
+	}
+	good &= m.nsitenames == n && m.nplaces == 2 * n &&
+	    goes_round(&m, NULL, "=s199999\n");
+	check(good, "places: many names, each once");
+
+	/* A line that breaks a rule is malformed where it stands. */
+	good = ge_manifest_format(&m, NULL, &text, &len, &e) == 0;
+	release_places(&m);
+	if (good) {
+		p = strstr(text, "place 1 0-0 0=s5\n");
+		good = p != NULL && p[14] == 's';
+		if (good) {
+			p[14] = '-';
+			good = ge_manifest_parse(&m, (uint8_t *)text, len,
+			    &e) == -1 && e.code == GE_EREFUSED;
+			ge_manifest_release(&m);
+		}
+	}
+	check(good, "places: a name that is none is refused");
+	ge_free(text);
+}
+
 static int
 near(double a, double b)
 {
@@ -455,8 +660,10 @@ main(void)
 
 	test_layout();
 	test_example();
+	test_names();
 	test_label();
 	test_manifest();
+	test_places();
 	test_durability();
 	return (bad);
 }

@@ -470,16 +470,16 @@ holds(const char *name, const char *want)
 }
 
 static int
-put(const char *name, const char *text, int replace, int commit,
+put(const char *name, const char *text, enum ge_over over, int commit,
     struct ge_err *e)
 {
 	struct ge_file f = GE_FILE_NONE;
 	int rc = -1;
 
 	e->code = 0;
-	if (ge_file_open(&f, path(name), replace, e) == 0 &&
+	if (ge_file_open(&f, path(name), over, e) == 0 &&
 	    ge_write(f.fd, text, strlen(text), e) == 0 &&
-	    (!commit || ge_file_commit(&f, replace, e) == 0))
+	    (!commit || ge_file_commit(&f, over, e) == 0))
 		rc = 0;
 	ge_file_release(&f);
 	ge_file_release(&f);
@@ -495,42 +495,45 @@ test_file(void)
 	int good;
 
 	ge_file_release(&f);
-	check(put("a", "one", 0, 0, &e) == 0 && entries() == 0,
+	check(put("a", "one", GE_OVER_NOTHING, 0, &e) == 0 && entries() == 0,
 	    "a file not committed is gone");
-	check(put("a", "one", 0, 1, &e) == 0 && entries() == 1 &&
+	check(put("a", "one", GE_OVER_NOTHING, 1, &e) == 0 && entries() == 1 &&
 	    holds("a", "one") && stat(path("a"), &st) == 0 &&
 	    (st.st_mode & 0111) == 0, "a file appears");
-	check(put("a", "two", 0, 1, &e) == -1 && e.code == GE_EUSAGE &&
-	    entries() == 1 && holds("a", "one"),
+	check(put("a", "two", GE_OVER_NOTHING, 1, &e) == -1 &&
+	    e.code == GE_EUSAGE && entries() == 1 && holds("a", "one"),
 	    "an existing file is refused");
-	check(put("a", "two", 1, 0, &e) == 0 && entries() == 1 &&
+	check(put("a", "two", GE_OVER_FILE, 0, &e) == 0 && entries() == 1 &&
 	    holds("a", "one"), "a replacement not committed changes nothing");
-	check(put("a", "two", 1, 1, &e) == 0 && entries() == 1 &&
+	check(put("a", "two", GE_OVER_FILE, 1, &e) == 0 && entries() == 1 &&
 	    holds("a", "two"), "a file is replaced");
-	check(put("b", "three", 1, 1, &e) == 0 && entries() == 2 &&
+	check(put("b", "three", GE_OVER_FILE, 1, &e) == 0 && entries() == 2 &&
 	    holds("b", "three"), "nothing to replace is fine");
 
 	/* Another comes first. */
-	good = ge_file_open(&f, path("c"), 0, &e) == 0 &&
+	good = ge_file_open(&f, path("c"), GE_OVER_NOTHING, &e) == 0 &&
 	    ge_write(f.fd, "late", 4, &e) == 0 &&
-	    put("c", "early", 0, 1, &e) == 0 &&
-	    ge_file_commit(&f, 0, &e) == -1 && e.code == GE_EFAIL;
+	    put("c", "early", GE_OVER_NOTHING, 1, &e) == 0 &&
+	    ge_file_commit(&f, GE_OVER_NOTHING, &e) == -1 && e.code == GE_EFAIL;
 	ge_file_release(&f);
 	check(good && entries() == 3 && holds("c", "early"),
 	    "a commit without leave to replace never overwrites");
 
-	good = ge_file_open(&f, "/dev/null", 0, &e) == 0 && f.direct &&
-	    ge_write(f.fd, "x", 1, &e) == 0 && ge_file_commit(&f, 0, &e) == 0;
+	good = ge_file_open(&f, "/dev/null", GE_OVER_NOTHING, &e) == 0 &&
+	    f.direct &&
+	    ge_write(f.fd, "x", 1, &e) == 0 &&
+	    ge_file_commit(&f, GE_OVER_NOTHING, &e) == 0;
 	ge_file_release(&f);
 	check(good, "a device is written to");
-	good = ge_file_open(&f, "/dev/full", 0, &e) == 0 && f.direct &&
+	good = ge_file_open(&f, "/dev/full", GE_OVER_NOTHING, &e) == 0 &&
+	    f.direct &&
 	    ge_write(f.fd, "x", 1, &e) == -1 && e.code == GE_EFAIL;
 	ge_file_release(&f);
 	check(good, "a full device fails");
-	good = ge_file_open(&f, path("none/x"), 0, &e) == -1 &&
+	good = ge_file_open(&f, path("none/x"), GE_OVER_NOTHING, &e) == -1 &&
 	    e.code == GE_EFAIL;
 	ge_file_release(&f);
-	good &= ge_file_open(&f, path("a/x"), 0, &e) == -1;
+	good &= ge_file_open(&f, path("a/x"), GE_OVER_NOTHING, &e) == -1;
 	ge_file_release(&f);
 	check(good && entries() == 3, "no folder, no file");
 

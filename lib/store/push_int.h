@@ -1,0 +1,118 @@
+#ifndef GE_PUSH_INT_H
+#define GE_PUSH_INT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "store/proof_int.h"
+#include "store/store_int.h"
+
+/*
+ * A push under way: push.c reads the input, carry.c takes single fragments to
+ * sites, settle.c writes down what came of it.
+ */
+
+/* Why an index has no site. */
+enum {
+	UNASSIGNED = -1,
+	NO_SITE = -2,			/* none that the rule allows */
+	BROKEN = -3,			/* damaged or cut in the input */
+	SHARELESS = -4			/* no key share, or a wrong one */
+};
+
+struct segment {
+	uint32_t ulen;
+	uint32_t fail;			/* 1 + its newest in push.fail; 0: none */
+	uint64_t off;
+	uint64_t seen, done;		/* indices taken up; proved */
+	uint8_t root[32];
+	uint8_t record[16];		/* of the epoch record, to compare */
+	uint8_t begun, epoch;
+	int16_t at[];			/* [n] site, or why none */
+};
+
+/* An attempt that left nothing that could be proved. */
+struct failure {
+	uint32_t segment, before;	/* before: as segment.fail */
+	int16_t site;
+	uint8_t index;
+};
+
+struct task;
+
+struct push {
+	struct ge_push *p;
+	const struct ge_store *st;
+	struct ge_feed *feed;
+
+	/* The set, once a header has come. */
+	int begun;
+	struct ge_hdr h;
+	uint8_t *common;		/* [36 + 96 w] equal in all its headers */
+	struct ge_rule rule;
+	struct ge_known kn;
+	struct ge_map map;
+	int mapped;
+	struct ge_survey sv;
+	struct ge_manifest in;		/* of the input */
+	char *intext;
+	size_t inlen;
+
+	struct segment **chunk;		/* of SEGMENTS_A_CHUNK */
+	size_t nchunks, capchunks, segsize;
+	uint64_t nsegs;			/* the highest + 1 */
+	uint64_t nbegun;
+	int64_t last;			/* the one that says it is; -1 */
+
+	struct failure *fail;
+	size_t nfail, capfail;
+	uint8_t *barred;		/* [nsites] for all of this run */
+	uint8_t *row;			/* [nsites] failures in a row */
+	uint8_t *bar;			/* [nsites] scratch */
+	uint64_t *ever;			/* [nsites] scratch */
+	char why[256];			/* why the rule allowed no site */
+
+	struct task *task;		/* under way */
+	size_t ntasks;
+	uint64_t room;			/* bytes that they hold */
+	int stopped;			/* operations cannot be had back */
+};
+
+enum {
+	SEGMENTS_A_CHUNK = 1024,
+	SEGMENTS_MAX = 1 << 20		/* more than a manifest has room for */
+};
+
+/* push_segment(pu, s): NULL if nothing of it has come. */
+struct segment *push_segment(const struct push *pu, uint64_t s);
+
+/*
+ * push_assign(pu, seg, s, e): give a site to each index of a segment, as far as
+ * the rule allows.
+ * push_history(pu, seg, s): pu->ever and pu->bar for this segment.
+ * push_expected: sites where a fragment should be already.
+ */
+int push_assign(struct push *pu, struct segment *seg, uint32_t s,
+    struct ge_err *e);
+void push_history(struct push *pu, const struct segment *seg, uint32_t s);
+int push_expected(const struct push *pu, const struct segment *seg, uint32_t s,
+    int index, int16_t *site, int max);
+
+/*
+ * push_carry(pu, it, seg, e): read a fragment's payload, start to carry it.
+ * push_wait(pu, all, e): handle what has come back; with all, until all has.
+ * push_abandon: cancel what is under way.
+ */
+int push_carry(struct push *pu, const struct ge_item *it, struct segment *seg,
+    struct ge_err *e);
+int push_wait(struct push *pu, int all, struct ge_err *e);
+void push_abandon(struct push *pu);
+
+/* push_settle(pu, e): manifest, list of what is missing, status. */
+int push_settle(struct push *pu, struct ge_err *e);
+
+/* push_found(pu, state, s, index, site, detail): tell. */
+void push_found(const struct push *pu, enum ge_state state, uint32_t s,
+    int index, const char *site, const char *detail);
+
+#endif
