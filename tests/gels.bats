@@ -283,6 +283,27 @@ listed() {
 	cmp "$out" one
 }
 
+@test "gels: a push that was killed is partial, and germ removes what it left" {
+	[ -z "$GE_SAN" ] || skip 'ptrace and sanitizers do not mix'
+	three
+	bytes 20000 >in
+	gefrag "${SMALL[@]}" -N pushed in >stream
+	expect 137 "$GE_BUILD/fault/sysfault" -n 5 -k -o hit -t linkat \
+	    gepush -s sites stream
+	expect 0 gels -s sites
+	listed '2/3 4/- 3 partial 0 -' || listed '2/3 4/- 2 partial 0 -'
+	expect 0 gepush -s sites stream
+	expect 0 gels -s sites
+	listed '2/3 9/9 3 whole 0 pushed'
+	expect 137 "$GE_BUILD/fault/sysfault" -n 1 -k -o hit -t unlink,unlinkat \
+	    germ -f -s sites pushed
+	expect 0 germ -f -s sites pushed
+	find a b c -mindepth 1 | diff /dev/null -
+	expect 0 gepush -s sites stream
+	expect 0 gels -s sites pushed
+	listed '2/3 9/9 3 whole 0 pushed'
+}
+
 @test "gels: without memory it ends with 1" {
 	three
 	set_at x
