@@ -497,6 +497,30 @@ alone() {
 	back "$set"
 }
 
+@test "gepush: each allocation failing in turn leaves what can be completed" {
+	nine file
+	export XDG_STATE_HOME=$BATS_TEST_TMPDIR/state
+	bytes 9000 >in
+	gefrag "${SMALL[@]}" -q in >set.ge
+	for ((i = 1; i < 2000; i++)); do
+		rm -rf host*/* "$XDG_STATE_HOME"
+		status=0
+		GE_FAILALLOC=$i gepush -q -j 1 -s sites set.ge \
+		    >m 2>"$err" || status=$?
+		[ $status -ne 0 ] || break
+		[ $status -eq 1 ]
+		[ -s "$err" ]
+		# No manifest tells of what is not there.
+		for f in host*/*/manifest; do
+			[ ! -e "$f" ] || gepull -q -s sites "$f" | gejoin -q |
+			    cmp - in
+		done
+		[ $((i % 10)) -ne 0 ] || expect 0 gepush -q -s sites set.ge
+	done
+	[ $i -gt 40 ]
+	[ $i -lt 2000 ]
+}
+
 @test "gepush: memory is bounded, whatever -j and the size" {
 	[ -z "$GE_SAN" ] || skip 'not under a sanitizer'
 	nine file

@@ -131,17 +131,23 @@ all_there_but() {
 	fails grep -q 'site1' m
 }
 
-@test "gepush: a 200 for what was not stored is not believed" {
+@test "gepush: a 200 with an error in its body is none" {
 	ready s3
 	through '[{"method": "PUT", "path": "gef", "status": 200,
 	    "body": "<Error><Code>InternalError</Code></Error>"}]' 0 -O tries=2
+	fails grep -q 'site1' m
+}
+
+@test "gepush: a 200 for what was not stored is not believed" {
+	ready s3
+	through '[{"method": "PUT", "path": "gef", "status": 200}]' 0 -O tries=2
 	grep -q "site 'site1' took '.*' and does not have it" harm
 	fails grep -q 'site1' m
 }
 
 @test "gepush: what a site stores wrong is found by reading it back" {
 	ready davs
-	through '[{"method": "PUT", "path": "gef", "flip_up": 3000}]' 0 \
+	through '[{"method": "PUT", "path": "gef", "flip_up": 700}]' 0 \
 	    -O verify=full
 	grep -q 'the copy there is damaged' harm
 	fails grep -q 'site1' m
@@ -151,4 +157,42 @@ all_there_but() {
 	ready davs
 	through '[{"method": "PUT", "path": "gef", "status": 507}]' 0
 	fails grep -q 'site1' m
+}
+
+# has_some I: something is at site I.
+has_some() {
+	[ -n "$(site_names "$1")" ]
+}
+
+@test "gepush: SIGTERM ends it though a site is mute" {
+	ready s3
+	fault 1 '[{"method": "PUT", "stall": 1000}]'
+	gepush -s sites set.ge >"$out" 2>"$err" 3>&- &
+	pid=$!
+	until_true has_some 2
+	kill -TERM $pid
+	until_true ended $pid || kill -KILL $pid
+	status=0
+	wait $pid || status=$?
+	[ $status -eq 143 ]
+	[ ! -s "$out" ]
+	fault 1 '[]'
+	expect 0 gepush -s sites set.ge
+	cp "$out" m
+	all_there m
+}
+
+@test "gepush: slow sites fill no memory" {
+	[ -z "$GE_SAN" ] || skip 'not under a sanitizer'
+	ready davs
+	$GE_CC -O1 -o maxrss "$GE_TOP/tests/bench/maxrss.c"
+	fault 1 '[{"method": "PUT", "rate": 8000000}]'
+	fault 2 '[{"method": "PUT", "rate": 8000000}]'
+	bytes 300000000 >in
+	gefrag -q -k 3 -n 9 -b 256k -O payload=8m in >set.ge
+	expect 0 ./maxrss rss gepush -j 64 -s sites set.ge
+	cp "$out" m
+	cat rss
+	awk '$3 > 256 * 1024 { bad = 1 } END { exit bad }' rss
+	gepull -q -s sites m | gejoin -q | cmp - in
 }
