@@ -465,16 +465,17 @@ loop(void *arg)
 	int quit, n, ms;
 
 	for (;;) {
+		curl_multi_perform(net->multi, &n);
+		reap(net);
 		cancel(net);
 		take_back(net);
+		/* Last, for all of these make room. */
 		ms = dispatch(net);
 		ge_lock_take(net->lock);
 		quit = net->quit && net->running == 0;
 		ge_lock_drop(net->lock);
 		if (quit)
 			break;
-		curl_multi_perform(net->multi, &n);
-		reap(net);
 		curl_multi_poll(net->multi, NULL, 0, ms, NULL);
 	}
 }

@@ -61,7 +61,6 @@ struct ge_netsite {
 	char *key, *knownhosts;	/* ssh */
 	double rooted;		/* its folder was seen then */
 	int nocond;		/* S3: knows no If-None-Match */
-	int64_t skew;		/* of its clock against ours */
 };
 
 enum {
@@ -135,7 +134,6 @@ struct ge_op_int {
 	uint64_t entries;
 	int idle;		/* pages without an entry */
 	int hostkey;		/* ssh: 1 another, 2 unknown */
-	int skewed;		/* the clock was set once */
 };
 
 extern const struct ge_way ge_way_folder, ge_way_sftp, ge_way_s3, ge_way_dav;

@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "site/net_int.h"
 #include "util/mem.h"
@@ -265,21 +264,13 @@ static void
 sign(struct ge_op_int *x, const char *sha)
 {
 	struct ge_netsite *s = x->s;
-	char how[128], date[32];
-	struct tm tm;
-	time_t t;
+	char how[128];
 
 	snprintf(how, sizeof(how), "aws:amz:%.64s:s3", s->region);
 	curl_easy_setopt(x->easy, CURLOPT_AWS_SIGV4, how);
 	curl_easy_setopt(x->easy, CURLOPT_USERNAME, s->user);
 	curl_easy_setopt(x->easy, CURLOPT_PASSWORD, s->secret);
 	ge_x_header(x, "x-amz-content-sha256: %s", sha);
-	if (s->skew != 0) {
-		t = (time_t)(ge_now() + s->skew);
-		if (gmtime_r(&t, &tm) != NULL && strftime(date, sizeof(date),
-		    "%Y%m%dT%H%M%SZ", &tm) != 0)
-			ge_x_header(x, "X-Amz-Date: %s", date);
-	}
 	if (s->token[0] != '\0')
 		ge_x_header(x, "x-amz-security-token: %s", s->token);
 }
@@ -561,14 +552,15 @@ look(struct ge_op_int *x)
 		x->step = x->step == S_HASH ? S_PUT : S_PART;
 		return (request(x));
 	}
-	/* A wrong clock, ours or its: once, with its time. */
-	if (x->reply.status == 403 && x->reply.date > 0 && !x->skewed) {
+	/*
+	 * libcurl 7.88 sends a date of ours twice, so a wrong clock is said, not
+	 * made good.
+	 */
+	if (x->reply.status == 403 && x->reply.date > 0) {
 		skew = x->reply.date - ge_now();
-		if (llabs(skew - x->s->skew) > SKEW) {
-			x->skewed = 1;
-			x->s->skew = skew;
-			return (request(x));
-		}
+		if (llabs(skew) > SKEW)
+			return (ge_x_end(x, GE_OP_DENIED, "its clock and ours "
+			    "differ by %lld seconds", llabs(skew)));
 	}
 	switch (x->step) {
 	case S_GET:

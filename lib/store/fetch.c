@@ -331,7 +331,8 @@ soonest(const struct ge_fetch *f, const struct ge_slot *s, double *seconds)
 	for (i = 0; i < GE_N_MAX; i++) {
 		if (s->job[i] != NULL || (s->want.allowed >> i & 1) == 0)
 			continue;
-		if ((site = place(f, s->want.segment, i, 0, &epoch)) == -1)
+		if ((site = place(f, s->want.segment, i, 0, &epoch)) == -1 ||
+		    (s->want.brief && f->speed[site].fails >= DOWN_AFTER))
 			continue;
 		t = promise(f, site, f->objmax);
 		if (best == -1 || t < *seconds) {
@@ -487,7 +488,7 @@ job_fail(struct ge_fetch *f, struct job *j, int unanswered, const char *why)
 	j->next = j->asked = 0;
 	j->state = JOB_ASKED;
 	site = place(f, s->want.segment, j->index, ++j->attempt, &epoch);
-	if (site == -1) {
+	if (site == -1 || s->want.brief) {
 		j->state = JOB_DEAD;
 		buf_give(f, j->obj);
 		j->obj = NULL;
@@ -978,14 +979,14 @@ schedule(struct ge_fetch *f, struct ge_slot *s, struct ge_err *e)
 	}
 	if (running > 0 || (!head && f->bufs_out >= f->nbufs))
 		return (0);
-	if (!f->surveyed) {
+	if (!f->surveyed && !s->want.brief) {
 		ge_note(GE_SAY, "segment %lu: looking for fragments elsewhere",
 		    (unsigned long)s->want.segment);
 		f->surveyed = 1;
 		if (ge_survey_run(f->st, f->kn->setid, &f->survey, e) == -1)
 			return (-1);
 	}
-	if ((i = revive(f, s, e)) != 0)
+	if (!s->want.brief && (i = revive(f, s, e)) != 0)
 		return (i == -1 ? -1 : 0);
 	if (soonest(f, s, &t) == -1)
 		give_up(s, &s->why);

@@ -117,7 +117,7 @@ int ge_pull_run(struct ge_pull *p, const struct ge_store *st,
  * Verify at the sites.  The results of a->... are those of ge_audit_run, and:
  */
 struct ge_check {
-	double confidence;		/* > 0: sample */
+	double confidence;		/* > 0: sample; set to 0 if that is all */
 	double share;
 	int noshares;			/* do not fetch key shares */
 	void (*found)(void *arg, const struct ge_finding *f);

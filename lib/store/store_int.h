@@ -173,6 +173,8 @@ struct ge_want {
 	int shares;			/* key shares wanted; 0: k; -1: none */
 	int all;			/* 0: only the stripes that off, len need */
 	uint64_t off, len;		/* of the original */
+	int brief;			/* only where the map says, and not from a
+					   site that has failed before */
 };
 
 struct ge_fetched {
