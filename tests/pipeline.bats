@@ -114,6 +114,14 @@ run_page() {
 	run_page "$GE_TOP/man/gerepair.1"
 }
 
+@test "pipeline: the examples of gels(1) do what they show" {
+	run_page "$GE_TOP/man/gels.1"
+}
+
+@test "pipeline: the examples of germ(1) do what they show" {
+	run_page "$GE_TOP/man/germ.1"
+}
+
 @test "pipeline: the examples of gepush(1) do what they show" {
 	run_page "$GE_TOP/man/gepush.1"
 }
@@ -129,8 +137,8 @@ run_page() {
 @test "pipeline: no other manual page has examples that nobody runs" {
 	for page in "$GE_TOP"/man/*; do
 		case ${page##*/} in
-		gefrag.1 | gejoin.1 | geverify.1 | gerepair.1 | gepush.1 | ge.7 | \
-		    ge-manifest.5)
+		gefrag.1 | gejoin.1 | gels.1 | gepush.1 | gerepair.1 | \
+		    germ.1 | geverify.1 | ge.7 | ge-manifest.5)
 			continue ;;
 		esac
 		fails grep '^\$ ' "$page"
@@ -138,9 +146,10 @@ run_page() {
 }
 
 @test "pipeline: every option of a program stands in its manual page" {
-	for p in gefrag gejoin geverify gerepair gepush; do
+	for p in gefrag gejoin gels gepush gerepair germ geverify; do
 		expect 0 $p --help
-		flags=$(tr -d '\n' <"$out" | grep -o '\[-[a-zA-Z]*' | tr -d '[\n-')
+		flags=$(tr -d '\n' <"$out" | grep -o '[[ ]-[a-zA-Z]*' |
+		    tr -d '[ \n-')
 		[ ${#flags} -ge 6 ]
 		for ((i = 0; i < ${#flags}; i++)); do
 			grep -q "^\.It Fl ${flags:i:1}\( \|$\)" \
