@@ -426,6 +426,25 @@ alone() {
 	[ "$(stat -c %a "$XDG_STATE_HOME/getools/$set")" = 600 ]
 }
 
+@test "gepush: what is remembered of a set is read with care" {
+	ready
+	mkdir st
+	for line in '' x '1 ' "1 $(printf %064d 0)x" "01 $(printf %064d 0)"; do
+		printf '%s\n' "$line" >"st/$set"
+		expect 2 gepush -O "state=$PWD/st" -s sites set.ge
+		told "'$PWD/st/$set': not what was seen of a set"
+		holds 0
+	done
+	rm "st/$set"
+	gepush -O "state=$PWD/st" -s sites set.ge >m
+	[ "$(cat "st/$set")" = "1 $(sha256sum <m | cut -d ' ' -f 1)" ]
+	# A memory that cannot be kept is no reason to fail.
+	chmod 500 st
+	touch file
+	expect 0 gepush -O "state=$PWD/file" -s sites set.ge
+	told 'an older manifest will not be noticed'
+}
+
 @test "gepush: killed at any moment, the same command ends it" {
 	ready
 	bytes 200000 >in
