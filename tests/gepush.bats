@@ -495,6 +495,29 @@ alone() {
 	expect 0 gepush -s sites set.ge
 }
 
+# some: there are fragments at the sites.
+some() {
+	[ -n "$(find host* -name '*.gef')" ]
+}
+
+@test "gepush: a site that goes while it is written to is done without" {
+	ready
+	mkfifo slow
+	gepush -s sites slow >m 2>"$err" 3>&- &
+	pid=$!
+	exec 8>slow
+	head -c 40000 set.ge >&8
+	until_true some
+	site_kill 6
+	tail -c +40001 set.ge >&8
+	exec 8>&-
+	wait $pid
+	told "site 'site6' is given up: "
+	fails grep '^place 0 [0-3]-3 .*=site6' m
+	site_begin 6
+	back m
+}
+
 @test "gepush: a full disk at a site sends fragments elsewhere" {
 	ready
 	# The shell's limit is one for all sites: only the large set meets it.
