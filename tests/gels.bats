@@ -82,7 +82,7 @@ listed() {
 	expect 0 gels -vs sites
 	told 'gels: 2 sets, '
 	told 'gels: whole: 2'
-	expect 1 gels -s sites >/dev/full
+	expect 1 bash -c "gels -s sites >/dev/full"
 }
 
 @test "gels: degraded, lost and partial, by what is listed" {
