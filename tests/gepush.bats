@@ -426,6 +426,25 @@ alone() {
 	[ "$(stat -c %a "$XDG_STATE_HOME/getools/$set")" = 600 ]
 }
 
+@test "gepush: what is remembered of a set is read with care" {
+	ready
+	mkdir st
+	for line in '' x '1 ' "1 $(printf %064d 0)x" "01 $(printf %064d 0)"; do
+		printf '%s\n' "$line" >"st/$set"
+		expect 2 gepush -O "state=$PWD/st" -s sites set.ge
+		told "'$PWD/st/$set': not what was seen of a set"
+		holds 0
+	done
+	rm "st/$set"
+	gepush -O "state=$PWD/st" -s sites set.ge >m
+	[ "$(cat "st/$set")" = "1 $(sha256sum <m | cut -d ' ' -f 1)" ]
+	# A memory that cannot be kept is no reason to fail.
+	chmod 500 st
+	touch file
+	expect 0 gepush -O "state=$PWD/file" -s sites set.ge
+	told 'an older manifest will not be noticed'
+}
+
 @test "gepush: killed at any moment, the same command ends it" {
 	ready
 	bytes 200000 >in
@@ -474,6 +493,29 @@ alone() {
 	[ $status -eq 143 ]
 	none manifest
 	expect 0 gepush -s sites set.ge
+}
+
+# some: there are fragments at the sites.
+some() {
+	[ -n "$(find host* -name '*.gef')" ]
+}
+
+@test "gepush: a site that goes while it is written to is done without" {
+	ready
+	mkfifo slow
+	gepush -s sites slow >m 2>"$err" 3>&- &
+	pid=$!
+	exec 8>slow
+	head -c 40000 set.ge >&8
+	until_true some
+	site_kill 6
+	tail -c +40001 set.ge >&8
+	exec 8>&-
+	wait $pid
+	told "site 'site6' is given up: "
+	fails grep '^place 0 [0-3]-3 .*=site6' m
+	site_begin 6
+	back m
 }
 
 @test "gepush: a full disk at a site sends fragments elsewhere" {
