@@ -51,6 +51,7 @@ struct job {				/* one index of one segment */
 	uint32_t next;			/* stripe to be asked for next */
 	uint32_t asked;			/* stripes under way */
 	struct ge_op op;
+	uint64_t counted;		/* bytes of it the site's speed knows of */
 	double began;
 };
 
@@ -69,7 +70,9 @@ struct ge_slot {
 struct speed {
 	double rate;			/* bytes a second; 0: not known */
 	double first;			/* seconds until the first byte */
-	uint64_t under_way;		/* bytes asked of it */
+	uint64_t under_way;		/* bytes asked of it and not here */
+	double busy, since;		/* seconds of this sample; up to when */
+	uint64_t bytes;			/* of this sample */
 	int running, fails;
 	int harm;			/* gave what was damaged, or no fragment */
 };
@@ -493,6 +496,40 @@ soonest(const struct ge_fetch *f, struct ge_slot *s, double *seconds)
 	return (best);
 }
 
+/*
+ * A site's speed is what has come from it in the time in which something was asked
+ * of it, by samples of a tenth of a second.
+ */
+static void
+sample(struct speed *sp)
+{
+	double t = ge_clock(), r;
+
+	if (sp->running > 0)
+		sp->busy += t - sp->since;
+	sp->since = t;
+	if (sp->busy < 0.1)
+		return;
+	r = (double)(sp->bytes + 1) / sp->busy;
+	sp->rate = sp->rate > 0 ? 0.75 * sp->rate + 0.25 * r : r;
+	sp->busy = 0;
+	sp->bytes = 0;
+}
+
+/* This much of what was asked for is here. */
+static void
+came(struct speed *sp, struct job *j, uint64_t len)
+{
+
+	if (len > j->op.len)
+		len = j->op.len;
+	if (len > j->counted) {
+		sp->bytes += len - j->counted;
+		sp->under_way -= len - j->counted;
+		j->counted = len;
+	}
+}
+
 static void
 ask(struct ge_fetch *f, struct job *j, uint64_t off, size_t len, uint8_t *buf)
 {
@@ -510,8 +547,10 @@ ask(struct ge_fetch *f, struct job *j, uint64_t off, size_t len, uint8_t *buf)
 	j->op.buf = buf;
 	j->op.tag = j;
 	j->began = ge_clock();
+	j->counted = 0;
 	j->running = 1;
 	f->running++;
+	sample(&f->speed[j->site]);
 	f->speed[j->site].running++;
 	f->speed[j->site].under_way += len;
 	ge_op_start(f->st->net, &j->op);
@@ -803,26 +842,20 @@ static int
 job_done(struct ge_fetch *f, struct job *j, struct ge_err *e)
 {
 	struct speed *sp = &f->speed[j->site];
-	double t = j->op.seconds;
 	uint32_t first, last, n;
 	uint64_t got = j->op.got;
 	int rc;
 
+	came(sp, j, got);
+	sample(sp);
+	sp->under_way -= j->op.len - j->counted;
+	sp->running--;
 	j->running = 0;
 	f->running--;
-	sp->running--;
-	sp->under_way -= j->op.len;
 	f->received += got;
-	/* Also what was called off has shown how fast it was. */
-	if (got > 65536 || (t > 0.5 && j->op.result == GE_OP_CANCELLED)) {
-		double r = (double)(got + 1) / (t + 1e-6) *
-		    (double)(sp->running + 1);
-
-		sp->rate = sp->rate > 0 ? 0.6 * sp->rate + 0.4 * r : r;
-		if (j->op.first > 0)
-			sp->first = sp->first > 0 ?
-			    (sp->first + j->op.first) / 2 : j->op.first;
-	}
+	if (j->op.first > 0)
+		sp->first = sp->first > 0 ? (sp->first + j->op.first) / 2 :
+		    j->op.first;
 	if (j->op.result == GE_OP_DONE)
 		sp->fails = 0;
 	if (j->slot == NULL) {
@@ -1292,7 +1325,8 @@ schedule(struct ge_fetch *f, struct ge_slot *s, struct ge_err *e)
 }
 
 /*
- * What crawls: if another index would be here long before, ask for that too.
+ * What crawls: if another index would be here long before, ask for that too.  But
+ * not while most of the segment is still to come: then all may be slow.
  */
 static int
 hedge(struct ge_fetch *f, struct ge_slot *s, struct ge_err *e)
@@ -1301,8 +1335,10 @@ hedge(struct ge_fetch *f, struct ge_slot *s, struct ge_err *e)
 	struct job *j;
 	double t, left, other;
 	uint64_t got;
-	int i, idx;
+	int i, idx, whole = 0;
 
+	for (i = 0; i < GE_N_MAX; i++)
+		whole += leads(s, s->job[i]) && s->job[i]->state == JOB_WHOLE;
 	for (i = 0; i < GE_N_MAX; i++) {
 		j = s->job[i];
 		if (j == NULL || !j->running || j->hedged)
@@ -1314,19 +1350,18 @@ hedge(struct ge_fetch *f, struct ge_slot *s, struct ge_err *e)
 			if (sp->rate == 0)
 				continue;
 			left = (double)sp->under_way / sp->rate;
+			t = 0;
 		} else {
 			t = ge_clock() - j->began;
-			got = ge_op_progress(f->st->net, &j->op);
-			if (t > 0.3 && (sp->rate == 0 || (double)(got + 1) / t *
-			    sp->running < sp->rate / 2))
-				sp->rate = (double)(got + 1) / t * sp->running;
+			got = j->counted;
 			if (t < 0.15 || (got == 0 && t < 0.5))
 				continue;
 			left = got > 0 ? t * (double)(j->op.len - got) /
 			    (double)got : 1e9;
 		}
-		if ((idx = soonest(f, s, &other)) == -1 ||
-		    left < 1.5 * other + 0.1 || !room(f, s))
+		if ((2 * whole < s->need && t < 1) ||
+		    (idx = soonest(f, s, &other)) == -1 ||
+		    left < 2 * other + 0.2 || !room(f, s))
 			continue;
 		ge_note(GE_DETAIL, "site '%s' is slow: segment %lu, fragment "
 		    "%d asked for as well", f->st->sites->site[j->site].name,
@@ -1337,6 +1372,23 @@ hedge(struct ge_fetch *f, struct ge_slot *s, struct ge_err *e)
 		f->hedged++;
 	}
 	return (0);
+}
+
+/* What has come of all that is under way. */
+static void
+measure_all(struct ge_fetch *f)
+{
+	struct job *j;
+	size_t i;
+	int k;
+
+	for (i = 0; i < f->nopen; i++)
+		for (k = 0; k < GE_N_MAX; k++)
+			if ((j = f->slot[i]->job[k]) != NULL && j->running)
+				came(&f->speed[j->site], j,
+				    ge_op_progress(f->st->net, &j->op));
+	for (i = 0; i < f->st->sites->n; i++)
+		sample(&f->speed[i]);
 }
 
 static int
@@ -1411,6 +1463,7 @@ ge_fetch_next(struct ge_fetch *f, struct ge_fetched *got, struct ge_err *e)
 			return (-1);
 		if (f->nopen == 0)
 			return (0);
+		measure_all(f);
 		for (i = 0; i < f->nopen; i++) {
 			s = f->slot[i];
 			if (s->done || s->why.code != 0)
