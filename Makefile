@@ -54,7 +54,7 @@ W = $(if $(filter 1,$(WERROR)),-Werror)
 Q = $(if $(V),,@)
 
 LIB = $(patsubst %.c,%.o,$(wildcard lib/*/*.c))
-CLI = cmd/cli.o cmd/remote.o
+CLI = cmd/cli.o cmd/remote.o cmd/tally.o
 WORLD = $(patsubst %.c,%.o,$(wildcard tests/fixed/*.c))
 NAMES = $(patsubst cmd/%.c,%,$(wildcard cmd/ge*.c))
 MAN = $(wildcard man/*.[1-8])

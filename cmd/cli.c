@@ -449,28 +449,29 @@ cli_stdout(void)
 }
 
 void
-cli_finding_header(void)
+cli_finding_header(void *to)
 {
+	FILE *out = to != NULL ? to : stdout;
 
-	printf("#status\tset\tsegment\tindex\tsite\tdetail\n");
+	fprintf(out, "#status\tset\tsegment\tindex\tsite\tdetail\n");
 }
 
 void
-cli_finding(void *unused, const struct ge_finding *f)
+cli_finding(void *to, const struct ge_finding *f)
 {
+	FILE *out = to != NULL ? to : stdout;
 	char id[2 * GE_SETID + 1], site[4096], detail[1024];
 
-	(void)unused;
 	if (ge_percent(site, sizeof(site), f->site, strlen(f->site), 0) == -1)
 		strcpy(site, "?");
 	if (ge_percent(detail, sizeof(detail), f->detail, strlen(f->detail),
 	    1) == -1)
 		strcpy(detail, "?");
 	if (f->known)
-		printf("%s\t%s\t%lu\t%d\t%s\t%s\n", ge_state_name(f->state),
+		fprintf(out, "%s\t%s\t%lu\t%d\t%s\t%s\n", ge_state_name(f->state),
 		    ge_hex(id, f->setid, GE_SETID), (unsigned long)f->segment,
 		    f->index, site, detail);
 	else
-		printf("%s\t-\t-\t-\t%s\t%s\n", ge_state_name(f->state), site,
+		fprintf(out, "%s\t-\t-\t-\t%s\t%s\n", ge_state_name(f->state), site,
 		    detail);
 }

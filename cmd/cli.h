@@ -102,9 +102,9 @@ int cli_operands(struct ge_pile *p, int argc, char **argv, struct ge_err *e);
  */
 int cli_stdout(void);
 
-/* cli_finding(f): one line of a report on standard output. */
-void cli_finding_header(void);
-void cli_finding(void *unused, const struct ge_finding *f);
+/* cli_finding(to, f): one line of a report to a FILE; NULL: standard output. */
+void cli_finding_header(void *to);
+void cli_finding(void *to, const struct ge_finding *f);
 
 /* cli_bytes(out, n): "1.4 GiB". */
 char *cli_bytes(char out[32], uint64_t n);

@@ -255,7 +255,7 @@ in_folders(struct options *o, int argc, char **argv, struct ge_err *e)
 	    cli_operands(p, argc, argv, e) == -1)
 		goto out;
 	if (o->m.dry)
-		cli_finding_header();
+		cli_finding_header(NULL);
 	o->m.planned = cli_finding;
 	rc = ge_mend_run(&o->m, p, e);
 	if (cli_verbosity() > 0 && (rc == 0 || e->code == GE_EDEGRADED))

@@ -1,4 +1,3 @@
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -8,10 +7,9 @@
 #include "util/hook.h"
 #include "util/mem.h"
 #include "util/num.h"
-#include "util/world.h"
 
 static const char *const state_name[] = {
-	"ok", "missing", "corrupt", "stale", "unreachable"
+	"ok", "missing", "corrupt", "stale", "unreachable", "misplaced"
 };
 
 const char *
@@ -62,45 +60,6 @@ ge_report_parse(struct ge_report_line *l, const char *line, size_t len,
 bad:
 	return (ge_fail(e, GE_EUSAGE, "not a line of a report: '%.*s'",
 	    (int)(len < 60 ? len : 60), line));
-}
-
-/*
- * Selection sampling (Knuth, algorithm S): each block of all with the same
- * probability, no block twice, one pass.
- */
-struct sampler {
-	uint64_t seen, all, chosen, want;
-	uint64_t pool[32];
-	size_t left;
-};
-
-static int
-uniform(struct sampler *s, double *u, struct ge_err *e)
-{
-
-	if (s->left == 0) {
-		if (ge_random(s->pool, sizeof(s->pool), e) == -1)
-			return (-1);
-		s->left = sizeof(s->pool) / sizeof(s->pool[0]);
-	}
-	*u = (double)(s->pool[--s->left] >> 11) / 9007199254740992.0;
-	return (0);
-}
-
-static int
-sample(struct sampler *s, uint8_t *pick, size_t n, struct ge_err *e)
-{
-	double u;
-	size_t i;
-
-	for (i = 0; i < n; i++, s->seen++) {
-		if (uniform(s, &u, e) == -1)
-			return (-1);
-		pick[i] = (double)(s->all - s->seen) * u <
-		    (double)(s->want - s->chosen);
-		s->chosen += pick[i];
-	}
-	return (0);
 }
 
 static void
@@ -170,7 +129,7 @@ tell_unreachable(struct ge_audit *a, const struct ge_pile *p)
 
 static int
 audit_segment(struct ge_audit *a, struct ge_pile *p, struct ge_group *g,
-    struct sampler *s, struct ge_err *why, struct ge_err *e)
+    struct ge_sampler *s, struct ge_err *why, struct ge_err *e)
 {
 	struct ge_assess as;
 	const struct ge_hdr *h = &g->h;
@@ -180,7 +139,8 @@ audit_segment(struct ge_audit *a, struct ge_pile *p, struct ge_group *g,
 	memset(&as, 0, sizeof(as));
 	if (s != NULL) {
 		if ((pick = ge_alloc(g->nfrags * h->nstripes, e)) == NULL ||
-		    sample(s, pick, g->nfrags * h->nstripes, e) == -1)
+		    ge_sampler_pick(s, pick, g->nfrags * h->nstripes,
+		    e) == -1)
 			goto out;
 	}
 	if (ge_assess_run(&as, p, g, -1, a->jobs, pick, e) == -1)
@@ -238,12 +198,11 @@ static int
 audit_set(struct ge_audit *a, struct ge_pile *p, struct ge_err *e)
 {
 	struct ge_choice c;
-	struct sampler s;
+	struct ge_sampler s;
 	struct ge_err why;
 	size_t i;
 	int sampling, rc = -1;
 
-	memset(&s, 0, sizeof(s));
 	if (ge_choose_all(&c, p, &a->pins, 1, e) == -1)
 		goto out;
 	why = c.err;
@@ -267,14 +226,8 @@ audit_set(struct ge_audit *a, struct ge_pile *p, struct ge_err *e)
 		a->blocks += (uint64_t)c.group[i]->nfrags * h->nstripes;
 	}
 	a->nsegments = c.n;
-	s.all = a->blocks;
-	sampling = a->confidence > 0;
-	if (sampling) {
-		double want = ceil(log1p(-a->confidence) / log1p(-a->share));
-
-		s.want = want < (double)s.all ? (uint64_t)want : s.all;
-		sampling = s.want < s.all;
-	}
+	sampling = a->confidence > 0 && ge_sampler_init(&s, a->confidence,
+	    a->share, a->blocks);
 	for (i = 0; i < c.n; i++) {
 		if (c.group[i] == NULL) {
 			tell_lost(a, p, &c, (uint32_t)i);

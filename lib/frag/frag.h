@@ -333,6 +333,10 @@ enum ge_state {
 	GE_STATE_MISPLACED		/* whole, where it should not be: sites only */
 };
 
+enum {
+	GE_STATES = GE_STATE_MISPLACED + 1
+};
+
 struct ge_finding {
 	enum ge_state state;
 	int known;			/* set, segment and index are known */
@@ -371,6 +375,29 @@ struct ge_audit {
  * gefrag(5) (GE_EDEGRADED, GE_ELOST, GE_EREFUSED) or GE_EFAIL.
  */
 int ge_audit_run(struct ge_audit *a, struct ge_pile *p, struct ge_err *e);
+
+/*
+ * A sample of blocks: each of all with the same probability, none twice, in one
+ * pass.
+ */
+struct ge_sampler {
+	uint64_t seen, all, chosen, want;
+	uint64_t pool[32];
+	size_t left;
+};
+
+/*
+ * ge_sampler_init(s, confidence, share, all):
+ * As many of `all` blocks as show damage with this confidence if this share of
+ * them is damaged.  1; 0 if that is all of them.
+ *
+ * ge_sampler_pick(s, pick, n, e):
+ * Whether each of the next n blocks is in the sample.  0, or -1.
+ */
+int ge_sampler_init(struct ge_sampler *s, double confidence, double share,
+    uint64_t all);
+int ge_sampler_pick(struct ge_sampler *s, uint8_t *pick, size_t n,
+    struct ge_err *e);
 
 /*
  * Reports: what an audit printed, read back.
