@@ -459,7 +459,6 @@ ge_x_curl(struct ge_op_int *x)
 	case CURLE_SSL_CIPHER:
 	case CURLE_LOGIN_DENIED:
 	case CURLE_REMOTE_ACCESS_DENIED:
-	case CURLE_UNSUPPORTED_PROTOCOL:
 	case CURLE_URL_MALFORMAT:
 		return (ge_x_end(x, GE_OP_DENIED, "%s", why));
 	case CURLE_REMOTE_DISK_FULL:

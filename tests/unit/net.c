@@ -1,0 +1,538 @@
+/*
+ * lib/site: what servers answer, taken apart; the net over folders.
+ */
+#include <sys/stat.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "site/answer_int.h"
+#include "site/site.h"
+#include "util/hook.h"
+
+static int bad;
+static char tmp[256];
+
+static void
+check(int good, const char *name)
+{
+
+	printf("%s net: %s\n", good ? "ok" : "not ok", name);
+	bad |= !good;
+}
+
+static void
+die(const char *what)
+{
+
+	perror(what);
+	exit(1);
+}
+
+/* What came of a listing, as text. */
+static char said[4096];
+static int most;
+
+static int
+entry(void *arg, const char *name, size_t len, uint64_t size, int folder)
+{
+	size_t n = strlen(said);
+
+	(void)arg;
+	if (name == NULL) {
+		said[0] = '\0';
+		return (0);
+	}
+	snprintf(said + n, sizeof(said) - n, "%.*s", (int)len, name);
+	n = strlen(said);
+	if (folder)
+		snprintf(said + n, sizeof(said) - n, "/;");
+	else if (size == GE_OP_UNKNOWN)
+		snprintf(said + n, sizeof(said) - n, " ?;");
+	else
+		snprintf(said + n, sizeof(said) - n, " %llu;",
+		    (unsigned long long)size);
+	return (most > 0 && --most == 0);
+}
+
+/* In pieces of every length. */
+static int
+listing(enum ge_answer_kind kind, const char *base, const char *text,
+    const char *want, const char *goes_on)
+{
+	size_t len = strlen(text), piece, at, n;
+	struct ge_answer *a;
+	const char *token;
+	struct ge_err e;
+	int rc, good = 1;
+
+	for (piece = 1; piece <= len; piece += piece < 9 ? 1 : len / 3 + 1) {
+		said[0] = '\0';
+		token = NULL;
+		a = ge_answer_new(kind, base, entry, NULL, &e);
+		if (a == NULL)
+			die("memory");
+		for (at = 0, rc = 0; rc == 0 && at < len; at += n) {
+			n = len - at < piece ? len - at : piece;
+			rc = ge_answer_feed(a, text + at, n, &e);
+		}
+		if (rc == 0)
+			rc = ge_answer_end(a, &token, &e);
+		if (want == NULL)
+			good &= rc == -1;
+		else
+			good &= rc == 0 && strcmp(said, want) == 0 &&
+			    (goes_on == NULL) == (token == NULL) &&
+			    (token == NULL || strcmp(token, goes_on) == 0);
+		ge_answer_free(a);
+	}
+	return (good);
+}
+
+#define S3(inner) "<?xml version=\"1.0\"?><ListBucketResult xmlns=" \
+	"\"http://s3.amazonaws.com/doc/2006-03-01/\">" inner \
+	"</ListBucketResult>"
+#define KEY(k, n) "<Contents><Key>" k "</Key><Size>" n "</Size><Owner><ID>" \
+	"x</ID></Owner></Contents>"
+
+static void
+test_s3(void)
+{
+	int good;
+
+	good = listing(GE_ANSWER_S3, "p/", S3(KEY("p/a", "3") KEY("p/", "0")
+	    "<CommonPrefixes><Prefix>p/d/</Prefix></CommonPrefixes>"
+	    "<Prefix>p/</Prefix><IsTruncated>false</IsTruncated>"),
+	    "a 3;d/;", NULL);
+	good &= listing(GE_ANSWER_S3, "", S3(""), "", NULL);
+	good &= listing(GE_ANSWER_S3, "p/",
+	    S3("<EncodingType>url</EncodingType>" KEY("p%2Fa%0Ab+%2B", "1")),
+	    "a\nb + 1;", NULL);
+	good &= listing(GE_ANSWER_S3, "", S3(KEY("..&lt;", "1")
+	    "<NextContinuationToken>a&amp;b</NextContinuationToken>"
+	    "<IsTruncated>true</IsTruncated>"), "..< 1;", "a&b");
+	check(good, "S3 listings");
+	good = listing(GE_ANSWER_S3, "p/", S3(KEY("q/a", "3")), NULL, NULL);
+	good &= listing(GE_ANSWER_S3, "", S3(KEY("a", "-3")), NULL, NULL);
+	good &= listing(GE_ANSWER_S3, "", S3("<IsTruncated>true"
+	    "</IsTruncated>"), NULL, NULL);
+	good &= listing(GE_ANSWER_S3, "", "<Error><Code>x</Code></Error>",
+	    NULL, NULL);
+	good &= listing(GE_ANSWER_S3, "", "<ListBucketResult>", NULL, NULL);
+	good &= listing(GE_ANSWER_S3, "", "", NULL, NULL);
+	good &= listing(GE_ANSWER_S3, "", "<!DOCTYPE x [<!ENTITY a \"b\">]>"
+	    "<ListBucketResult></ListBucketResult>", NULL, NULL);
+	check(good, "S3 listings that are none");
+}
+
+#define DAV(inner) "<?xml version=\"1.0\"?><D:multistatus xmlns:D=\"DAV:\">" \
+	inner "</D:multistatus>"
+#define RESPONSE(href, prop) "<D:response><D:href>" href "</D:href>" \
+	"<D:propstat><D:prop>" prop "</D:prop></D:propstat></D:response>"
+#define FOLDER "<D:resourcetype><D:collection/></D:resourcetype>"
+#define LENGTH(n) "<D:resourcetype/><D:getcontentlength>" n \
+	"</D:getcontentlength>"
+
+static void
+test_dav(void)
+{
+	int good;
+
+	good = listing(GE_ANSWER_DAV, "/x y/", DAV(RESPONSE("/x%20y/", FOLDER)
+	    RESPONSE("/x%20y/a", LENGTH("7"))
+	    RESPONSE("http://h:1/x%20y/d/", FOLDER)
+	    RESPONSE("\n/x%20y/%e2%82%ac\n", "")), "a 7;d/;\xe2\x82\xac ?;",
+	    NULL);
+	good &= listing(GE_ANSWER_DAV, "/", DAV(RESPONSE("/", FOLDER)), "",
+	    NULL);
+	check(good, "DAV listings");
+	good = listing(GE_ANSWER_DAV, "/x/", DAV(RESPONSE("/y/a",
+	    LENGTH("7"))), NULL, NULL);
+	good &= listing(GE_ANSWER_DAV, "/x/", DAV(RESPONSE("/x/a/b",
+	    LENGTH("7"))), NULL, NULL);
+	good &= listing(GE_ANSWER_DAV, "/x/", DAV(RESPONSE("/x/a%2Fb",
+	    LENGTH("7"))), NULL, NULL);
+	good &= listing(GE_ANSWER_DAV, "/x/", DAV(RESPONSE("http://", "")),
+	    NULL, NULL);
+	good &= listing(GE_ANSWER_DAV, "/x/", "<html></html>", NULL, NULL);
+	check(good, "DAV listings that are none");
+}
+
+static void
+test_ls(void)
+{
+
+	check(listing(GE_ANSWER_LS, "",
+	    "-rw-r--r--    1 root     root         1234 Nov 21 10:00 a b\n"
+	    "drwxr-xr-x    2 root     root         4096 Nov 21  2025 d\n"
+	    "drwxr-xr-x    2 root     root         4096 Nov 21  2025 .\n"
+	    "drwxr-xr-x    2 root     root         4096 Nov 21  2025 ..\n"
+	    "lrwxrwxrwx    1 root     root            1 Nov 21 10:00 l -> a\n"
+	    "the rest of a name\n"
+	    "\n", "a b 1234;d/;l ?;", NULL) &&
+	    listing(GE_ANSWER_LS, "", "-rw-r--r--", NULL, NULL),
+	    "listings of SFTP");
+}
+
+static void
+test_endless(void)
+{
+	static char junk[1 << 20];
+	struct ge_answer *a;
+	struct ge_err e;
+	int rc, good = 1, k;
+	size_t i;
+
+	for (k = 0; k < 3; k++) {
+		a = ge_answer_new(k == 0 ? GE_ANSWER_LS : GE_ANSWER_S3, "",
+		    entry, NULL, &e);
+		if (a == NULL)
+			die("memory");
+		memset(junk, 'x', sizeof(junk));
+		if (k == 1)
+			memcpy(junk, "<ListBucketResult x=\"", 21);
+		if (k == 2)
+			memcpy(junk, "<ListBucketResult><Key>", 23);
+		for (i = 0, rc = 0; rc == 0 && i < 64; i++)
+			rc = ge_answer_feed(a, junk, i == 0 ? 100 :
+			    sizeof(junk), &e);
+		good &= rc == -1 && i < 3;
+		ge_answer_free(a);
+	}
+	check(good, "an answer without end is not kept");
+}
+
+static void
+test_small(void)
+{
+	static const char ini[] = "# x\n[default]\naws_access_key_id = A\n"
+	    " aws_secret_access_key=b/c= \n[profile p]\r\nregion = r\r\n"
+	    "[q\naws_access_key_id = no\n";
+	static const char net[] = "machine a.b login u password p\n"
+	    "machine h login v password \"q r\\\"\" macdef m\n machine x "
+	    "login y\n\nmachine h login w password 2\ndefault login d "
+	    "password e";
+	uint64_t a, b, c;
+	char out[64], pw[64];
+	double s;
+	int good;
+
+	good = ge_answer_range("bytes 0-9/10", &a, &b, &c) == 0 && a == 0 &&
+	    b == 9 && c == 10;
+	good &= ge_answer_range("bytes 5-5/*", &a, &b, &c) == 0 && a == 5 &&
+	    c == UINT64_MAX;
+	good &= ge_answer_range("bytes */7", &a, &b, &c) == 0 && a > b &&
+	    c == 7;
+	good &= ge_answer_range("bytes 0-10/10", &a, &b, &c) == -1 &&
+	    ge_answer_range("bytes 9-0/10", &a, &b, &c) == -1 &&
+	    ge_answer_range("bytes 0-9", &a, &b, &c) == -1 &&
+	    ge_answer_range("bytes 0-/10", &a, &b, &c) == -1 &&
+	    ge_answer_range("bytes=0-9/10", &a, &b, &c) == -1 &&
+	    ge_answer_range("", &a, &b, &c) == -1 &&
+	    ge_answer_range("bytes 0-99999999999999999999/*", &a, &b, &c) ==
+	    -1;
+	check(good, "Content-Range");
+	good = ge_answer_retry("7", &s) == 0 && s == 7 &&
+	    ge_answer_retry("-1", &s) == -1 && ge_answer_retry("", &s) == -1;
+	check(good, "Retry-After");
+	good = ge_answer_ini(ini, sizeof(ini) - 1, "default",
+	    "aws_access_key_id", out, 64) == 1 && strcmp(out, "A") == 0;
+	good &= ge_answer_ini(ini, sizeof(ini) - 1, "default",
+	    "aws_secret_access_key", out, 64) == 1 && strcmp(out, "b/c=") == 0;
+	good &= ge_answer_ini(ini, sizeof(ini) - 1, "p", "region", out, 64) ==
+	    1 && strcmp(out, "r") == 0;
+	good &= ge_answer_ini(ini, sizeof(ini) - 1, "default", "region", out,
+	    64) == 0;
+	good &= ge_answer_ini(ini, sizeof(ini) - 1, "q", "aws_access_key_id",
+	    out, 64) == 0;
+	good &= ge_answer_ini(ini, sizeof(ini) - 1, "default",
+	    "aws_secret_access_key", out, 4) == -1;
+	check(good, "credential files of AWS");
+	good = ge_answer_netrc(net, sizeof(net) - 1, "h", NULL, out, 64, pw,
+	    64) == 1 && strcmp(out, "v") == 0 && strcmp(pw, "q r\"") == 0;
+	good &= ge_answer_netrc(net, sizeof(net) - 1, "h", "w", out, 64, pw,
+	    64) == 1 && strcmp(pw, "2") == 0;
+	good &= ge_answer_netrc(net, sizeof(net) - 1, "zz", NULL, out, 64, pw,
+	    64) == 1 && strcmp(pw, "e") == 0;
+	good &= ge_answer_netrc(net, sizeof(net) - 1, "a.b", "v", out, 64, pw,
+	    64) == 0 && pw[0] == '\0';
+	check(good, ".netrc");
+	good = ge_answer_text("<Error><Code>A</Code><Code>B</Code>", 36,
+	    "Error", "Code", out, 64) == 1 && strcmp(out, "A") == 0;
+	good &= ge_answer_text("<Other><Code>A</Code>", 21, "Error", "Code",
+	    out, 64) == 0;
+	good &= ge_answer_text("<Error><x><Code>A</Code></x>", 28, "Error",
+	    "Code", out, 64) == 0;
+	check(good, "error documents");
+}
+
+/* Folders. */
+
+static struct ge_net *net;
+static struct ge_op op;
+static uint8_t buf[1 << 16];
+
+static enum ge_op_result
+run(enum ge_op_kind kind, int site, const char *name)
+{
+	struct ge_op *one = &op;
+	struct ge_err e;
+
+	op.kind = kind;
+	op.site = site;
+	snprintf(op.name, sizeof(op.name), "%s", name);
+	op.entry = entry;
+	op.buf = buf;
+	said[0] = '\0';
+	if (ge_op_run(net, &one, 1, &e) == -1)
+		die(e.msg);
+	return (op.result);
+}
+
+static enum ge_op_result
+put(int site, const char *name, const char *body, int replace)
+{
+
+	memset(&op, 0, sizeof(op));
+	op.body = (const uint8_t *)body;
+	op.len = strlen(body);
+	op.replace = replace;
+	return (run(GE_OP_PUT, site, name));
+}
+
+static enum ge_op_result
+get(int site, const char *name, uint64_t off, uint64_t len)
+{
+
+	memset(&op, 0, sizeof(op));
+	op.off = off;
+	op.len = len;
+	return (run(GE_OP_GET, site, name));
+}
+
+static enum ge_op_result
+simple(enum ge_op_kind kind, int site, const char *name)
+{
+
+	memset(&op, 0, sizeof(op));
+	return (run(kind, site, name));
+}
+
+static void
+test_folder(void)
+{
+	char path[512];
+	int good;
+
+	good = put(0, "d/e/a", "hello", 0) == GE_OP_DONE;
+	good &= put(0, "d/e/a", "other", 0) == GE_OP_EXISTS &&
+	    strstr(op.err.msg, "site 's0': 'd/e/a': cannot store: ") != NULL;
+	good &= get(0, "d/e/a", 0, 100) == GE_OP_DONE && op.got == 5 &&
+	    op.size == 5 && memcmp(buf, "hello", 5) == 0;
+	good &= put(0, "d/e/a", "replaced", 1) == GE_OP_DONE;
+	good &= get(0, "d/e/a", 2, 3) == GE_OP_DONE && op.got == 3 &&
+	    op.size == 8 && memcmp(buf, "pla", 3) == 0;
+	good &= get(0, "d/e/a", 8, 3) == GE_OP_DONE && op.got == 0;
+	good &= get(0, "d/e/a", 80, 3) == GE_OP_DONE && op.got == 0;
+	good &= simple(GE_OP_HEAD, 0, "d/e/a") == GE_OP_DONE && op.size == 8;
+	good &= simple(GE_OP_HEAD, 0, "d/e/b") == GE_OP_ABSENT;
+	good &= simple(GE_OP_HEAD, 0, "d/e") == GE_OP_ABSENT;
+	good &= get(0, "d/e/b", 0, 1) == GE_OP_ABSENT;
+	check(good, "folders: put, get, head");
+	good = put(0, "d/z", "", 0) == GE_OP_DONE;
+	good &= simple(GE_OP_LIST, 0, "") == GE_OP_DONE &&
+	    strcmp(said, "d/;") == 0;
+	good &= simple(GE_OP_LIST, 0, "d/") == GE_OP_DONE &&
+	    (strcmp(said, "e/;z 0;") == 0 || strcmp(said, "z 0;e/;") == 0);
+	most = 1;
+	good &= simple(GE_OP_LIST, 0, "d/") == GE_OP_DONE &&
+	    strlen(said) < 5;
+	most = 0;
+	good &= simple(GE_OP_LIST, 0, "q/") == GE_OP_ABSENT;
+	good &= simple(GE_OP_REMOVE, 0, "d/e/") == GE_OP_DENIED;
+	good &= simple(GE_OP_REMOVE, 0, "d/e/a") == GE_OP_DONE;
+	good &= simple(GE_OP_REMOVE, 0, "d/e/a") == GE_OP_ABSENT;
+	good &= simple(GE_OP_REMOVE, 0, "d/e/") == GE_OP_DONE;
+	good &= simple(GE_OP_REMOVE, 0, "d/z") == GE_OP_DONE;
+	good &= simple(GE_OP_REMOVE, 0, "d/") == GE_OP_DONE;
+	good &= simple(GE_OP_LIST, 0, "") == GE_OP_DONE && said[0] == '\0';
+	check(good, "folders: list, remove");
+	snprintf(path, sizeof(path), "%s/s0/pipe", tmp);
+	if (mkfifo(path, 0600) == -1)
+		die("mkfifo");
+	good = get(0, "pipe", 0, 1) == GE_OP_DENIED &&
+	    put(0, "pipe", "x", 0) == GE_OP_EXISTS &&
+	    simple(GE_OP_REMOVE, 0, "pipe") == GE_OP_DONE;
+	check(good, "folders: a pipe is not waited for");
+	good = put(1, "a", "x", 0) == GE_OP_FAILED &&
+	    put(1, "d/a", "x", 0) == GE_OP_FAILED &&
+	    get(1, "a", 0, 1) == GE_OP_FAILED &&
+	    simple(GE_OP_HEAD, 1, "a") == GE_OP_FAILED &&
+	    simple(GE_OP_LIST, 1, "") == GE_OP_FAILED &&
+	    simple(GE_OP_LIST, 1, "d/") == GE_OP_FAILED &&
+	    simple(GE_OP_REMOVE, 1, "a") == GE_OP_FAILED;
+	snprintf(path, sizeof(path), "%s/s1", tmp);
+	good &= access(path, F_OK) == -1;
+	check(good, "folders: the site's own is neither made nor missed");
+}
+
+static void
+test_many(void)
+{
+	enum { N = 300 };
+	static struct ge_op many[N];
+	static uint8_t body[N][64], back[N][64];
+	struct ge_op *o, *none;
+	struct ge_err e;
+	int i, n, good = 1, cancelled = 0;
+	uint64_t up, down;
+
+	for (i = 0; i < N; i++) {
+		memset(body[i], i, 64);
+		memset(&many[i], 0, sizeof(many[i]));
+		many[i].kind = GE_OP_PUT;
+		many[i].site = i % 2 * 2;
+		many[i].body = body[i];
+		many[i].len = 64;
+		many[i].tag = &body[i];
+		many[i].urgent = i % 3 == 0;
+		snprintf(many[i].name, sizeof(many[i].name), "m%d/%d", i % 7,
+		    i);
+		ge_op_start(net, &many[i]);
+	}
+	/* Others do not get in the way. */
+	good &= simple(GE_OP_HEAD, 0, "nothing") == GE_OP_ABSENT;
+	for (n = 0; ge_net_next(net, -1, &o, &e) == 1; n++)
+		good &= o->result == GE_OP_DONE && o->in == NULL &&
+		    o->tag == &body[o - many];
+	good &= n == N && ge_net_next(net, -1, &none, &e) == 0;
+	for (i = 0; i < N; i++) {
+		many[i].kind = GE_OP_GET;
+		many[i].buf = back[i];
+		ge_op_start(net, &many[i]);
+	}
+	for (n = 0; ge_net_next(net, -1, &o, &e) == 1; n++)
+		good &= o->result == GE_OP_DONE && o->got == 64 &&
+		    ge_op_progress(net, o) == 64 &&
+		    memcmp(o->buf, body[o - many], 64) == 0;
+	ge_net_moved(net, &up, &down);
+	good &= n == N && up >= N * 64 && down >= N * 64;
+	check(good, "many operations at once");
+	for (i = 0; i < N; i++)
+		ge_op_start(net, &many[i]);
+	for (i = 0; i < N; i++)
+		ge_op_cancel(net, &many[i]);
+	good = 1;
+	for (n = 0; ge_net_next(net, -1, &o, &e) == 1; n++) {
+		good &= o->result == GE_OP_DONE ||
+		    o->result == GE_OP_CANCELLED;
+		cancelled += o->result == GE_OP_CANCELLED;
+	}
+	check(good && n == N && cancelled > 0, "cancelled operations return");
+}
+
+/* What is under way, or waits to be tried again, ends with the net. */
+static void
+test_close(const struct ge_sites *s)
+{
+	struct ge_net_conf c = { .jobs = 2, .tries = 50 };
+	static struct ge_op many[20];
+	struct ge_op *o;
+	struct ge_net *n;
+	struct ge_err e;
+	int i, good;
+
+	if ((n = ge_net_open(s, &c, &e)) == NULL)
+		die(e.msg);
+	for (i = 0; i < 20; i++) {
+		many[i].kind = GE_OP_HEAD;
+		many[i].site = 1;
+		ge_op_start(n, &many[i]);
+	}
+	good = ge_net_next(n, 0, &o, &e) == 0;
+	ge_op_cancel(n, &many[7]);
+	good &= ge_net_next(n, -1, &o, &e) == 1 && o == &many[7] &&
+	    o->result == GE_OP_CANCELLED;
+	ge_net_close(n);
+	check(good, "a net is closed while it waits");
+}
+
+static int stop;
+
+static int
+hook(void)
+{
+
+	return (stop);
+}
+
+static void
+test_hook(const struct ge_sites *s)
+{
+	struct ge_net_conf c = { .jobs = 2, .tries = 50 };
+	struct ge_op one, *o = &one;
+	struct ge_net *n;
+	struct ge_err e;
+	int good;
+
+	if (ge_hook_open(hook, &e) == -1 ||
+	    (n = ge_net_open(s, &c, &e)) == NULL)
+		die(e.msg);
+	memset(&one, 0, sizeof(one));
+	one.kind = GE_OP_HEAD;
+	one.site = 1;
+	stop = 1;
+	good = ge_op_run(n, &o, 1, &e) == -1 && one.in == NULL &&
+	    one.result != GE_OP_DONE;
+	good &= ge_net_next(n, -1, &o, &e) == -1;
+	stop = 0;
+	ge_net_close(n);
+	check(good, "a program that is to stop does not wait");
+}
+
+int
+main(void)
+{
+	struct ge_net_conf c = { .jobs = 6, .tries = 1 };
+	struct ge_site site[3];
+	struct ge_sites s = { .site = site, .n = 3 };
+	char names[3][8], paths[3][300], cmd[300];
+	const char *dir = getenv("TMPDIR");
+	struct ge_err e;
+	int i;
+
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	test_s3();
+	test_dav();
+	test_ls();
+	test_endless();
+	test_small();
+
+	snprintf(tmp, sizeof(tmp), "%.200s/ge-net.XXXXXX",
+	    dir != NULL && dir[0] != '\0' ? dir : "/tmp");
+	if (mkdtemp(tmp) == NULL)
+		die(tmp);
+	memset(site, 0, sizeof(site));
+	for (i = 0; i < 3; i++) {
+		snprintf(names[i], sizeof(names[i]), "s%d", i);
+		snprintf(paths[i], sizeof(paths[i]), "%s/s%d", tmp, i);
+		site[i].name = names[i];
+		site[i].path = paths[i];
+		site[i].transport = GE_SITE_FILE;
+		if (i != 1 && mkdir(paths[i], 0777) == -1)
+			die(paths[i]);
+	}
+	if ((net = ge_net_open(&s, &c, &e)) == NULL)
+		die(e.msg);
+	test_folder();
+	test_many();
+	ge_net_close(net);
+	test_close(&s);
+	test_hook(&s);
+	snprintf(cmd, sizeof(cmd), "rm -rf '%s'", tmp);
+	if (system(cmd) != 0)
+		bad = 1;
+	return (bad);
+}
