@@ -158,9 +158,8 @@ static int
 list_sets(struct inventory *in, struct ge_err *e)
 {
 	size_t i, n, nsites = in->st.sites->n, nops = 0;
-	struct lister *l = NULL;
+	struct lister *l = NULL, *one;
 	struct ge_op **op = NULL;
-	char why[sizeof(e->msg) + 128];
 	int rc = -1;
 
 	if ((l = ge_alloc(nsites * sizeof(*l) + 1, e)) == NULL ||
@@ -178,19 +177,18 @@ list_sets(struct inventory *in, struct ge_err *e)
 	if (ge_op_run(in->st.net, op, nops, e) == -1)
 		goto out;
 	for (i = 0; i < nops; i++) {
-		struct lister *one = op[i]->arg;
-
+		one = op[i]->arg;
 		if (one->err.code != 0 && one->n < GE_SURVEY_MAX) {
 			*e = one->err;
 			goto out;
 		}
 		if (one->err.code != 0 || (op[i]->result != GE_OP_DONE &&
 		    op[i]->result != GE_OP_ABSENT)) {
-			snprintf(why, sizeof(why), "site '%s' did not answer: "
-			    "%s", in->st.sites->site[op[i]->site].name,
-			    one->err.code != 0 ? one->err.msg :
-			    op[i]->err.msg);
-			silence(in, (size_t)op[i]->site, why);
+			if (one->err.code != 0)
+				ge_within(&one->err, "site '%s'",
+				    in->st.sites->site[op[i]->site].name);
+			silence(in, (size_t)op[i]->site, one->err.code != 0 ?
+			    one->err.msg : op[i]->err.msg);
 			continue;
 		}
 		if (take(in, one, e) == -1)
@@ -338,14 +336,13 @@ report(struct inventory *in, const struct look *l, const struct ge_survey *sv,
     struct ge_err *e)
 {
 	struct ge_entry en;
+	int heard_all;
 	size_t i;
-	int heard_all = 1;
 
 	memset(&en, 0, sizeof(en));
-	for (i = 0; i < in->st.sites->n; i++) {
+	for (i = 0; i < in->st.sites->n; i++)
 		if (sv->answered[i] == 0 && sv->why[i].code != 0)
 			silence(in, i, sv->why[i].msg);
-	}
 	heard_all = in->iv->unanswered == 0;
 	memcpy(en.setid, l->f->setid, GE_SETID);
 	en.length = GE_OP_UNKNOWN;
