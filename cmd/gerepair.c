@@ -224,7 +224,7 @@ at_sites(struct options *o, struct ge_err *e)
 	    ge_known_load(&o->r.st, o->m.pins.set, &kn, e)) == -1)
 		goto out;
 	if (o->h.dry)
-		cli_finding_header();
+		cli_finding_header(NULL);
 	o->h.planned = cli_finding;
 	rc = ge_heal_run(&o->h, &o->r.st, &kn, e);
 	if (o->h.text != NULL && fwrite(o->h.text, 1, o->h.len, stdout) !=

@@ -7,7 +7,12 @@
 SERVERS=$BATS_TEST_DIRNAME/servers
 FAULT=$BATS_TEST_DIRNAME/tool/fault
 
-# A file with a teardown of its own calls these.
+# The tests of a file share its servers, so they run one after the other.  A file
+# that defines one of these three itself does what stands here.
+setup_file() {
+	export BATS_NO_PARALLELIZE_WITHIN_FILE=true
+}
+
 teardown() {
 	sites_heal
 }

@@ -365,6 +365,8 @@ ls_line(struct ge_answer *a)
 				end = q;
 				break;
 			}
+		if (p == end)
+			return;
 	}
 	give(a, p, (size_t)(end - p), size, *s == 'd');
 }

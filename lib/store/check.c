@@ -44,7 +44,7 @@ struct sitestate {
 	int failed, denied, answers;	/* in a row; ever */
 	int busy;
 	int down;
-	char why[96];
+	char why[GE_WHY];
 };
 
 struct check {
@@ -521,9 +521,9 @@ site_answered(struct check *ck, const struct ge_op *op)
 	    ss->answers > 0)))
 		return;
 	ss->down = 1;
-	snprintf(ss->why, sizeof(ss->why), "%.*s", (int)sizeof(ss->why) - 1,
-	    op->err.msg);
-	ge_note(GE_WARN, "%s: taken for unreachable", op->err.msg);
+	ge_op_why(op, ss->why);
+	ge_note(GE_WARN, "site '%s': taken for unreachable: %s",
+	    ck->st->sites->site[op->site].name, ss->why);
 	for (i = 0; i < ck->nlanes; i++)
 		if (ck->lane[i].tag != NULL && &ck->lane[i].op != op &&
 		    ck->lane[i].op.site == op->site)

@@ -20,7 +20,7 @@ enum {
 	POOL = 96 << 20,
 	MEMORY = 48 << 20,		/* rebuilt fragments of a segment; more go
 					   to a spool file */
-	WINDOW = 1 << 20,		/* of each payload, at a time */
+	WINDOWS = 24 << 20,		/* of all payloads at a time */
 	EPOCH_MAX = 255
 };
 
@@ -55,13 +55,13 @@ struct healer {
 	struct ge_report_line *found;	/* of our own check */
 	size_t nfound, capfound;
 	int nomem;
-	/* What has been done, for the manifest: */
-	struct done {
+	/* What has come to another place, for the manifest: */
+	struct moved {
 		uint32_t segment;
 		uint8_t index, epoch;
 		int16_t site;
-	} *done;
-	size_t ndone, capdone;
+	} *moved;
+	size_t nmoved, capmoved;
 	struct stale *stale;
 	size_t nstale, capstale;
 	uint64_t *ever;			/* [sites] */
@@ -156,7 +156,8 @@ plan(struct healer *hl, struct ge_err *e)
 		check.found = note_finding;
 		check.arg = hl;
 		if (ge_check_run(&check, hl->st, hl->kn, e) == -1 &&
-		    hl->nfound == 0 && e->code != GE_EDEGRADED)
+		    (e->code == GE_EREFUSED || (hl->nfound == 0 &&
+		    e->code != GE_EDEGRADED)))
 			return (-1);
 		hl->h->read += check.received;
 		if (hl->nomem)
@@ -230,6 +231,17 @@ copyable(const struct healer *hl, size_t i, size_t n)
 }
 
 static int
+done(const struct healer *hl, size_t i, size_t n)
+{
+	size_t j;
+
+	for (j = i; j < i + n; j++)
+		if (hl->task[j].site == -1)
+			return (0);
+	return (1);
+}
+
+static int
 next_want(void *arg, struct ge_want *w)
 {
 	struct healer *hl = arg;
@@ -238,7 +250,7 @@ next_want(void *arg, struct ge_want *w)
 	while ((i = hl->at) < hl->ntasks) {
 		n = together(hl, i);
 		hl->at += n;
-		if (hl->copying ? !copyable(hl, i, n) : hl->task[i].site != -1)
+		if (hl->copying ? !copyable(hl, i, n) : done(hl, i, n))
 			continue;
 		memset(w, 0, sizeof(*w));
 		w->segment = hl->task[i].segment;
@@ -320,11 +332,13 @@ make_payloads(struct healer *hl, const struct making *mk, struct ge_err *e)
 	uint8_t have[GE_N_MAX], want[GE_N_MAX], *dst[GE_N_MAX];
 	const uint8_t *src[GE_N_MAX];
 	uint8_t *buf, good[GE_STRIPES_MAX];
-	size_t step = WINDOW < h->block ? h->block : WINDOW, len;
+	size_t step = h->block, len;
 	uint64_t off, all = h->fraglen - h->len;
 	int i, at, n = 0, k = mk->g->nfrags, rc = -1, back[GE_N_MAX];
 	uint32_t first, blocks;
 
+	while (2 * step * (size_t)(k + mk->n) <= WINDOWS)
+		step *= 2;
 	if ((buf = ge_block_alloc((size_t)(k + mk->n) * step, e)) == NULL)
 		return (-1);
 	for (i = 0; i < k; i++) {
@@ -374,10 +388,15 @@ out:
 	return (rc);
 }
 
+/* The header of one index, in mk->hdr and as h says. */
 static void
-stamp(const struct making *mk, int index)
+stamp(const struct making *mk, int index, struct ge_hdr *h)
 {
 
+	*h = mk->g->h;
+	h->index = index;
+	h->epoch = h->mode == GE_PLAIN ? 0 : mk->epoch;
+	h->has_share = mk->shares != NULL;
 	ge_hdr_stamp(mk->hdr, &mk->g->h, index, mk->epoch, mk->shares != NULL ?
 	    mk->shares[index] : NULL);
 }
@@ -393,6 +412,7 @@ put_all(struct healer *hl, const struct making *mk, int16_t *site,
     const uint8_t *over, struct ge_err *e)
 {
 	const struct ge_hdr *h = &mk->g->h;
+	struct ge_hdr own;
 	struct ge_op op[GE_N_MAX], *todo[GE_N_MAX];
 	enum ge_op_result code;
 	struct ge_err why;
@@ -403,7 +423,7 @@ put_all(struct healer *hl, const struct making *mk, int16_t *site,
 	for (i = 0; i < mk->n; i++) {
 		if (site[i] == -1)
 			continue;
-		stamp(mk, mk->want[i]);
+		stamp(mk, mk->want[i], &own);
 		rc = keep(hl, mk, i, 0, mk->hdr, h->len, e);
 		ge_wipe(mk->hdr + h->share, h->len - h->share);
 		if (rc == -1)
@@ -429,13 +449,13 @@ put_all(struct healer *hl, const struct making *mk, int16_t *site,
 			continue;
 		code = op[i].result;
 		why = op[i].err;
-		stamp(mk, mk->want[i]);
+		stamp(mk, mk->want[i], &own);
 		rc = code == GE_OP_DONE || code == GE_OP_EXISTS ?
-		    ge_object_proved(hl->st, site[i], op[i].name, h, mk->hdr,
+		    ge_object_proved(hl->st, site[i], op[i].name, &own, mk->hdr,
 		    0, &code, &why) : 0;
-		/* Absent, the report says, but something is there: bad. */
+		/* Absent, the report said; but it is there, and damaged. */
 		if (rc == 0 && op[i].result == GE_OP_EXISTS &&
-		    code == GE_OP_EXISTS) {
+		    code == GE_OP_EXISTS && why.code == GE_EDEGRADED) {
 			struct ge_op *again = &op[i];
 
 			op[i].replace = 1;
@@ -443,7 +463,8 @@ put_all(struct healer *hl, const struct making *mk, int16_t *site,
 			why = op[i].err;
 			if (rc == 0 && op[i].result == GE_OP_DONE)
 				rc = ge_object_proved(hl->st, site[i],
-				    op[i].name, h, mk->hdr, 0, &code, &why);
+				    op[i].name, &own, mk->hdr, 0, &code,
+				    &why);
 		}
 		ge_wipe(mk->hdr + h->share, h->len - h->share);
 		if (rc == -1) {
@@ -467,12 +488,12 @@ static int
 remember(struct healer *hl, const struct making *mk, int index, int16_t site,
     struct ge_err *e)
 {
-	struct done *d;
+	struct moved *d;
 
-	if (ge_grow(&hl->done, &hl->capdone, hl->ndone + 1, sizeof(*hl->done),
+	if (ge_grow(&hl->moved, &hl->capmoved, hl->nmoved + 1, sizeof(*hl->moved),
 	    e) == -1)
 		return (-1);
-	d = &hl->done[hl->ndone++];
+	d = &hl->moved[hl->nmoved++];
 	d->segment = mk->g->h.segment;
 	d->index = (uint8_t)index;
 	d->epoch = (uint8_t)mk->epoch;
@@ -587,9 +608,6 @@ refresh(struct healer *hl, struct making *mk, const int16_t *now,
 	struct stale *s;
 	int i, placed = 0;
 
-	if (mk->epoch > EPOCH_MAX)
-		return (ge_fail(e, GE_EREFUSED, "segment %lu has used up its "
-		    "epochs: make a new set", (unsigned long)mk->g->h.segment));
 	for (i = 0; i < mk->g->h.n; i++) {
 		want[i] = (uint8_t)i;
 		site[i] = now[i] < 0 ? -1 : now[i];
@@ -650,6 +668,11 @@ treat(struct healer *hl, struct ge_fetch *f, const struct ge_fetched *g,
 		rc = 0;			/* the other pass does it */
 		goto out;
 	}
+	if (fresh == 1 && mk.epoch == EPOCH_MAX) {
+		ge_fail(e, GE_EREFUSED, "segment %lu has used up its epochs: "
+		    "make a new set", (unsigned long)g->h.segment);
+		goto out;
+	}
 	if (hl->copying)
 		own_shares(&mk, all);
 	else if (make_shares(hl, &mk, fresh, all, e) == -1)
@@ -699,7 +722,7 @@ treat(struct healer *hl, struct ge_fetch *f, const struct ge_fetched *g,
 		if (c == 0 || sites_for(hl, i, n, mk.epoch, now, e) != 0)
 			break;
 	}
-	for (j = 0; j < n; j++)
+	for (j = 0; j < n && !hl->copying; j++)
 		if (hl->task[i + j].site == -1) {
 			hl->left++;
 			ge_fail(e, GE_EDEGRADED, "segment %lu, fragment %d: "
@@ -761,7 +784,7 @@ pass(struct healer *hl, int copying, struct ge_err *e)
 static int
 by_place(const void *a, const void *b)
 {
-	const struct done *x = a, *y = b;
+	const struct moved *x = a, *y = b;
 
 	if (x->segment != y->segment)
 		return (x->segment < y->segment ? -1 : 1);
@@ -780,27 +803,27 @@ write_manifest(struct healer *hl, struct ge_err *e)
 
 	memset(&newer, 0, sizeof(newer));
 	/* Another repair may have been here. */
-	if (hl->ndone > 0 && ge_known_load(hl->st, kn->setid, &newer, e) ==
+	if (hl->nmoved > 0 && ge_known_load(hl->st, kn->setid, &newer, e) ==
 	    0 && newer.has && newer.m.serial > kn->m.serial &&
 	    memcmp(newer.m.digest, kn->m.digest, 32) == 0)
 		kn = &newer;
-	if (hl->ndone > 0) {
-		qsort(hl->done, hl->ndone, sizeof(*hl->done), by_place);
+	if (hl->nmoved > 0) {
+		qsort(hl->moved, hl->nmoved, sizeof(*hl->moved), by_place);
 		ge_manifest_next(&kn->m);
 	}
-	for (i = 0; i < hl->ndone; i = j) {
-		for (j = i, mask = 0; j < hl->ndone && hl->done[j].segment ==
-		    hl->done[i].segment; j++) {
-			mask |= (uint64_t)1 << hl->done[j].index;
-			hl->name[hl->done[j].index] =
-			    hl->st->sites->site[hl->done[j].site].name;
+	for (i = 0; i < hl->nmoved; i = j) {
+		for (j = i, mask = 0; j < hl->nmoved && hl->moved[j].segment ==
+		    hl->moved[i].segment; j++) {
+			mask |= (uint64_t)1 << hl->moved[j].index;
+			hl->name[hl->moved[j].index] =
+			    hl->st->sites->site[hl->moved[j].site].name;
 		}
-		if (ge_manifest_place(&kn->m, hl->done[i].epoch,
-		    hl->done[i].segment, hl->done[i].segment, mask, hl->name,
+		if (ge_manifest_place(&kn->m, hl->moved[i].epoch,
+		    hl->moved[i].segment, hl->moved[i].segment, mask, hl->name,
 		    e) == -1)
 			goto out;
 	}
-	if (hl->ndone > 0) {
+	if (hl->nmoved > 0) {
 		if (kn->m.nsigners > 0 && hl->st->signkey == NULL)
 			ge_note(GE_WARN, "the new manifest is not signed: "
 			    "give the key with -S");
@@ -912,7 +935,7 @@ out:
 	ge_rule_release(&hl.rule);
 	ge_free(hl.task);
 	ge_free(hl.found);
-	ge_free(hl.done);
+	ge_free(hl.moved);
 	ge_free(hl.stale);
 	ge_free(hl.ever);
 	ge_free(hl.barred);

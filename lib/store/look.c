@@ -11,6 +11,17 @@ enum {
 	BODY
 };
 
+void
+ge_op_why(const struct ge_op *op, char why[GE_WHY])
+{
+	const char *msg = op->err.msg, *p;
+
+	if ((p = strstr(msg, op->name)) != NULL &&
+	    (p = strstr(p, "': ")) != NULL)
+		msg = p + 3;
+	snprintf(why, GE_WHY, "%.*s", GE_WHY - 1, msg);
+}
+
 int
 ge_lane_init(struct ge_lane *l, size_t hmax, size_t part, struct ge_err *e)
 {
@@ -244,8 +255,7 @@ ge_lane_step(struct ge_lane *l)
 		return (0);
 	default:
 		k->got = GE_LOOK_LOST;
-		snprintf(k->why, sizeof(k->why), "%.*s",
-		    (int)sizeof(k->why) - 1, l->op.err.msg);
+		ge_op_why(&l->op, k->why);
 		return (0);
 	}
 	if (l->op.size != GE_OP_UNKNOWN)

@@ -11,6 +11,10 @@
  * A look at one object that should be a fragment: its header, and all or some of
  * its blocks, by range reads.
  */
+enum {
+	GE_WHY = 160
+};
+
 enum ge_look_got {
 	GE_LOOK_NOTHING,		/* nowhere to look */
 	GE_LOOK_ABSENT,			/* the site says that it is not there */
@@ -30,7 +34,7 @@ struct ge_look {
 	uint8_t wraps[32];		/* hash of the wraps */
 	uint32_t nbad, checked;		/* blocks */
 	uint8_t bad[GE_STRIPES_MAX / 8];
-	char why[96];
+	char why[GE_WHY];
 };
 
 /*
@@ -57,6 +61,11 @@ struct ge_lane {
 	int stage;
 	void *tag;			/* the caller's */
 };
+
+/*
+ * ge_op_why(op, why): why it failed, without the names of site and object.
+ */
+void ge_op_why(const struct ge_op *op, char why[GE_WHY]);
 
 /*
  * ge_lane_init(l, hmax, part, e): memory, hmax + hmax + part and a little.  0, -1.

@@ -183,8 +183,10 @@ begin_set(struct push *pu, const struct ge_item *it, struct ge_err *e)
 	for (i = 0; i < nsites; i++) {
 		pu->barred[i] = st->gone[i] || !pu->sv.answered[i];
 		if (pu->barred[i] && !st->gone[i])
-			ge_note(GE_WARN, "site '%s' is passed over: %s",
-			    st->sites->site[i].name, pu->sv.why[i].msg);
+			ge_note(GE_WARN, "site '%s' is passed over%s%s",
+			    st->sites->site[i].name, pu->kn.answered[i] ?
+			    ": " : "", pu->kn.answered[i] ?
+			    pu->sv.why[i].msg : "");
 	}
 	return (0);
 }
@@ -228,6 +230,7 @@ begin_segment(struct push *pu, const struct ge_item *it, const uint8_t root[32],
 	const struct ge_hdr *h = &it->h;
 	struct segment *seg;
 	int16_t site[CANDIDATES];
+	double w;
 	int i;
 
 	if (h->segment >= SEGMENTS_MAX)
@@ -255,9 +258,14 @@ begin_segment(struct push *pu, const struct ge_item *it, const uint8_t root[32],
 	seg->epoch = (uint8_t)h->epoch;
 	memcpy(seg->root, root, 32);
 	hash_record(seg->record, it);
-	for (i = 0; i < h->n; i++)
-		seg->at[i] = push_expected(pu, seg, h->segment, i, site,
-		    CANDIDATES) > 0 ? site[0] : UNASSIGNED;
+	for (i = 0; i < h->n; i++) {
+		seg->at[i] = UNASSIGNED;
+		if (push_expected(pu, seg, h->segment, i, site, CANDIDATES) == 0)
+			continue;
+		seg->at[i] = site[0];
+		w = pu->st->sites->site[site[0]].weight;
+		pu->rule.load[site[0]] += w > 0 ? 1 / w : 0;
+	}
 	*out = seg;
 	return (push_assign(pu, seg, h->segment, e));
 }

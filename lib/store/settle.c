@@ -293,6 +293,7 @@ push_settle(struct push *pu, struct ge_err *e)
 {
 	struct ge_manifest headers, m;
 	struct ge_push *p = pu->p;
+	struct ge_store open = *pu->st;
 	uint64_t worst;
 	int stored = 0, rc = -1;
 
@@ -312,8 +313,10 @@ push_settle(struct push *pu, struct ge_err *e)
 	}
 	tally(pu, &worst);
 	if (!p->dry && p->placed > 0) {
+		/* Those that were given up have been named. */
+		open.gone = pu->barred;
 		if (make_manifest(pu, &m, &headers, e) == -1 ||
-		    ge_manifest_publish(pu->st, &m, p->text, p->len, &stored,
+		    ge_manifest_publish(&open, &m, p->text, p->len, &stored,
 		    e) == -1)
 			goto out;
 	}

@@ -1,0 +1,503 @@
+load helper
+load servers
+
+# ready [KIND]: nine sites, a set of four segments, 3 of 6, in set.ge.
+ready() {
+	nine "${1-file}"
+	export XDG_STATE_HOME=$BATS_TEST_TMPDIR/state
+	bytes 40000 >in
+	gefrag -k 3 -n 6 -b 4k -O payload=4k -q in >set.ge
+	set=$(tar tf set.ge | sed -n '$s|/.*||p')
+}
+
+# holds DIR NUMBER: so many fragments are at the folder of a site.
+holds() {
+	[ "$(find "$1" -name '*.gef' | wc -l)" -eq "$2" ]
+}
+
+# none NAME: no site has such a thing.
+none() {
+	[ -z "$(find host* -name "$1")" ]
+}
+
+# back MANIFEST: the sites give the input back.
+back() {
+	gepull -q -s sites "$1" | gejoin -q | cmp - in
+}
+
+# all_have MANIFEST: every site has it, to the byte.
+all_have() {
+	local i
+	for i in 1 2 3 4 5 6 7 8 9; do
+		site_get $i "$set/manifest" | cmp - "$1" || return
+	done
+}
+
+# frag SEGMENT INDEX: its name.
+frag() {
+	printf '%s/%010d.%02d.gef' "$set" "$1" "$2"
+}
+
+# site_of MANIFEST INDEX: the number of the site that has it in segment 0.
+site_of() {
+	awk '$1 == "place"' "$1" | head -n 1 |
+	    sed "s/.* $2=site\([0-9]*\).*/\1/"
+}
+
+@test "gepush: --help, --version and wrong options are answered" {
+	answers gepush
+	expect 2 gepush </dev/null
+	said 'gepush: -s sites: which sites?'
+	expect 2 gepush -s nope </dev/null
+	told "nope"
+	nine file
+	expect 2 gepush -s sites -O verify=half </dev/null
+	said "gepush: verify 'half': full, or leave it out"
+	expect 2 gepush -s sites -O quorum=0 </dev/null
+	said "gepush: quorum '0': not a number from 1 to 64"
+	expect 2 gepush -s sites -x nope </dev/null
+	said "gepush: -x 'nope': 'sites' has no such site"
+	expect 2 gepush -s sites nope.ge </dev/null
+	told "'nope.ge'"
+	expect 2 on_terminal 'gepush -s sites'
+	grep -q 'standard input is a terminal' "$out"
+}
+
+@test "gepush: every fragment is at a site, the manifest at every site" {
+	ready
+	expect 0 gepush -s sites <set.ge
+	said
+	cp "$out" m
+	[ "$(grep -c ^place m)" -ge 1 ]
+	[ "$(cat host*/*/*.gef | wc -c)" -eq \
+	    "$(tar xOf set.ge --wildcards '*.gef' | wc -c)" ]
+	holds . 24
+	all_have m
+	back m
+	# What is at a site is what was in the stream, under its own name.
+	mkdir cut
+	tar xf set.ge -C cut
+	for f in host*/*/*.gef; do
+		cmp "$f" "cut/$set/${f##*/}"
+	done
+	# The places of the manifest are true.
+	awk '$1 == "place" { split($3, r, "-")
+	    for (s = r[1]; s <= r[2]; s++) for (i = 4; i <= NF; i++) {
+		split($i, p, "=site")
+		printf "host%s/%s/%010d.%02d.gef\n", p[2], set, s, p[1] } }' \
+	    set="$set" m | sort >told
+	ls host*/*/*.gef | sort | diff told -
+}
+
+@test "gepush: of nine of nine each site has one of each segment" {
+	nine file
+	export XDG_STATE_HOME=$BATS_TEST_TMPDIR/state
+	bytes 100000 >in
+	gefrag -k 6 -n 9 -b 4k -O payload=4k -q -N 'a label' in | tee set.ge |
+	    gepush -s sites >m
+	for i in 1 2 3 4 5 6 7 8 9; do
+		[ "$(ls host$i/*/*.gef | sed 's/.*\/\(.*\)\.[0-9]*\.gef/\1/' |
+		    uniq -d)" = '' ]
+		holds host$i "$(awk '$1 == "segments" { print $2 }' m)"
+	done
+	[ "$(grep -c ^place m)" -eq 1 ]
+	grep -qx 'serial 1' m
+	grep -qx 'name a label' m
+	[ "$(awk '$1 == "previous" { print $2 }' m)" = \
+	    "$(tar xOf set.ge --wildcards '*/manifest' | sha256sum |
+		cut -d ' ' -f 1)" ]
+	back m
+}
+
+@test "gepush: pushed again, nothing is sent and the same bytes come" {
+	ready
+	gepush -s sites set.ge >m
+	stat -c '%i %y %n' host*/*/* >was
+	expect 0 gepush -v -s sites set.ge
+	cmp m "$out"
+	told '24 of 24 fragments placed, 24 of them were there; 0 B sent'
+	stat -c '%i %y %n' host*/*/* | diff was -
+}
+
+@test "gepush: folders are as good as streams; a set is named by -O set=" {
+	ready
+	mkdir cut
+	tar xf set.ge -C cut
+	expect 0 gepush -s sites cut
+	cp "$out" m
+	back m
+	bytes 10 2 | gefrag "${SMALL[@]}" -q -d cut
+	expect 5 gepush -s sites cut
+	told 'the input has several sets'
+	told 'name one with -O set='
+	expect 0 gepush -s sites -O "set=$set" cut
+	cmp m "$out"
+}
+
+@test "gepush: without a manifest in the input one is made" {
+	ready
+	mkdir cut
+	tar xf set.ge -C cut
+	rm cut/*/manifest
+	expect 0 gepush -s sites cut
+	cp "$out" m
+	grep -qx 'serial 0' m
+	back m
+	expect 0 gepush -s sites cut
+	cmp m "$out"
+	# It is not thrown away for one that knows no places.
+	expect 0 gepush -s sites set.ge
+	cmp m "$out" || grep -qx 'serial 1' "$out"
+}
+
+@test "gepush: -t says what would be done and does nothing" {
+	ready
+	expect 0 gepush -t -s sites set.ge
+	said
+	[ "$(find host* -type f | wc -l)" -eq 0 ]
+	grep -v '^#' "$out" >plan
+	[ "$(wc -l <plan)" -eq 24 ]
+	gepush -s sites set.ge >m
+	awk -F '\t' '{ printf "%s/%s/%010d.%02d.gef %d\n", $5, $2, $3, $4, $6 }' \
+	    plan | sed 's/^site/host/' | sort >want
+	stat -c '%n %s' host*/*/*.gef | sort | diff want -
+	[ "$(cut -f 1 plan | uniq)" = put ]
+	expect 0 gepush -t -s sites set.ge
+	[ "$(grep -v '^#' "$out" | cut -f 1 | uniq)" = keep ]
+}
+
+@test "gepush: too few domains are refused before a byte leaves" {
+	ready
+	sed -i 's/operator=op[0-9]/operator=one/' sites
+	expect 5 gepush -s sites set.ge
+	told 'operator'
+	[ "$(find host* -type f | wc -l)" -eq 0 ]
+	[ ! -s "$out" ]
+	sed -n 1p sites >few
+	expect 5 gepush -s few set.ge
+	[ "$(find host* -type f | wc -l)" -eq 0 ]
+}
+
+@test "gepush: what is at a site with other content is never overwritten" {
+	ready
+	gepush -s sites set.ge >m
+	f=host$(site_of m 2)/$(frag 0 2)
+	rm -r host*/*
+	mkdir "${f%/*}"
+	echo something else >"$f"
+	expect 5 gepush -s sites -O "state=$PWD/st" set.ge
+	told 'is already there with other content'
+	[ "$(cat "$f")" = 'something else' ]
+	[ ! -s "$out" ]
+	none manifest
+}
+
+@test "gepush: a cut or damaged copy at a site is left, and another made" {
+	ready
+	gepush -s sites set.ge >m
+	a=host$(site_of m 2)/$(frag 0 2)
+	b=host$(site_of m 3)/$(frag 0 3)
+	truncate -s 1000 "$a"
+	flip "$b" 2000
+	cksum "$a" "$b" >was
+	expect 0 gepush -s sites -O verify=full set.ge
+	told "the copy there is cut short"
+	told "the copy there is damaged"
+	cp "$out" m2
+	cksum "$a" "$b" | diff was -
+	grep -qx 'serial 2' m2
+	[ "$(awk '$1 == "previous" { print $2 }' m2)" = \
+	    "$(sha256sum <m | cut -d ' ' -f 1)" ]
+	grep '^place' m | cmp - <(grep '^place' m2 | head -n "$(grep -c ^place m)")
+	all_have m2
+	back m2
+}
+
+@test "gepush: sites that are gone are done without, and named" {
+	ready
+	site_kill 4
+	site_kill 7
+	expect 0 gepush -s sites set.ge
+	told "site 'site4'"
+	told "site 'site7'"
+	cp "$out" m
+	fails grep -q 'site[47]' m
+	holds . 24
+	back m
+	[ ! -e host4 ]
+	# They are back: pushed again, nothing moves, but they get the manifest.
+	site_begin 4
+	site_begin 7
+	expect 0 gepush -s sites set.ge
+	cmp m "$out"
+	all_have m
+	# -x is as if they were gone.
+	rm -r host*/*
+	expect 0 gepush -O "state=$PWD/st" -s sites -x site1 -x site2 set.ge
+	[ ! -e "host1/$set" ]
+	fails grep -q 'site[12]' "$out"
+}
+
+# alone: each of the nine fragments of a segment needs a site of its own.
+alone() {
+	nine file
+	export XDG_STATE_HOME=$BATS_TEST_TMPDIR/state
+	bytes "$1" >in
+	gefrag -k 2 -n 9 -b 4k -O payload=4k -q in >set.ge
+	set=$(tar tf set.ge | sed -n '$s|/.*||p')
+	n=$(tar tf set.ge | grep -c gef)
+}
+
+@test "gepush: fewer than n placed is 3, fewer than the quorum is 1" {
+	alone 20000
+	site_kill 1
+	site_kill 2
+	expect 3 gepush -s sites set.ge
+	told "$((n / 9 * 2)) of $n fragments are not at a site"
+	grep -q 'segment 0 index [0-9] is not placed: no site left: ' "$err"
+	cp "$out" m
+	back m
+	expect 1 gepush -s sites -O quorum=8 set.ge
+	told 'the data is NOT safe: segment 0 has 7 of 9 fragments placed, 8 are wanted'
+	cmp m "$out"
+	for i in 3 4 5 6 7; do site_kill $i; done
+	expect 1 gepush -O "state=$PWD/st" -s sites set.ge
+	told 'the data is NOT safe: segment 0 has 2 of 9 fragments placed, 3 are wanted'
+	cmp m "$out"
+	expect 3 gepush -O "state=$PWD/st" -O quorum=2 -s sites set.ge
+	for i in 1 10; do
+		expect 2 gepush -O "state=$PWD/st" -O quorum=$i -s sites set.ge
+		told "quorum=$i: the set is 2 of 9"
+	done
+	# All are there again.
+	for i in 1 2 3 4 5 6 7; do site_begin $i; done
+	expect 0 gepush -O "state=$PWD/st" -s sites set.ge
+	holds . "$n"
+	all_have "$out"
+	back "$out"
+}
+
+@test "gepush: the list of what is not placed has an end" {
+	alone 100000
+	for i in 1 2 3 4 5 6 7; do site_kill $i; done
+	expect 1 gepush -s sites set.ge
+	[ "$(grep -c 'is not placed' "$err")" -eq 20 ]
+	told "and $((n / 9 * 7 - 20)) more"
+	site_kill 8
+	site_kill 9
+	expect 1 gepush -s sites set.ge
+	[ ! -s "$out" ]
+}
+
+@test "gepush: damaged and missing fragments are not sent, and named" {
+	ready
+	mkdir cut
+	tar xf set.ge -C cut
+	flip "cut/$(frag 0 1)" 3000
+	truncate -s 3000 "cut/$(frag 1 2)"
+	rm "cut/$(frag 1 4)"
+	expect 3 gepush -s sites cut
+	told 'segment 0 index 1 is not placed: damaged in the input'
+	told 'segment 1 index 2 is not placed: damaged in the input'
+	told 'segment 1 index 4 is not placed: not in the input'
+	told '3 of 24 fragments are not at a site'
+	holds . 21
+	cp "$out" m
+	back m
+	none 0000000000.01.gef
+	# The whole set is at hand again.
+	expect 0 gepush -s sites set.ge
+	holds . 24
+	grep '^place' m | cmp - <(grep '^place' "$out" |
+	    head -n "$(grep -c ^place m)")
+	# And now what is damaged here is no matter: it is there.
+	expect 3 gepush -s sites cut
+	told 'segment 1 index 4 is not placed: not in the input'
+	told '1 of 24 fragments'
+}
+
+@test "gepush: a share that is missing or wrong is not sent as one" {
+	ready
+	mkdir cut
+	tar xf set.ge -C cut
+	f=cut/$(frag 0 0)
+	len=$((96 + 64 * 6))
+	flip "$f" $len
+	expect 3 gepush -s sites cut
+	told 'segment 0 index 0 is not placed: without its key share in the input'
+	holds . 23
+}
+
+@test "gepush: a stream that ended early is no set" {
+	ready
+	size=$(stat -c %s set.ge)
+	for at in 0 100 3000 $((size / 2)) $((size - 12000)); do
+		expect 1 gepush -s sites < <(head -c $at set.ge)
+		told 'the stream ended early: '
+		[ ! -s "$out" ]
+		none manifest
+	done
+	# What came of it is built upon.
+	expect 0 gepush -v -s sites set.ge
+	grep -q 'placed, [1-9][0-9]* of them were there' "$err"
+	holds . 24
+}
+
+@test "gepush: fragments that contradict each other are refused" {
+	ready
+	mkdir cut
+	tar xf set.ge -C cut
+	gefrag -k 3 -n 6 -b 4k -O payload=4k -q in |
+	    tar xOf - --wildcards '*/0000000000.03.gef' >other
+	put other 8 "$set"
+	# Not its header any more: it is passed over.
+	cp other "cut/$(frag 0 3)"
+	expect 3 gepush -s sites cut
+	told 'segment 0 index 3 is not placed: not in the input'
+}
+
+@test "gepush: a manifest that is not the set's is refused" {
+	ready
+	mkdir cut
+	tar xf set.ge -C cut
+	sed -i '/^digest/d' cut/*/manifest
+	expect 0 gepush -s sites cut
+	told 'malformed manifest'
+	rm -r host*/*
+	tar xf set.ge -C cut
+	bytes 30000 9 | gefrag -k 3 -n 6 -b 4k -O payload=4k -q -d d2
+	cat d2/*/manifest >"cut/$set/manifest"
+	expect 5 gepush -O "state=$PWD/st" -s sites cut
+	told 'contradicts its fragments'
+	expect 5 gepush -O "state=$PWD/st" -s sites \
+	    -O "digest=$(printf %064d 0)" set.ge
+	told 'the input has not the digest named'
+}
+
+@test "gepush: -S signs; without it a signature is not kept in silence" {
+	ready
+	keys
+	gefrag -k 3 -n 6 -b 4k -O payload=4k -q -S sign.pem in >signed.ge
+	set=$(tar tf signed.ge | sed -n '$s|/.*||p')
+	expect 0 gepush -s sites signed.ge
+	told 'the manifest was signed and is not any more'
+	fails grep -q ^signature "$out"
+	expect 0 gepush -s sites -S sign.pem signed.ge
+	cp "$out" m
+	grep -q ^signature m
+	all_have m
+	gepull -q -s sites -V sign.pub m | gejoin -V sign.pub | cmp - in
+	expect 0 gepush -s sites -S sign.pem signed.ge
+	cmp m "$out"
+}
+
+@test "gepush: a newer manifest at the sites stays, its places count" {
+	ready
+	gepush -s sites set.ge >m
+	rm "host$(site_of m 0)/$(frag 0 0)"
+	expect 0 gepush -s sites -x "site$(site_of m 0)" set.ge
+	cp "$out" m2
+	grep -qx 'serial 2' m2
+	# The site that was left out has the older one; it gets the newer.
+	expect 0 gepush -s sites set.ge
+	cmp m2 "$out"
+	all_have m2
+	# All sites forget: what was seen is followed, not repeated.
+	rm -r host*/*
+	expect 0 gepush -s sites set.ge
+	grep -qx 'serial 3' "$out"
+	[ "$(awk '$1 == "previous" { print $2 }' "$out")" = \
+	    "$(sha256sum <m2 | cut -d ' ' -f 1)" ]
+	back "$out"
+}
+
+@test "gepush: an older state of the sites is refused" {
+	ready
+	gepush -s sites set.ge >m
+	mkdir old
+	cp -a host* old
+	rm "host$(site_of m 0)/$(frag 0 0)"
+	gepush -s sites -x "site$(site_of m 0)" set.ge >m2
+	rm -r host*
+	mv old/* .
+	expect 5 gepush -s sites set.ge
+	told 'older than what was seen (serial 1, 2 was seen)'
+	[ "$(stat -c %a "$XDG_STATE_HOME/getools/$set")" = 600 ]
+}
+
+@test "gepush: killed at any moment, the same command ends it" {
+	ready
+	bytes 200000 >in
+	gefrag -k 3 -n 6 -b 4k -O payload=4k -q in >set.ge
+	set=$(tar tf set.ge | sed -n '$s|/.*||p')
+	n=$(tar tf set.ge | grep -c gef)
+	gepush -s sites set.ge >want
+	rm -r host*/* "$XDG_STATE_HOME"
+	for ((i = 1; i <= 12; i++)); do
+		gepush -s sites >/dev/null 2>&1 3>&- < <(
+			head -c $((i * 30000)) set.ge
+			exec sleep 1000 3>&-
+		) &
+		pid=$!
+		until_true asleep $pid
+		# At the last even the manifest is under way.
+		kill -KILL $pid
+		wait $pid || true
+	done 2>/dev/null
+	for i in 0.002 0.005 0.01 0.02 0.03; do
+		timeout -s KILL $i gepush -s sites set.ge >/dev/null 2>&1 || true
+	done 2>/dev/null
+	expect 0 gepush -v -s sites set.ge
+	cp "$out" m
+	[ "$(ls host*/*/*.gef | sed 's|.*/||' | sort -u | wc -l)" -eq "$n" ]
+	cmp m want
+	all_have m
+	back m
+	expect 0 gepush -s sites set.ge
+	cmp m "$out"
+}
+
+@test "gepush: SIGTERM ends it soon, though the input says nothing" {
+	ready
+	mkfifo slow
+	gepush -s sites slow >"$out" 2>"$err" 3>&- &
+	pid=$!
+	exec 8>slow
+	head -c 20000 set.ge >&8
+	until_true asleep $pid
+	kill -TERM $pid
+	until_true ended $pid || kill -KILL $pid
+	status=0
+	wait $pid || status=$?
+	exec 8>&-
+	[ $status -eq 143 ]
+	none manifest
+	expect 0 gepush -s sites set.ge
+}
+
+@test "gepush: a full disk at a site sends fragments elsewhere" {
+	ready
+	# The shell's limit is one for all sites: only the large set meets it.
+	bytes 2000000 >in
+	gefrag -k 3 -n 6 -b 64k -O payload=1m -q in >set.ge
+	expect 1 bash -c 'ulimit -f 100; gepush -s sites set.ge'
+	told 'the data is NOT safe'
+	[ ! -s "$out" ]
+	[ "$(find host* -type f | wc -l)" -eq 0 ]
+	expect 0 gepush -s sites set.ge
+	back "$out"
+}
+
+@test "gepush: a full standard output is an error, and the data is safe" {
+	ready
+	expect 1 bash -c 'gepush -s sites set.ge >/dev/full'
+	told 'No space left on device'
+	holds . 24
+	back "$set"
+}
+
+@test "gepush: memory is bounded, whatever -j and the size" {
+	ready
+	[ -x "$GE_BUILD/bench/maxrss" ] || skip 'make bench builds maxrss'
+	gefrag -k 2 -n 3 -b 1m -O payload=8m -q </dev/null >/dev/null
+}
