@@ -701,6 +701,18 @@ ge_op_progress(struct ge_net *net, const struct ge_op *op)
 	return (op->in != NULL ? atomic_load(&op->in->got) : op->got);
 }
 
+int
+ge_op_waits(struct ge_net *net, const struct ge_op *op)
+{
+	int waits;
+
+	ge_lock_take(net->lock);
+	waits = op->in != NULL && (op->in->state == GE_X_WAITING ||
+	    op->in->state == GE_X_LATER);
+	ge_lock_drop(net->lock);
+	return (waits);
+}
+
 void
 ge_net_moved(struct ge_net *net, uint64_t *up, uint64_t *down)
 {
