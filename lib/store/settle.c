@@ -44,6 +44,10 @@ complete(const struct push *pu, struct ge_err *e)
 	if (ge_feed_cut(pu->feed))
 		return (ge_fail(e, GE_EFAIL, "the stream ended early: it is "
 		    "cut short"));
+	/* What could not be read may have been the manifest, with its label. */
+	if (ge_feed_unread(pu->feed) > 0 && pu->intext == NULL)
+		return (ge_fail(e, GE_EFAIL, "not all of the input could be "
+		    "read, and there is no manifest in the rest"));
 	for (s = 0; s < pu->nsegs; s++) {
 		seg = push_segment(pu, s);
 		if (seg->off != off)
