@@ -615,14 +615,12 @@ ge_x_got(struct ge_op_int *x)
 		return (ge_x_status(x, NULL));
 	if (got == 0) {
 		check_range(x);
-		if (x->stopped || x->reply.status == 206)
-			return (ge_x_end(x, GE_OP_FAILED, "%s", x->stopped ?
-			    "a wrong answer" : "an empty answer"));
+		if (x->stopped)
+			return (ge_x_curl(x));
+		if (x->reply.status == 206)
+			return (ge_x_end(x, GE_OP_FAILED, "an empty answer"));
 	}
 	/* Fewer than asked for only at the end. */
-	if (x->reply.length == GE_OP_UNKNOWN && got < op->len &&
-	    op->size != op->off + got && x->reply.status == 206)
-		return (ge_x_end(x, GE_OP_FAILED, "the answer was cut"));
 	if (x->reply.status == 206 && got < op->len &&
 	    op->size != op->off + got)
 		return (ge_x_end(x, GE_OP_FAILED, "the answer was cut"));

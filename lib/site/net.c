@@ -432,7 +432,18 @@ take_back(struct ge_net *net)
 	}
 }
 
-/* What waits is finished here; what runs is taken from curl. */
+/* A request that runs is taken from curl; what it has left is removed. */
+static void
+stop(struct ge_net *net, struct ge_op_int *x)
+{
+
+	x->state = GE_X_BACK;
+	curl_multi_remove_handle(net->multi, x->easy);
+	x->code = CURLE_ABORTED_BY_CALLBACK;
+	advance(net, x, GE_X_REQUEST);
+}
+
+/* What waits is finished here, what runs is stopped, now or soon. */
 static void
 cancel(struct ge_net *net)
 {
@@ -451,20 +462,20 @@ cancel(struct ge_net *net)
 			x->op->result = GE_OP_CANCELLED;
 			hand_back(net, x, 0);
 			break;
+		case GE_X_CURL:
+			if (x->tidying)
+				break;
+			if (!x->awaited) {
+				ge_lock_drop(net->lock);
+				stop(net, x);
+				ge_lock_take(net->lock);
+				break;
+			}
+			/* FALLTHROUGH */
 		case GE_X_WORKING:
 			x->when = ge_clock() + HANG;
 			x->cnext = net->hanging;
 			net->hanging = x;
-			break;
-		case GE_X_CURL:
-			if (x->tidying)
-				break;
-			x->state = GE_X_BACK;
-			ge_lock_drop(net->lock);
-			curl_multi_remove_handle(net->multi, x->easy);
-			x->code = CURLE_ABORTED_BY_CALLBACK;
-			advance(net, x, GE_X_REQUEST);
-			ge_lock_take(net->lock);
 			break;
 		default:
 			break;
@@ -487,6 +498,11 @@ leave_hanging(struct ge_net *net)
 		next = x->cnext;
 		if (x->when > ge_clock())
 			continue;
+		if (x->state == GE_X_CURL) {
+			if (!x->tidying)
+				stop(net, x);
+			continue;
+		}
 		ge_lock_take(net->work);
 		if ((at = x->at) == GE_X_TODO) {
 			detach(&net->todo, x);

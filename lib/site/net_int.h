@@ -110,6 +110,7 @@ struct ge_op_int {
 	atomic_int refs;
 	atomic_int cancel;
 	int tidying;
+	int awaited;		/* the reply says what is to be removed */
 	_Atomic uint64_t got;
 	int tries;		/* begun */
 	int once;		/* no use to try again */

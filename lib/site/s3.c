@@ -132,7 +132,7 @@ out:
 static int
 open_site(struct ge_net *net, struct ge_netsite *s, struct ge_err *e)
 {
-	const char *profile = s->site->profile;
+	const char *profile = s->site->profile, *path;
 	int got = 0;
 
 	(void)net;
@@ -148,10 +148,12 @@ open_site(struct ge_net *net, struct ge_netsite *s, struct ge_err *e)
 	if (got == 0 && (got = from_file(s, profile, e)) == -1)
 		return (-1);
 	if (got == 0)
-		return (ge_fail(e, GE_EUSAGE, "no credentials for S3: neither "
-		    "%sprofile '%s' of ~/.aws/credentials",
-		    s->site->profile == NULL ? "AWS_ACCESS_KEY_ID nor " :
-		    "elsewhere nor ", profile));
+		return (ge_fail(e, GE_EUSAGE,
+		    "no credentials for S3: %s profile '%s' in '%s'",
+		    s->site->profile == NULL ?
+		    "neither AWS_ACCESS_KEY_ID nor" : "no", profile,
+		    (path = getenv("AWS_SHARED_CREDENTIALS_FILE")) != NULL ?
+		    path : "~/.aws/credentials"));
 	return (find_region(s, profile, e));
 }
 
@@ -183,7 +185,7 @@ hash(struct ge_op_int *x, uint64_t off, uint64_t len)
 
 	x->has_sha = 0;
 	if (x->op->fd > 0 && (buf = ge_block_alloc(CHUNK, &e)) == NULL) {
-		x->nomem = 1;
+		snprintf(x->why, sizeof(x->why), "%.250s", e.msg);
 		return;
 	}
 	ge_sha256_init(&h);
@@ -332,6 +334,7 @@ request(struct ge_op_int *x)
 	if (ge_x_encode(mark, sizeof(mark), x->mark, "") == -1)
 		x->nomem = 1;
 	x->cond = 0;
+	x->awaited = x->step == S_START;
 	switch (x->step) {
 	case S_GET:
 		ge_x_range(x);
