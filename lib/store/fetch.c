@@ -367,12 +367,24 @@ ask(struct ge_fetch *f, struct job *j, uint64_t off, size_t len, uint8_t *buf)
 	ge_op_start(f->st->net, &j->op);
 }
 
+/* What is asked for first of a fragment, which brings the header. */
+static size_t
+first_len(const struct ge_fetch *f, const struct job *j)
+{
+
+	if (j->slot->want.blind)
+		return (GE_HDR_FIXED);
+	if (j->headeronly || !j->slot->want.all)
+		return (f->hdrmax);
+	return (f->spool != -1 && f->objmax > f->hdrmax + SPOOL_PART ?
+	    f->hdrmax + SPOOL_PART : f->objmax);
+}
+
 /* Begin with an index; its first part brings the header. */
 static int
 job_start(struct ge_fetch *f, struct ge_slot *s, int index, int headeronly,
     struct ge_err *e)
 {
-	size_t len = f->objmax;
 	struct job *j;
 
 	if ((j = ge_alloc(sizeof(*j), e)) == NULL)
@@ -386,11 +398,7 @@ job_start(struct ge_fetch *f, struct ge_slot *s, int index, int headeronly,
 		return (-1);
 	}
 	s->job[index] = j;
-	if (headeronly || !s->want.all)
-		len = f->hdrmax;
-	else if (f->spool != -1 && len > f->hdrmax + SPOOL_PART)
-		len = f->hdrmax + SPOOL_PART;
-	ask(f, j, 0, len, j->obj);
+	ask(f, j, 0, first_len(f, j), j->obj);
 	return (0);
 }
 
@@ -473,8 +481,6 @@ job_fail(struct ge_fetch *f, struct job *j, int unanswered, const char *why)
 {
 	struct ge_slot *s = j->slot;
 	int site, epoch;
-	size_t len = f->spool != -1 && f->objmax > f->hdrmax + SPOOL_PART ?
-	    f->hdrmax + SPOOL_PART : f->objmax;
 
 	ge_note(GE_SAY, "segment %lu, fragment %d: %s",
 	    (unsigned long)s->want.segment, j->index, why);
@@ -496,7 +502,7 @@ job_fail(struct ge_fetch *f, struct job *j, int unanswered, const char *why)
 	}
 	j->site = site;
 	j->epoch = epoch;
-	ask(f, j, 0, j->headeronly || !s->want.all ? f->hdrmax : len, j->obj);
+	ask(f, j, 0, first_len(f, j), j->obj);
 	return (0);
 }
 
@@ -530,14 +536,18 @@ take_header(struct ge_fetch *f, struct job *j, const uint8_t *buf, size_t len,
 	struct ge_err why;
 	const struct ge_manifest *m = &f->kn->m;
 	uint32_t seg = j->slot->want.segment;
+	int blind = j->slot->want.blind;
+	size_t need;
 
 	/* A long header, of which only the beginning was asked for. */
-	if (len == j->op.len && ge_hdr_peek(&h, buf, len, &why) == 0 &&
-	    h.len > len && h.len <= buf_size(f)) {
-		ask(f, j, 0, h.len, j->obj);
-		return (0);
+	if (len == j->op.len && ge_hdr_peek(&h, buf, len, &why) == 0) {
+		need = blind ? h.share : h.len;
+		if (need > len && need <= buf_size(f)) {
+			ask(f, j, 0, need, j->obj);
+			return (0);
+		}
 	}
-	if (ge_hdr_parse(&h, buf, len, 0, &why) == -1)
+	if (ge_hdr_parse(&h, buf, len, blind, &why) == -1)
 		return (job_fail(f, j, 0, why.msg));
 	if (memcmp(h.setid, f->kn->setid, GE_SETID) != 0 || h.segment != seg ||
 	    h.index != j->index)
@@ -547,8 +557,9 @@ take_header(struct ge_fetch *f, struct job *j, const uint8_t *buf, size_t len,
 	if ((j->hdr = ge_alloc(h.len, e)) == NULL ||
 	    (j->good = ge_alloc((size_t)h.nstripes + 1, e)) == NULL)
 		return (-1);
-	memcpy(j->hdr, buf, h.len);
+	memcpy(j->hdr, buf, blind ? h.share : h.len);
 	j->h = h;
+	j->h.has_share &= !blind;
 	identify(j);
 	if (f->kn->has && f->kn->evidence && memcmp(j->root,
 	    m->segment[seg].root, 32) != 0)
@@ -910,9 +921,7 @@ revive(struct ge_fetch *f, struct ge_slot *s, struct ge_err *e)
 			return (-1);
 		j->epoch = epoch;
 		j->state = JOB_ASKED;
-		ask(f, j, 0, j->headeronly || !s->want.all ? f->hdrmax :
-		    f->spool != -1 && f->objmax > f->hdrmax + SPOOL_PART ?
-		    f->hdrmax + SPOOL_PART : f->objmax, j->obj);
+		ask(f, j, 0, first_len(f, j), j->obj);
 		n++;
 	}
 	return (n);
@@ -1081,7 +1090,7 @@ present(struct ge_fetch *f, struct ge_slot *s, struct ge_fetched *got)
 			shares += j->share_ok;
 			got->frag[got->nheaders].index = i;
 			got->frag[got->nheaders].epoch = j->h.epoch;
-			got->frag[got->nheaders].has_share = j->h.has_share;
+			got->frag[got->nheaders].has_share = j->share_ok;
 			got->frag[got->nheaders++].hdr = j->hdr;
 			got->nfrags += pass == 0;
 		}
