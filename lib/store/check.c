@@ -626,6 +626,7 @@ enter(struct check *ck, uint32_t number, struct ge_err *e)
 
 struct verdict {
 	enum ge_state state;
+	int epoch;
 	const char *site;
 	char detail[192];
 };
@@ -748,6 +749,7 @@ judge(struct check *ck, const struct segment *s, int index,
 	const struct ge_hdr *h = &k->h;
 
 	v->site = k->site < 0 ? "-" : ck->st->sites->site[k->site].name;
+	v->epoch = p->listed ? s->epoch : k->h.epoch;
 	v->state = GE_STATE_OK;
 	snprintf(v->detail, sizeof(v->detail), "-");
 	if (p->listed)
@@ -911,8 +913,8 @@ tell(struct check *ck, uint32_t number, int index, const struct verdict *v)
 {
 	struct ge_check *c = ck->c;
 	struct ge_finding f = { .state = v->state, .known = 1,
-	    .segment = number, .index = index, .site = v->site,
-	    .detail = v->detail };
+	    .segment = number, .index = index, .epoch = v->epoch,
+	    .site = v->site, .detail = v->detail };
 
 	c->fragments++;
 	if (v->state == GE_STATE_UNREACHABLE)
@@ -1217,6 +1219,7 @@ out:
 	stop(ck);
 	ge_net_moved(st->net, &up, &after);
 	c->received = after - before;
+	c->history = ck->history;
 	for (i = 0; i < ck->nlanes; i++)
 		ge_lane_release(&ck->lane[i]);
 	ge_free(ck->lane);

@@ -281,7 +281,7 @@ push_settle(struct push *pu, struct ge_err *e)
 	struct ge_push *p = pu->p;
 	struct ge_store open = *pu->st;
 	uint64_t worst;
-	int stored = 0, rc = -1;
+	int stored = 0, contested, rc = -1;
 
 	memset(&headers, 0, sizeof(headers));
 	memset(&m, 0, sizeof(m));
@@ -303,7 +303,7 @@ push_settle(struct push *pu, struct ge_err *e)
 		open.gone = pu->barred;
 		if (make_manifest(pu, &m, &headers, e) == -1 ||
 		    ge_manifest_publish(&open, &m, p->text, p->len, &stored,
-		    e) == -1)
+		    &contested, e) == -1)
 			goto out;
 	}
 	if (p->fewest < p->quorum)
