@@ -113,6 +113,11 @@ run_page() {
 	run_page "$GE_TOP/man/gerepair.1"
 }
 
+@test "pipeline: the examples of gepull(1) do what they show" {
+	export HOME=$PWD
+	run_page "$GE_TOP/man/gepull.1"
+}
+
 @test "pipeline: the story of ge(7) goes as it is told" {
 	run_page "$GE_TOP/man/ge.7"
 }
@@ -124,7 +129,7 @@ run_page() {
 @test "pipeline: no other manual page has examples that nobody runs" {
 	for page in "$GE_TOP"/man/*; do
 		case ${page##*/} in
-		gefrag.1 | gejoin.1 | geverify.1 | gerepair.1 | ge.7 | \
+		gefrag.1 | gejoin.1 | geverify.1 | gerepair.1 | gepull.1 | ge.7 | \
 		    ge-manifest.5)
 			continue ;;
 		esac
@@ -133,9 +138,9 @@ run_page() {
 }
 
 @test "pipeline: every option of a program stands in its manual page" {
-	for p in gefrag gejoin geverify gerepair; do
+	for p in gefrag gejoin gepull geverify gerepair; do
 		expect 0 $p --help
-		flags=$(tr -d '\n' <"$out" | grep -o '\[-[a-zA-Z]*' | tr -d '[\n-')
+		flags=$(tr -d '\n' <"$out" | grep -o '[[ ]-[a-zA-Z]*' | tr -d '[ \n-')
 		[ ${#flags} -ge 6 ]
 		for ((i = 0; i < ${#flags}; i++)); do
 			grep -q "^\.It Fl ${flags:i:1}\( \|$\)" \

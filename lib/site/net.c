@@ -431,18 +431,20 @@ dispatch(struct ge_net *net)
 	return ((int)(wait * 1000) + 1);
 }
 
-static void
+/* What curl has finished goes on; how many. */
+static int
 reap(struct ge_net *net)
 {
 	struct ge_op_int *x;
 	curl_off_t us;
 	CURLMsg *m;
 	char *p;
-	int n;
+	int n, reaped = 0;
 
 	while ((m = curl_multi_info_read(net->multi, &n)) != NULL) {
 		if (m->msg != CURLMSG_DONE)
 			continue;
+		reaped++;
 		curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &p);
 		x = (struct ge_op_int *)(void *)p;
 		x->code = m->data.result;
@@ -456,6 +458,7 @@ reap(struct ge_net *net)
 		ge_lock_drop(net->lock);
 		advance(net, x, x->s->way->step(x));
 	}
+	return (reaped);
 }
 
 static void
@@ -474,7 +477,9 @@ loop(void *arg)
 		if (quit)
 			break;
 		curl_multi_perform(net->multi, &n);
-		reap(net);
+		/* Those that wait may have their turn now. */
+		if (reap(net) > 0)
+			continue;
 		curl_multi_poll(net->multi, NULL, 0, ms, NULL);
 	}
 }
