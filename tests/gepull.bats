@@ -244,9 +244,8 @@ void() {
 	i=0
 	for a in "${harms[@]}"; do
 		for b in "${harms[@]}"; do
-			[[ $a < $b ]] || continue
+			[[ $a < $b ]] && [ $((++i % 3)) -eq 0 ] || continue
 			x=$((1 + i % 9)) y=$((1 + (i + 4) % 9)) z=$((1 + (i + 7) % 9))
-			i=$((i + 1))
 			mkdir -p save
 			for s in $x $y $z; do
 				for f in $(site_names $s); do
