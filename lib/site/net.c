@@ -550,6 +550,7 @@ dispatch(struct ge_net *net)
 	return ((int)(wait * 1000) + 1);
 }
 
+/* What curl has finished goes on; how many. */
 static void
 reap(struct ge_net *net)
 {

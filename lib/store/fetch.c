@@ -73,7 +73,8 @@ struct speed {
 	uint64_t under_way;		/* bytes asked of it and not here */
 	double busy, since;		/* seconds of this sample; up to when */
 	uint64_t bytes;			/* of this sample */
-	int running, fails;
+	int begun;			/* under way, not waiting for their turn */
+	int fails;
 	int harm;			/* gave what was damaged, or no fragment */
 };
 
@@ -505,7 +506,7 @@ sample(struct speed *sp)
 {
 	double t = ge_clock(), r;
 
-	if (sp->running > 0)
+	if (sp->begun > 0)
 		sp->busy += t - sp->since;
 	sp->since = t;
 	if (sp->busy < 0.1)
@@ -550,8 +551,6 @@ ask(struct ge_fetch *f, struct job *j, uint64_t off, size_t len, uint8_t *buf)
 	j->counted = 0;
 	j->running = 1;
 	f->running++;
-	sample(&f->speed[j->site]);
-	f->speed[j->site].running++;
 	f->speed[j->site].under_way += len;
 	ge_op_start(f->st->net, &j->op);
 }
@@ -862,7 +861,8 @@ job_done(struct ge_fetch *f, struct job *j, struct ge_err *e)
 	came(sp, j, got);
 	sample(sp);
 	sp->under_way -= j->op.len - j->counted;
-	sp->running--;
+	if (sp->begun > 0)
+		sp->begun--;
 	j->running = 0;
 	f->running--;
 	f->received += got;
@@ -1395,13 +1395,20 @@ measure_all(struct ge_fetch *f)
 	size_t i;
 	int k;
 
-	for (i = 0; i < f->nopen; i++)
-		for (k = 0; k < GE_N_MAX; k++)
-			if ((j = f->slot[i]->job[k]) != NULL && j->running)
-				came(&f->speed[j->site], j,
-				    ge_op_progress(f->st->net, &j->op));
-	for (i = 0; i < f->st->sites->n; i++)
+	for (i = 0; i < f->st->sites->n; i++) {
 		sample(&f->speed[i]);
+		f->speed[i].begun = 0;
+	}
+	for (i = 0; i < f->nopen; i++)
+		for (k = 0; k < GE_N_MAX; k++) {
+			j = f->slot[i]->job[k];
+			if (j == NULL || !j->running)
+				continue;
+			came(&f->speed[j->site], j,
+			    ge_op_progress(f->st->net, &j->op));
+			f->speed[j->site].begun += !ge_op_waits(f->st->net,
+			    &j->op);
+		}
 }
 
 static int
