@@ -190,6 +190,9 @@ void ge_op_cancel(struct ge_net *net, struct ge_op *op);
 /* ge_op_progress(net, op): bytes that have come so far; any time. */
 uint64_t ge_op_progress(struct ge_net *net, const struct ge_op *op);
 
+/* ge_op_waits(net, op): it has not begun, or its next try has not. */
+int ge_op_waits(struct ge_net *net, const struct ge_op *op);
+
 /*
  * ge_net_next(net, seconds, op, e):
  * Wait until an operation has come back: 1 and *op; 0 after so many seconds (< 0:

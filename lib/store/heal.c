@@ -99,11 +99,13 @@ add_task(struct healer *hl, uint32_t segment, int index,
 	t->segment = segment;
 	t->index = (uint8_t)index;
 	t->site = -1;
-	t->bad = state == GE_STATE_MISSING || state == GE_STATE_CORRUPT ||
-	    state == GE_STATE_STALE;
-	t->there = state == GE_STATE_CORRUPT;
 	t->move = state == GE_STATE_MISPLACED || at == -1 ||
 	    hl->st->gone[at];
+	/* Of a site that is treated as gone nobody has asked. */
+	t->bad = !(at != -1 && hl->st->gone[at]) &&
+	    (state == GE_STATE_MISSING || state == GE_STATE_CORRUPT ||
+	    state == GE_STATE_STALE);
+	t->there = t->bad && state == GE_STATE_CORRUPT;
 	return (0);
 }
 
@@ -264,6 +266,7 @@ next_want(void *arg, struct ge_want *w)
 				    hl->task[j].index);
 		}
 		w->need = hl->copying ? (int)n : 0;
+		w->brief = hl->copying;
 		w->shares = hl->copying || hl->h->blind ? -1 : 0;
 		return (1);
 	}
@@ -547,13 +550,15 @@ static int
 make_shares(struct healer *hl, struct making *mk, int refresh,
     uint8_t (*all)[32], struct ge_err *e)
 {
-	const struct ge_hdr *h = &mk->g->h;
+	struct ge_hdr own = mk->g->h;
+	const struct ge_hdr *h = &own;
 	uint8_t (*some)[32] = NULL, idx[GE_N_MAX];
 	int i, n = 0, rc = -1;
 
 	mk->shares = NULL;
 	if (h->mode == GE_PLAIN || hl->h->blind)
 		return (0);
+	own.epoch = mk->epoch;
 	if ((some = ge_secret_alloc(GE_N_MAX * sizeof(*some), e)) == NULL)
 		return (-1);
 	for (i = 0; i < mk->g->nheaders && n < h->k; i++) {

@@ -35,6 +35,8 @@ struct ge_known {
 	size_t len;
 	int evidence;			/* its roots are true: the user named the file,
 					   its digest or its signer */
+	int agreed;			/* more than half of all sites serve a
+					   manifest with its roots */
 	/* [sites->n] what each site said: */
 	uint8_t *answered;		/* it answered */
 	uint8_t *current;		/* it has this very manifest */
@@ -117,7 +119,7 @@ int ge_pull_run(struct ge_pull *p, const struct ge_store *st,
  * Verify at the sites.  The results of a->... are those of ge_audit_run, and:
  */
 struct ge_check {
-	double confidence;		/* > 0: sample */
+	double confidence;		/* > 0: sample; set to 0 if that is all */
 	double share;
 	int noshares;			/* do not fetch key shares */
 	void (*found)(void *arg, const struct ge_finding *f);
