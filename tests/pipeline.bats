@@ -63,6 +63,7 @@ run_page() {
 	run=$BATS_TEST_TMPDIR/run
 	mkdir "$run" records
 	export XDG_STATE_HOME=$BATS_TEST_TMPDIR/state
+	export XDG_STATE_HOME=$BATS_TEST_TMPDIR/state
 	words 20000 >records/list
 	bytes 3000 >records/photo
 	mkdir records/old
