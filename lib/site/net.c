@@ -644,6 +644,7 @@ start(struct ge_net *net, struct ge_op *op, struct ge_run *run)
 
 	op->next = NULL;
 	op->got = 0;
+	op->hashed = 0;
 	op->size = GE_OP_UNKNOWN;
 	op->seconds = op->first = 0;
 	op->err.code = 0;
