@@ -389,6 +389,10 @@ ge_x_send(struct ge_op_int *x, uint64_t off, uint64_t len)
 	x->src_len = len;
 	x->src_pos = 0;
 	curl_easy_setopt(x->easy, CURLOPT_UPLOAD, 1L);
+	/* A site that took the last one need not be waited for. */
+	if (x->s->takes)
+		curl_easy_setopt(x->easy, CURLOPT_EXPECT_100_TIMEOUT_MS, 1L);
+	x->s->takes = 0;
 	curl_easy_setopt(x->easy, CURLOPT_READFUNCTION, give);
 	curl_easy_setopt(x->easy, CURLOPT_READDATA, x);
 	curl_easy_setopt(x->easy, CURLOPT_SEEKFUNCTION, rewind_body);

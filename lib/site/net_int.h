@@ -61,6 +61,8 @@ struct ge_netsite {
 	char *key, *knownhosts;	/* ssh */
 	double rooted;		/* its folder was seen then */
 	int nocond;		/* S3: knows no If-None-Match */
+	int takes;		/* HTTP: took what was sent to it last */
+	const struct ge_op_int *sending;	/* the PUT begun last, if it runs */
 };
 
 enum {

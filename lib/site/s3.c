@@ -460,6 +460,7 @@ putted(struct ge_op_int *x)
 		return (ge_x_end(x, GE_OP_FAILED,
 		    "a wrong answer: it has a body"));
 	x->op->hashed = x->op->has_sha || !unsigned_body(x);
+	x->s->takes = 1;
 	return (ge_x_end(x, GE_OP_DONE, "done"));
 }
 
