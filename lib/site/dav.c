@@ -211,8 +211,10 @@ putted(struct ge_op_int *x)
 		(void)ge_x_curl(x);
 		return (clean(x));
 	}
-	if (fine(x))
+	if (fine(x)) {
+		x->s->takes = 1;
 		return (go(x, D_MOVE));
+	}
 	if ((status == 404 || status == 409 || status == 403) && !x->mkdirs &&
 	    strchr(x->op->name, '/') != NULL) {
 		x->mkdirs = 1;

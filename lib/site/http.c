@@ -292,7 +292,7 @@ ge_x_fresh(struct ge_op_int *x)
 	curl_easy_setopt(h, CURLOPT_USERAGENT, "getools");
 	curl_easy_setopt(h, CURLOPT_TCP_KEEPALIVE, 1L);
 	curl_easy_setopt(h, CURLOPT_BUFFERSIZE, 512L << 10);
-	curl_easy_setopt(h, CURLOPT_UPLOAD_BUFFERSIZE, 512L << 10);
+	curl_easy_setopt(h, CURLOPT_UPLOAD_BUFFERSIZE, 64L << 10);
 	curl_easy_setopt(h, CURLOPT_EXPECT_100_TIMEOUT_MS, 200L);
 	curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS,
 	    (long)(c->connect * 1000) + 1);
@@ -409,6 +409,10 @@ ge_x_send(struct ge_op_int *x, uint64_t off, uint64_t len)
 	x->src_len = len;
 	x->src_pos = 0;
 	curl_easy_setopt(x->easy, CURLOPT_UPLOAD, 1L);
+	/* A site that took the last one need not be waited for. */
+	if (x->s->takes)
+		curl_easy_setopt(x->easy, CURLOPT_EXPECT_100_TIMEOUT_MS, 1L);
+	x->s->takes = 0;
 	curl_easy_setopt(x->easy, CURLOPT_READFUNCTION, give);
 	curl_easy_setopt(x->easy, CURLOPT_READDATA, x);
 	curl_easy_setopt(x->easy, CURLOPT_SEEKFUNCTION, rewind_body);

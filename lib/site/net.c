@@ -11,6 +11,7 @@
 enum {
 	MAXJOBS = 64
 };
+#define LARGE	((uint64_t)1 << 20)	/* worth a link of its own for a while */
 #define WAKE	0.1	/* seconds between looks at the hook */
 #define HANG	2.0	/* that work may take to notice that it is cancelled */
 
@@ -217,6 +218,10 @@ slot(struct ge_net *net, struct ge_op_int *x, int by)
 
 	net->running += by;
 	x->s->running += by;
+	if (by > 0 && x->op->kind == GE_OP_PUT)
+		x->s->sending = x;
+	else if (x->s->sending == x)
+		x->s->sending = NULL;
 }
 
 /* Retry-After, or ever longer, spread so that not all come at once. */
@@ -391,6 +396,20 @@ begin(struct ge_net *net, struct ge_op_int *x)
 	advance(net, x, x->s->way->step(x));
 }
 
+/*
+ * Two that begin together share the link, end together and leave it idle while
+ * both are confirmed.  So one begins when the other is half done.
+ */
+static int
+too_soon(const struct ge_netsite *s, const struct ge_op_int *x)
+{
+	const struct ge_op_int *y = s->sending;
+
+	return (x->op->kind == GE_OP_PUT && x->op->len >= LARGE && y != NULL &&
+	    y->state == GE_X_CURL && y->nparts == 0 &&
+	    y->src_pos < y->op->len / 2);
+}
+
 /* The next that may run, or NULL.  The lock is held. */
 static struct ge_op_int *
 choose(struct ge_net *net)
@@ -406,7 +425,8 @@ choose(struct ge_net *net)
 		for (i = 0; i < net->sites->n; i++) {
 			s = &net->site[(net->turn + i) % net->sites->n];
 			x = s->wait[urgent].first;
-			if (x == NULL || s->running >= s->cap)
+			if (x == NULL || s->running >= s->cap ||
+			    too_soon(s, x))
 				continue;
 			net->turn = (net->turn + i + 1) % net->sites->n;
 			detach(&s->wait[urgent], x);
@@ -757,6 +777,7 @@ start(struct ge_net *net, struct ge_op *op, struct ge_run *run)
 
 	op->next = NULL;
 	op->got = 0;
+	op->hashed = 0;
 	op->size = GE_OP_UNKNOWN;
 	op->seconds = op->first = 0;
 	op->err.code = 0;

@@ -62,6 +62,8 @@ struct ge_netsite {
 	double rooted;		/* its folder was seen then */
 	int nocond;		/* S3: knows no If-None-Match */
 	int64_t skew;		/* S3: its clock less ours, if it minds */
+	int takes;		/* HTTP: took what was sent to it last */
+	const struct ge_op_int *sending;	/* the PUT begun last, if it runs */
 };
 
 enum {

@@ -455,7 +455,7 @@ begin(struct ge_op_int *x)
 	}
 	x->nparts = op->len > part_size(x) ?
 	    (op->len + part_size(x) - 1) / part_size(x) : 0;
-	if (!op->replace && (x->nparts > 0 || x->s->nocond))
+	if (!op->replace && !op->unseen && (x->nparts > 0 || x->s->nocond))
 		return (go(x, S_PEEK));
 	return (go(x, x->nparts > 0 ? S_START : S_PUT));
 }
@@ -512,13 +512,15 @@ putted(struct ge_op_int *x)
 		return (ge_x_end(x, GE_OP_EXISTS, "it exists"));
 	if (status == 501 && x->cond) {
 		x->s->nocond = 1;
-		return (go(x, S_PEEK));
+		return (go(x, x->op->unseen ? S_PUT : S_PEEK));
 	}
 	if (status != 200 && status != 201 && status != 204)
 		return (ge_x_status(x, NULL));
 	if (x->ntext > 0)
 		return (ge_x_end(x, GE_OP_FAILED,
 		    "a wrong answer: it has a body"));
+	x->op->hashed = x->op->has_sha || !unsigned_body(x);
+	x->s->takes = 1;
 	return (ge_x_end(x, GE_OP_DONE, "done"));
 }
 
@@ -570,8 +572,10 @@ completed(struct ge_op_int *x)
 	    !ge_answer_text(x->text, x->ntext,
 	    "CompleteMultipartUploadResult", "ETag", etag, sizeof(etag)))
 		(void)ge_x_status(x, "joining the parts");
-	else
+	else {
+		x->op->hashed = !unsigned_body(x);
 		return (ge_x_end(x, GE_OP_DONE, "done"));
+	}
 	return (abandon(x));
 }
 

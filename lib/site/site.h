@@ -121,6 +121,9 @@ struct ge_op {
 	int urgent;			/* before those that wait */
 	int replace;			/* PUT: over what is there, in one step where
 					   the site can */
+	int unseen;			/* PUT without `replace`: the site has listed
+					   that nothing is there, so one that cannot
+					   refuse by itself is not asked again */
 	/* PUT: len bytes from memory, or if fd > 0 of that file at fdoff. */
 	const uint8_t *body;
 	int fd;
@@ -148,6 +151,8 @@ struct ge_op {
 	enum ge_op_result result;
 	struct ge_err err;		/* why, naming site and object; if not DONE */
 	uint64_t got;			/* GET: bytes in buf */
+	int hashed;			/* PUT: the site has checked the SHA-256 of
+					   all that it took */
 	uint64_t size;			/* GET, HEAD: of the object, or
 					   GE_OP_UNKNOWN */
 	double seconds;			/* of the last try */

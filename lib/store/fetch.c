@@ -1372,9 +1372,9 @@ hedge(struct ge_fetch *f, struct ge_slot *s, struct ge_err *e)
 			left = got > 0 ? t * (double)(j->op.len - got) /
 			    (double)got : 1e9;
 		}
-		if ((2 * whole < s->need && t < 1) ||
-		    (idx = soonest(f, s, &other)) == -1 ||
-		    left < 2 * other + 0.2 || !room(f, s))
+		if ((idx = soonest(f, s, &other)) == -1 ||
+		    left < 2 * other + 0.2 || (2 * whole < s->need && t < 1 &&
+		    left < 4 * other) || !room(f, s))
 			continue;
 		ge_note(GE_DETAIL, "site '%s' is slow: segment %lu, fragment "
 		    "%d asked for as well", f->st->sites->site[j->site].name,
