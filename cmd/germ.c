@@ -120,6 +120,7 @@ ask(void *arg, const struct ge_erase *r)
 static int
 run_one(struct options *o, const char *operand, struct ge_err *e)
 {
+	const struct ge_pins *pins = &o->r.st.pins;
 	uint8_t setid[GE_SETID];
 	struct ge_known kn;
 	struct ge_erase er;
@@ -128,8 +129,8 @@ run_one(struct options *o, const char *operand, struct ge_err *e)
 	memset(&er, 0, sizeof(er));
 	if (ge_known_find(&o->r.st, operand, &kn, e) == -1) {
 		/* What is named in full goes, whatever its manifests say. */
-		if (e->code != GE_EREFUSED || o->r.st.pins.has_signer ||
-		    strlen(operand) != 2 * GE_SETID ||
+		if (e->code != GE_EREFUSED || pins->has_signer ||
+		    pins->has_digest || strlen(operand) != 2 * GE_SETID ||
 		    ge_unhex(setid, operand, GE_SETID) == -1)
 			goto out;
 		ge_note(GE_WARN, "set %s: %s", operand, e->msg);
@@ -138,6 +139,11 @@ run_one(struct options *o, const char *operand, struct ge_err *e)
 		er.k = kn.has ? kn.m.k : 0;
 		er.n = kn.has ? kn.m.n : 0;
 		o->label = kn.has ? kn.m.name : NULL;
+	}
+	if (pins->has_set && memcmp(setid, pins->set, GE_SETID) != 0) {
+		ge_fail(e, GE_EREFUSED, "'%s': another set than the one named",
+		    operand);
+		goto out;
 	}
 	ge_hex(o->id, setid, GE_SETID);
 	er.dry = o->dry;

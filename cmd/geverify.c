@@ -279,6 +279,7 @@ check(struct options *o, const char *what, const uint8_t *setid,
 		if (kn.has && kn.m.name != NULL && (t->label =
 		    ge_strdup(kn.m.name, &ignored)) == NULL)
 			ge_note(GE_WARN, "%s", ignored.msg);
+		t->confidence = c->confidence;
 		t->k = c->k;
 		t->n = c->n;
 		t->nsegments = c->nsegments;

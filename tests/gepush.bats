@@ -10,9 +10,9 @@ ready() {
 	set=$(tar tf set.ge | sed -n '$s|/.*||p')
 }
 
-# holds DIR NUMBER: so many fragments are at the folder of a site.
+# holds NUMBER: so many fragments are at the sites.
 holds() {
-	[ "$(find "$1" -name '*.gef' | wc -l)" -eq "$2" ]
+	[ "$(find host* -name '*.gef' | wc -l)" -eq "$1" ]
 }
 
 # none NAME: no site has such a thing.
@@ -71,7 +71,7 @@ site_of() {
 	[ "$(grep -c ^place m)" -ge 1 ]
 	[ "$(cat host*/*/*.gef | wc -c)" -eq \
 	    "$(tar xOf set.ge --wildcards '*.gef' | wc -c)" ]
-	holds . 24
+	holds 24
 	all_have m
 	back m
 	# What is at a site is what was in the stream, under its own name.
@@ -98,7 +98,8 @@ site_of() {
 	for i in 1 2 3 4 5 6 7 8 9; do
 		[ "$(ls host$i/*/*.gef | sed 's/.*\/\(.*\)\.[0-9]*\.gef/\1/' |
 		    uniq -d)" = '' ]
-		holds host$i "$(awk '$1 == "segments" { print $2 }' m)"
+		[ "$(find host$i -name '*.gef' | wc -l)" -eq \
+		    "$(awk '$1 == "segments" { print $2 }' m)" ]
 	done
 	[ "$(grep -c ^place m)" -eq 1 ]
 	grep -qx 'serial 1' m
@@ -222,7 +223,7 @@ site_of() {
 	told "site 'site7'"
 	cp "$out" m
 	fails grep -q 'site[47]' m
-	holds . 24
+	holds 24
 	back m
 	[ ! -e host4 ]
 	# They are back: pushed again, nothing moves, but they get the manifest.
@@ -272,7 +273,7 @@ alone() {
 	# All are there again.
 	for i in 1 2 3 4 5 6 7; do site_begin $i; done
 	expect 0 gepush -O "state=$PWD/st" -s sites set.ge
-	holds . "$n"
+	holds "$n"
 	all_have "$out"
 	back "$out"
 }
@@ -301,13 +302,13 @@ alone() {
 	told 'segment 1 index 2 is not placed: damaged in the input'
 	told 'segment 1 index 4 is not placed: not in the input'
 	told '3 of 24 fragments are not at a site'
-	holds . 21
+	holds 21
 	cp "$out" m
 	back m
 	none 0000000000.01.gef
 	# The whole set is at hand again.
 	expect 0 gepush -s sites set.ge
-	holds . 24
+	holds 24
 	grep '^place' m | cmp - <(grep '^place' "$out" |
 	    head -n "$(grep -c ^place m)")
 	# And now what is damaged here is no matter: it is there.
@@ -325,7 +326,7 @@ alone() {
 	flip "$f" $len
 	expect 3 gepush -s sites cut
 	told 'segment 0 index 0 is not placed: without its key share in the input'
-	holds . 23
+	holds 23
 }
 
 @test "gepush: a stream that ended early is no set" {
@@ -340,7 +341,7 @@ alone() {
 	# What came of it is built upon.
 	expect 0 gepush -v -s sites set.ge
 	grep -q 'placed, [1-9][0-9]* of them were there' "$err"
-	holds . 24
+	holds 24
 }
 
 @test "gepush: fragments that contradict each other are refused" {
@@ -425,6 +426,25 @@ alone() {
 	[ "$(stat -c %a "$XDG_STATE_HOME/getools/$set")" = 600 ]
 }
 
+@test "gepush: what is remembered of a set is read with care" {
+	ready
+	mkdir st
+	for line in '' x '1 ' "1 $(printf %064d 0)x" "01 $(printf %064d 0)"; do
+		printf '%s\n' "$line" >"st/$set"
+		expect 2 gepush -O "state=$PWD/st" -s sites set.ge
+		told "'$PWD/st/$set': not what was seen of a set"
+		holds 0
+	done
+	rm "st/$set"
+	gepush -O "state=$PWD/st" -s sites set.ge >m
+	[ "$(cat "st/$set")" = "1 $(sha256sum <m | cut -d ' ' -f 1)" ]
+	# A memory that cannot be kept is no reason to fail.
+	chmod 500 st
+	touch file
+	expect 0 gepush -O "state=$PWD/file" -s sites set.ge
+	told 'an older manifest will not be noticed'
+}
+
 @test "gepush: killed at any moment, the same command ends it" {
 	ready
 	bytes 200000 >in
@@ -475,6 +495,29 @@ alone() {
 	expect 0 gepush -s sites set.ge
 }
 
+# some: there are fragments at the sites.
+some() {
+	[ -n "$(find host* -name '*.gef')" ]
+}
+
+@test "gepush: a site that goes while it is written to is done without" {
+	ready
+	mkfifo slow
+	gepush -s sites slow >m 2>"$err" 3>&- &
+	pid=$!
+	exec 8>slow
+	head -c 40000 set.ge >&8
+	until_true some
+	site_kill 6
+	tail -c +40001 set.ge >&8
+	exec 8>&-
+	wait $pid
+	told "site 'site6' is given up: "
+	fails grep '^place 0 [0-3]-3 .*=site6' m
+	site_begin 6
+	back m
+}
+
 @test "gepush: a full disk at a site sends fragments elsewhere" {
 	ready
 	# The shell's limit is one for all sites: only the large set meets it.
@@ -492,12 +535,49 @@ alone() {
 	ready
 	expect 1 bash -c 'gepush -s sites set.ge >/dev/full'
 	told 'No space left on device'
-	holds . 24
+	holds 24
 	back "$set"
 }
 
+@test "gepush: each allocation failing in turn leaves what can be completed" {
+	nine file
+	export XDG_STATE_HOME=$BATS_TEST_TMPDIR/state
+	bytes 9000 >in
+	gefrag "${SMALL[@]}" -q in >set.ge
+	for ((i = 1; i < 2000; i++)); do
+		rm -rf host*/* "$XDG_STATE_HOME"
+		status=0
+		GE_FAILALLOC=$i gepush -q -j 1 -s sites set.ge \
+		    >m 2>"$err" || status=$?
+		[ $status -ne 0 ] || break
+		[ $status -eq 1 ]
+		[ -s "$err" ]
+		# No manifest tells of what is not there.
+		for f in host*/*/manifest; do
+			[ ! -e "$f" ] || gepull -q -s sites "$f" | gejoin -q |
+			    cmp - in
+		done
+		[ $((i % 10)) -ne 0 ] || expect 0 gepush -q -s sites set.ge
+	done
+	[ $i -gt 40 ]
+	[ $i -lt 2000 ]
+}
+
 @test "gepush: memory is bounded, whatever -j and the size" {
-	ready
-	[ -x "$GE_BUILD/bench/maxrss" ] || skip 'make bench builds maxrss'
-	gefrag -k 2 -n 3 -b 1m -O payload=8m -q </dev/null >/dev/null
+	[ -z "$GE_SAN" ] || skip 'not under a sanitizer'
+	nine file
+	export XDG_STATE_HOME=$BATS_TEST_TMPDIR/state
+	$GE_CC -O1 -o maxrss "$GE_TOP/tests/bench/maxrss.c"
+	# Many middling fragments; few so large that they lie in a file.
+	head -c 700000000 /dev/zero |
+	    gefrag -q -p -k 4 -n 6 -b 256k -O payload=8m |
+	    ./maxrss rss gepush -j 64 -s sites >m
+	gepull -q -s sites m | gejoin -q | cmp -n 700000000 - /dev/zero
+	rm -r host*/*
+	head -c 300000000 /dev/zero |
+	    gefrag -q -p -k 2 -n 4 -b 1m -O payload=100m |
+	    ./maxrss rss gepush -j 64 -O verify=full -s sites >m
+	cat rss
+	awk '$3 > 256 * 1024 { bad = 1 } END { exit bad }' rss
+	gepull -q -s sites m | gejoin -q | cmp -n 300000000 - /dev/zero
 }

@@ -324,6 +324,7 @@ handle(struct push *pu, double seconds, struct ge_err *e)
 	case -1:
 		pu->stopped = 1;
 	}
+	assert(rc != 0 || seconds >= 0);
 	return (rc);
 }
 

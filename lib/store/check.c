@@ -72,7 +72,8 @@ struct check {
 	int16_t now[GE_N_MAX];
 	uint64_t *ever;
 	uint8_t wraps[32];		/* of the first segment */
-	uint64_t off;			/* that the next segment should have */
+	uint64_t off;			/* that the next segment should have, */
+	int contiguous;			/* if the one before was seen */
 	uint32_t expected;		/* its number */
 	int last;			/* the last one has been accepted */
 	uint64_t history;		/* segments whose past breaks the rule */
@@ -567,7 +568,9 @@ listed(const struct check *ck, const struct segment *s, int index,
 	int site, epoch;
 	uint64_t size;
 
+	/* Without a manifest the last segment tells that it is the last. */
 	if (s->piece[index].picks > 0 ||
+	    (!ck->kn->has && ck->cursor == ck->sv.nseen) ||
 	    !candidate(ck, s, index, 0, &site, &epoch, &size) ||
 	    ck->st->gone[site] || epoch != s->epoch ||
 	    size == GE_OP_UNKNOWN || size != s->size)
@@ -623,6 +626,7 @@ enter(struct check *ck, uint32_t number, struct ge_err *e)
 
 struct verdict {
 	enum ge_state state;
+	int epoch;
 	const char *site;
 	char detail[192];
 };
@@ -745,6 +749,7 @@ judge(struct check *ck, const struct segment *s, int index,
 	const struct ge_hdr *h = &k->h;
 
 	v->site = k->site < 0 ? "-" : ck->st->sites->site[k->site].name;
+	v->epoch = p->listed ? s->epoch : k->h.epoch;
 	v->state = GE_STATE_OK;
 	snprintf(v->detail, sizeof(v->detail), "-");
 	if (p->listed)
@@ -908,8 +913,8 @@ tell(struct check *ck, uint32_t number, int index, const struct verdict *v)
 {
 	struct ge_check *c = ck->c;
 	struct ge_finding f = { .state = v->state, .known = 1,
-	    .segment = number, .index = index, .site = v->site,
-	    .detail = v->detail };
+	    .segment = number, .index = index, .epoch = v->epoch,
+	    .site = v->site, .detail = v->detail };
 
 	c->fragments++;
 	if (v->state == GE_STATE_UNREACHABLE)
@@ -932,23 +937,33 @@ lost(struct check *ck, int perhaps)
 	return (e->code == 0 ? e : NULL);
 }
 
-/* Does a header fit to those before?  For sets without a manifest. */
+/*
+ * Does a segment follow on those before?  For sets without a manifest; a sample has
+ * not seen the headers of all.
+ */
 static void
-follows(struct check *ck, const struct ge_look *k)
+follows(struct check *ck, uint32_t number, const struct ge_look *k)
 {
 
 	if (ck->kn->has)
 		return;
-	if (k->h.segment != ck->expected && ck->why.code == 0)
+	if (number != ck->expected && ck->why.code == 0)
 		ge_fail(&ck->why, GE_ELOST, "segment %lu: no site lists it",
 		    (unsigned long)ck->expected);
-	else if (ck->why.code == 0 && (k->h.off != ck->off ||
-	    (k->h.segment > 0 && memcmp(ck->wraps, k->wraps, 32) != 0)))
+	ck->contiguous = ck->contiguous && number == ck->expected;
+	ck->expected = number + 1;
+	ck->last = 0;
+	if (k == NULL) {
+		ck->contiguous = 0;
+		return;
+	}
+	if (ck->why.code == 0 && ((ck->contiguous && k->h.off != ck->off) ||
+	    (ck->off > 0 && memcmp(ck->wraps, k->wraps, 32) != 0)))
 		ge_fail(&ck->why, GE_EREFUSED, "segment %lu: it does not "
-		    "follow on the one before", (unsigned long)k->h.segment);
+		    "follow on the one before", (unsigned long)number);
 	memcpy(ck->wraps, k->wraps, sizeof(ck->wraps));
-	ck->expected = k->h.segment + 1;
 	ck->off = k->h.off + k->h.ulen;
+	ck->contiguous = 1;
 	ck->last = (k->h.flags & GE_FLAG_LAST) != 0;
 }
 
@@ -1007,17 +1022,12 @@ report(struct check *ck, struct segment *s)
 	if (left < c->worst)
 		c->worst = left;
 	spare(ck, good);
-	if (like != NULL) {
-		c->length += like->h.ulen;
+	follows(ck, s->number, like);
+	if (like != NULL)
 		c->stored += (uint64_t)n * like->h.fraglen;
-		follows(ck, like);
-	} else if (ck->kn->has) {
-		h.clen = ck->kn->m.segment[s->number].ulen;
-		ge_hdr_layout(&h);
-		c->length += h.clen;
-		c->stored += (uint64_t)n * (s->size != GE_OP_UNKNOWN ?
-		    s->size : h.fraglen);
-	}
+	else if (s->size != GE_OP_UNKNOWN)
+		c->stored += (uint64_t)n * s->size;
+	c->length = ck->kn->has ? ck->kn->m.length : ck->off;
 	c->nsegments++;
 }
 
@@ -1095,6 +1105,8 @@ begin(struct check *ck, struct ge_err *e)
 		ck->cursor = 0;
 		ck->sampling = ge_sampler_init(&ck->sampler, c->confidence,
 		    c->share, all);
+		if (!ck->sampling)
+			c->confidence = 0;
 	}
 	ck->nwin = PIECES / (size_t)ck->shape.n;
 	if ((ck->win = ge_alloc(ck->nwin * sizeof(*ck->win), e)) == NULL ||
@@ -1207,6 +1219,7 @@ out:
 	stop(ck);
 	ge_net_moved(st->net, &up, &after);
 	c->received = after - before;
+	c->history = ck->history;
 	for (i = 0; i < ck->nlanes; i++)
 		ge_lane_release(&ck->lane[i]);
 	ge_free(ck->lane);
