@@ -505,8 +505,8 @@ cancel(struct ge_net *net)
 }
 
 /*
- * Work that hangs in the system, on a disk that is gone, is waited for no longer:
- * its operation comes back, and it keeps its worker.
+ * Work that hangs in the system, on a disk that is gone, is waited for no
+ * longer: its operation comes back, and it keeps its worker.
  */
 static void
 leave_hanging(struct ge_net *net)

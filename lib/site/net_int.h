@@ -98,7 +98,7 @@ enum ge_x_at {
 struct ge_run;
 
 struct ge_op_int {
-	struct ge_op *op;	/* &own: the caller's is not touched meanwhile */
+	struct ge_op *op;	/* &own: the caller's is not touched */
 	struct ge_op own;
 	struct ge_op *caller;
 	struct ge_net *net;
@@ -195,7 +195,8 @@ int ge_x_address(struct ge_op_int *x, char *out, size_t cap,
     const char *scheme, const char *path);
 
 /*
- * ge_x_brief(x): the request only removes what is left; nobody waits long for it.
+ * ge_x_brief(x): the request only removes what is left; it is not waited for
+ * long.
  */
 void ge_x_brief(struct ge_op_int *x);
 

@@ -552,7 +552,26 @@ parted(struct ge_op_int *x)
 		return (go(x, S_PART));
 	if (add_text(x, "</CompleteMultipartUpload>") == -1)
 		return (GE_X_REQUEST);
-	return (go(x, S_COMPLETE));
+	/* Not every server that takes a condition heeds it here. */
+	return (go(x, x->op->replace ? S_COMPLETE : S_PEEK));
+}
+
+/* Is the name free?  Asked before an upload in parts, and at its end. */
+static enum ge_verdict
+peeked(struct ge_op_int *x)
+{
+
+	if (x->code != CURLE_OK)
+		(void)ge_x_curl(x);
+	else if (x->reply.status == 200)
+		(void)ge_x_end(x, GE_OP_EXISTS, "it exists");
+	else if (x->reply.status != 404)
+		(void)ge_x_status(x, NULL);
+	else if (x->nparts == 0)
+		return (go(x, S_PUT));
+	else
+		return (go(x, x->part < x->nparts ? S_START : S_COMPLETE));
+	return (x->mark[0] != '\0' ? abandon(x) : GE_X_END);
 }
 
 static enum ge_verdict
@@ -648,13 +667,7 @@ look(struct ge_op_int *x)
 	case S_LIST:
 		return (listed(x));
 	case S_PEEK:
-		if (x->code != CURLE_OK)
-			return (ge_x_curl(x));
-		if (x->reply.status == 200)
-			return (ge_x_end(x, GE_OP_EXISTS, "it exists"));
-		if (x->reply.status != 404)
-			return (ge_x_status(x, NULL));
-		return (go(x, x->nparts > 0 ? S_START : S_PUT));
+		return (peeked(x));
 	case S_PUT:
 		return (putted(x));
 	case S_START:

@@ -14,8 +14,8 @@ struct ge_sigv4 {
 	const char *method;
 	const char *path;		/* encoded, as it is sent */
 	const char *query;		/* encoded and sorted; "" */
-	const char *const *header;	/* "name:value", lower case, sorted; with
-					   host and x-amz-*; NULL ends */
+	const char *const *header;	/* "name:value", lower case, sorted;
+					   host, x-amz-*; NULL ends */
 	const char *sha;		/* of the body, in hex, or what
 					   x-amz-content-sha256 says */
 };
