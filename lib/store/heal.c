@@ -102,14 +102,20 @@ struct healer {
 	size_t memlen;
 };
 
+/* The worst is the last message; the others are told as they come. */
 static void
 worse(struct healer *hl, const struct ge_err *e)
 {
 	static const int rank[] = { [GE_EFAIL] = 2, [GE_EDEGRADED] = 1,
 	    [GE_ELOST] = 3, [GE_EREFUSED] = 4, [GE_EUSAGE] = 0 };
 
-	if (hl->why.code == 0 || rank[e->code] > rank[hl->why.code])
-		hl->why = *e;
+	if (hl->why.code != 0 && rank[e->code] <= rank[hl->why.code]) {
+		ge_note(GE_WARN, "%s", e->msg);
+		return;
+	}
+	if (hl->why.code != 0)
+		ge_note(GE_WARN, "%s", hl->why.msg);
+	hl->why = *e;
 }
 
 static int16_t *
@@ -987,7 +993,6 @@ pass(struct healer *hl, int copying, struct ge_err *e)
 		    ge_hook_tick(0, e) == -1)
 			break;
 		if (rc == -1) {
-			ge_note(GE_WARN, "%s", e->msg);
 			worse(hl, e);
 			hl->left += n;
 		}
@@ -1184,6 +1189,9 @@ merge(struct healer *hl, struct ge_known *kn, int next, struct ge_err *e)
 
 	for (i = 0; i < kn->nalso; i++) {
 		a = &kn->also[i];
+		if (hl->st->pins.has_signer &&
+		    ge_manifest_counts(a, &hl->st->pins) != 2)
+			continue;
 		for (p = 0; p < a->nplaces && p < n && same_line(a, p,
 		    &kn->m, p); p++)
 			;
@@ -1209,12 +1217,18 @@ compose(struct healer *hl, struct ge_known *kn, struct ge_err *e)
 	struct ge_heal *h = hl->h;
 	size_t i, o;
 	long lines;
+	int again;
 
+	/* The one that some sites would not have. */
+	again = h->text != NULL && h->len == kn->len &&
+	    memcmp(h->text, kn->text, kn->len) == 0;
 	ge_free(h->text);
 	h->text = NULL;
 	if ((lines = merge(hl, kn, 0, e)) == -1)
 		return (-1);
-	if (hl->moved.n == 0 && lines == 0) {
+	if (hl->st->pins.has_signer && hl->st->signkey == NULL)
+		lines = again = 0;
+	if (hl->moved.n == 0 && lines == 0 && !again) {
 		if ((h->text = ge_alloc(kn->len + 1, e)) == NULL)
 			return (-1);
 		memcpy(h->text, kn->text, kn->len);
@@ -1550,6 +1564,8 @@ verdict(struct healer *hl, int stored, struct ge_err *e)
 		*e = hl->why;
 		return (-1);
 	}
+	if (hl->why.code != 0)
+		ge_note(GE_WARN, "%s", hl->why.msg);
 	if (hl->unreachable > 0)
 		return (ge_fail(e, GE_EFAIL, "%llu fragments are at sites that "
 		    "do not answer and were left: -x SITE gives them another",
