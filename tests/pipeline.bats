@@ -135,7 +135,7 @@ run_page() {
 @test "pipeline: every option of a program stands in its manual page" {
 	for p in gefrag gejoin geverify gerepair; do
 		expect 0 $p --help
-		flags=$(tr -d '\n' <"$out" | grep -o '\[-[a-zA-Z]*' | tr -d '[\n-')
+		flags=$(tr -d '\n' <"$out" | grep -o '[[ ]-[a-zA-Z]*' | tr -d '[ \n-')
 		[ ${#flags} -ge 6 ]
 		for ((i = 0; i < ${#flags}; i++)); do
 			grep -q "^\.It Fl ${flags:i:1}\( \|$\)" \

@@ -86,6 +86,7 @@ struct healer {
 	struct ge_err why;		/* the worst of what stays */
 	struct found *found;
 	size_t nfound, capfound;
+	uint8_t *told;			/* [nsegs] epochs as the manifest has them */
 	uint8_t *whole;			/* [nsegs] fragments that our check found
 					   whole and of the segment's epoch */
 	int nomem;
@@ -231,7 +232,8 @@ add_task(struct healer *hl, const struct found *f, struct ge_err *e)
 	t->bad = !gone && (f->state == GE_STATE_MISSING ||
 	    f->state == GE_STATE_CORRUPT || f->state == GE_STATE_STALE);
 	t->there = t->bad && f->state == GE_STATE_CORRUPT;
-	if (f->state == GE_STATE_MISPLACED && f->site != at) {
+	if (f->state == GE_STATE_MISPLACED && (f->site != at ||
+	    f->epoch > hl->map.epoch[f->segment])) {
 		t->found = f->site;
 		t->epoch = (uint8_t)f->epoch;
 	}
@@ -259,10 +261,14 @@ note_finding(void *arg, const struct ge_finding *f)
 	struct healer *hl = arg;
 	struct found *l;
 	struct ge_err ignored;
+	int later;
 
 	if (!f->known || f->segment >= hl->map.nsegs || f->index >= hl->map.n)
 		return;
-	if (f->state == GE_STATE_OK) {
+	/* New shares of which a repair that was killed could not tell. */
+	later = f->state == GE_STATE_OK &&
+	    f->epoch > hl->map.epoch[f->segment];
+	if (f->state == GE_STATE_OK && !later) {
 		hl->whole[f->segment] += f->epoch ==
 		    hl->map.epoch[f->segment];
 		return;
@@ -273,7 +279,7 @@ note_finding(void *arg, const struct ge_finding *f)
 		return;
 	}
 	l = &hl->found[hl->nfound++];
-	l->state = f->state;
+	l->state = later ? GE_STATE_MISPLACED : f->state;
 	l->segment = f->segment;
 	l->index = f->index;
 	l->epoch = f->epoch;
@@ -938,7 +944,8 @@ treat(struct healer *hl, struct ge_fetch *f, const struct ge_fetched *g,
 				hl->h->copied++;
 			else
 				hl->h->rebuilt++;
-			if (site[j] != at[want[j]] &&
+			if ((site[j] != at[want[j]] ||
+			    mk.epoch != hl->told[g->h.segment]) &&
 			    add_spot(&hl->moved, g->h.segment, want[j],
 			    mk.epoch, site[j], e) == -1)
 				goto out;
@@ -1028,7 +1035,11 @@ adopt(struct healer *hl, struct ge_err *e)
 				now[hl->task[j].index] = -1;
 		for (j = i; j < i + n; j++) {
 			t = &hl->task[j];
-			if (t->found == -1 || !hl->rule.usable[t->found])
+			if (t->found == -1)
+				continue;
+			if (t->epoch > hl->map.epoch[t->segment])
+				hl->map.epoch[t->segment] = t->epoch;
+			if (!hl->rule.usable[t->found])
 				continue;
 			history(hl, t->segment, t->epoch);
 			for (idx = 0; idx < hl->map.n; idx++)
@@ -1042,6 +1053,7 @@ adopt(struct healer *hl, struct ge_err *e)
 				continue;
 			}
 			t->site = t->found;
+			places(hl, t->segment)[t->index] = t->found;
 			hl->h->adopted++;
 			if (add_spot(&hl->moved, t->segment, t->index,
 			    t->epoch, t->site, e) == -1)
@@ -1505,14 +1517,19 @@ static int
 begin(struct healer *hl, struct ge_err *e)
 {
 	const struct ge_store *st = hl->st;
-	const struct ge_known *kn = hl->kn;
+	const struct ge_manifest *m = &hl->kn->m;
 
-	return ((hl->ever = ge_alloc(st->sites->n * sizeof(*hl->ever), e)) ==
+	if ((hl->ever = ge_alloc(st->sites->n * sizeof(*hl->ever), e)) ==
 	    NULL || (hl->barred = ge_alloc(st->sites->n, e)) == NULL ||
 	    (hl->name = ge_alloc(GE_N_MAX * sizeof(*hl->name), e)) == NULL ||
-	    ge_map_init(&hl->map, st->sites, kn, e) == -1 ||
-	    ge_rule_init(&hl->rule, st->sites, st->gone, kn->m.k, kn->m.n,
-	    kn->m.mode == GE_PLAIN, e) == -1 || plan(hl, e) == -1 ? -1 : 0);
+	    ge_map_init(&hl->map, st->sites, hl->kn, e) == -1 ||
+	    (hl->told = ge_alloc(hl->map.nsegs, e)) == NULL)
+		return (-1);
+	memcpy(hl->told, hl->map.epoch, hl->map.nsegs);
+	if (ge_rule_init(&hl->rule, st->sites, st->gone, m->k, m->n,
+	    m->mode == GE_PLAIN, e) == -1)
+		return (-1);
+	return (plan(hl, e));
 }
 
 /* Before a byte moves. */
@@ -1611,6 +1628,7 @@ out:
 	ge_free(hl.fresh);
 	ge_free(hl.task);
 	ge_free(hl.found);
+	ge_free(hl.told);
 	ge_free(hl.whole);
 	ge_free(hl.moved.v);
 	ge_free(hl.tried.v);
