@@ -126,7 +126,7 @@ run(struct options *o, struct ge_err *e)
 	o->p.found = found;
 	o->p.arg = o;
 	if (o->p.dry)
-		printf("# action\tset\tsegment\tindex\tsite\tbytes\n");
+		printf("#action\tset\tsegment\tindex\tsite\tbytes\n");
 	rc = ge_push_run(&o->p, &o->r.st, e);
 	if (o->unplaced > LISTED && !cli_is_quiet())
 		cli_say("and %llu more", (unsigned long long)

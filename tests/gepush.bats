@@ -426,6 +426,25 @@ alone() {
 	[ "$(stat -c %a "$XDG_STATE_HOME/getools/$set")" = 600 ]
 }
 
+@test "gepush: what is remembered of a set is read with care" {
+	ready
+	mkdir st
+	for line in '' x '1 ' "1 $(printf %064d 0)x" "01 $(printf %064d 0)"; do
+		printf '%s\n' "$line" >"st/$set"
+		expect 2 gepush -O "state=$PWD/st" -s sites set.ge
+		told "'$PWD/st/$set': not what was seen of a set"
+		holds 0
+	done
+	rm "st/$set"
+	gepush -O "state=$PWD/st" -s sites set.ge >m
+	[ "$(cat "st/$set")" = "1 $(sha256sum <m | cut -d ' ' -f 1)" ]
+	# A memory that cannot be kept is no reason to fail.
+	chmod 500 st
+	touch file
+	expect 0 gepush -O "state=$PWD/file" -s sites set.ge
+	told 'an older manifest will not be noticed'
+}
+
 @test "gepush: killed at any moment, the same command ends it" {
 	ready
 	bytes 200000 >in
@@ -476,6 +495,29 @@ alone() {
 	expect 0 gepush -s sites set.ge
 }
 
+# some: there are fragments at the sites.
+some() {
+	[ -n "$(find host* -name '*.gef')" ]
+}
+
+@test "gepush: a site that goes while it is written to is done without" {
+	ready
+	mkfifo slow
+	gepush -s sites slow >m 2>"$err" 3>&- &
+	pid=$!
+	exec 8>slow
+	head -c 40000 set.ge >&8
+	until_true some
+	site_kill 6
+	tail -c +40001 set.ge >&8
+	exec 8>&-
+	wait $pid
+	told "site 'site6' is given up: "
+	fails grep '^place 0 [0-3]-3 .*=site6' m
+	site_begin 6
+	back m
+}
+
 @test "gepush: a full disk at a site sends fragments elsewhere" {
 	ready
 	# The shell's limit is one for all sites: only the large set meets it.
@@ -495,6 +537,30 @@ alone() {
 	told 'No space left on device'
 	holds 24
 	back "$set"
+}
+
+@test "gepush: each allocation failing in turn leaves what can be completed" {
+	nine file
+	export XDG_STATE_HOME=$BATS_TEST_TMPDIR/state
+	bytes 9000 >in
+	gefrag "${SMALL[@]}" -q in >set.ge
+	for ((i = 1; i < 2000; i++)); do
+		rm -rf host*/* "$XDG_STATE_HOME"
+		status=0
+		GE_FAILALLOC=$i gepush -q -j 1 -s sites set.ge \
+		    >m 2>"$err" || status=$?
+		[ $status -ne 0 ] || break
+		[ $status -eq 1 ]
+		[ -s "$err" ]
+		# No manifest tells of what is not there.
+		for f in host*/*/manifest; do
+			[ ! -e "$f" ] || gepull -q -s sites "$f" | gejoin -q |
+			    cmp - in
+		done
+		[ $((i % 10)) -ne 0 ] || expect 0 gepush -q -s sites set.ge
+	done
+	[ $i -gt 40 ]
+	[ $i -lt 2000 ]
 }
 
 @test "gepush: memory is bounded, whatever -j and the size" {

@@ -197,6 +197,13 @@ int ge_manifest_place(struct ge_manifest *m, int epoch, uint32_t first,
 void ge_manifest_next(struct ge_manifest *m);
 
 /*
+ * ge_manifest_signed(m, key, e): is one of its signatures by this private key?
+ * 1, 0, -1.
+ */
+int ge_manifest_signed(const struct ge_manifest *m, const uint8_t *key,
+    struct ge_err *e);
+
+/*
  * ge_manifest_format(m, key, out, len, e):
  * The text of m as it is, with its places, signed anew if key is not NULL; sets
  * m->digest, hash and body.  ge_manifest_write() is this for a new set: it sets

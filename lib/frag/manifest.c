@@ -787,6 +787,21 @@ put_body(struct text *t, const struct ge_manifest *m, struct ge_err *e)
 }
 
 int
+ge_manifest_signed(const struct ge_manifest *m, const uint8_t *key,
+    struct ge_err *e)
+{
+	uint8_t sig[64], pub[GE_KEY];
+	int i;
+
+	if (ge_sign_make(sig, pub, key, (const uint8_t *)"", 0, e) == -1)
+		return (-1);
+	for (i = 0; i < m->nsigners; i++)
+		if (memcmp(m->signer[i], pub, GE_KEY) == 0)
+			return (1);
+	return (0);
+}
+
+int
 ge_manifest_format(struct ge_manifest *m, const uint8_t *key, char **out,
     size_t *len, struct ge_err *e)
 {

@@ -13,6 +13,8 @@
 #include "util/thread.h"
 #include "util/world.h"
 
+#define BRIEF	2000L		/* milliseconds */
+
 enum {
 	DROPPED = 1 << 20,	/* bytes of a body that nobody wants */
 	ROOTED = 5		/* seconds that a folder is taken to be there */
@@ -239,6 +241,15 @@ take(char *buf, size_t size, size_t n, void *arg)
 	return (n);
 }
 
+/* A site of this machine is not asked for through a proxy. */
+static int
+loopback(const char *host)
+{
+
+	return (strcasecmp(host, "localhost") == 0 ||
+	    strcmp(host, "[::1]") == 0 || strncmp(host, "127.", 4) == 0);
+}
+
 int
 ge_x_fresh(struct ge_op_int *x)
 {
@@ -281,7 +292,7 @@ ge_x_fresh(struct ge_op_int *x)
 	curl_easy_setopt(h, CURLOPT_USERAGENT, "getools");
 	curl_easy_setopt(h, CURLOPT_TCP_KEEPALIVE, 1L);
 	curl_easy_setopt(h, CURLOPT_BUFFERSIZE, 512L << 10);
-	curl_easy_setopt(h, CURLOPT_UPLOAD_BUFFERSIZE, 512L << 10);
+	curl_easy_setopt(h, CURLOPT_UPLOAD_BUFFERSIZE, 64L << 10);
 	curl_easy_setopt(h, CURLOPT_EXPECT_100_TIMEOUT_MS, 200L);
 	curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS,
 	    (long)(c->connect * 1000) + 1);
@@ -292,11 +303,20 @@ ge_x_fresh(struct ge_op_int *x)
 	curl_easy_setopt(h, CURLOPT_HEADERDATA, x);
 	curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, take);
 	curl_easy_setopt(h, CURLOPT_WRITEDATA, x);
+	if (loopback(x->s->site->host))
+		curl_easy_setopt(h, CURLOPT_PROXY, "");
 	if (ca != NULL) {
 		curl_easy_setopt(h, CURLOPT_CAINFO, ca);
 		curl_easy_setopt(h, CURLOPT_CAPATH, NULL);
 	}
 	return (0);
+}
+
+void
+ge_x_brief(struct ge_op_int *x)
+{
+
+	curl_easy_setopt(x->easy, CURLOPT_TIMEOUT_MS, BRIEF);
 }
 
 void
@@ -389,6 +409,10 @@ ge_x_send(struct ge_op_int *x, uint64_t off, uint64_t len)
 	x->src_len = len;
 	x->src_pos = 0;
 	curl_easy_setopt(x->easy, CURLOPT_UPLOAD, 1L);
+	/* A site that took the last one need not be waited for. */
+	if (x->s->takes)
+		curl_easy_setopt(x->easy, CURLOPT_EXPECT_100_TIMEOUT_MS, 1L);
+	x->s->takes = 0;
 	curl_easy_setopt(x->easy, CURLOPT_READFUNCTION, give);
 	curl_easy_setopt(x->easy, CURLOPT_READDATA, x);
 	curl_easy_setopt(x->easy, CURLOPT_SEEKFUNCTION, rewind_body);
@@ -595,14 +619,12 @@ ge_x_got(struct ge_op_int *x)
 		return (ge_x_status(x, NULL));
 	if (got == 0) {
 		check_range(x);
-		if (x->stopped || x->reply.status == 206)
-			return (ge_x_end(x, GE_OP_FAILED, "%s", x->stopped ?
-			    "a wrong answer" : "an empty answer"));
+		if (x->stopped)
+			return (ge_x_curl(x));
+		if (x->reply.status == 206)
+			return (ge_x_end(x, GE_OP_FAILED, "an empty answer"));
 	}
 	/* Fewer than asked for only at the end. */
-	if (x->reply.length == GE_OP_UNKNOWN && got < op->len &&
-	    op->size != op->off + got && x->reply.status == 206)
-		return (ge_x_end(x, GE_OP_FAILED, "the answer was cut"));
 	if (x->reply.status == 206 && got < op->len &&
 	    op->size != op->off + got)
 		return (ge_x_end(x, GE_OP_FAILED, "the answer was cut"));

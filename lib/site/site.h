@@ -121,6 +121,9 @@ struct ge_op {
 	int urgent;			/* before those that wait */
 	int replace;			/* PUT: over what is there, in one step where
 					   the site can */
+	int unseen;			/* PUT without `replace`: the site has listed
+					   that nothing is there, so one that cannot
+					   refuse by itself is not asked again */
 	/* PUT: len bytes from memory, or if fd > 0 of that file at fdoff. */
 	const uint8_t *body;
 	int fd;
@@ -148,6 +151,8 @@ struct ge_op {
 	enum ge_op_result result;
 	struct ge_err err;		/* why, naming site and object; if not DONE */
 	uint64_t got;			/* GET: bytes in buf */
+	int hashed;			/* PUT: the site has checked the SHA-256 of
+					   all that it took */
 	uint64_t size;			/* GET, HEAD: of the object, or
 					   GE_OP_UNKNOWN */
 	double seconds;			/* of the last try */
@@ -189,6 +194,9 @@ void ge_op_cancel(struct ge_net *net, struct ge_op *op);
 
 /* ge_op_progress(net, op): bytes that have come so far; any time. */
 uint64_t ge_op_progress(struct ge_net *net, const struct ge_op *op);
+
+/* ge_op_waits(net, op): it has not begun, or its next try has not. */
+int ge_op_waits(struct ge_net *net, const struct ge_op *op);
 
 /*
  * ge_net_next(net, seconds, op, e):

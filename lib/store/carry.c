@@ -45,7 +45,6 @@ struct task {
 	int whole;			/* the payload is whole and in hand */
 	int absent;			/* candidate 0 has not got it */
 	struct ge_sha256 sha;
-	int hashed;
 	struct ge_proof proof;
 	int16_t cand[CANDIDATES];
 	int ncand, atcand;
@@ -161,8 +160,25 @@ look(struct push *pu, struct task *t, int site, enum stage stage)
 
 	t->op.site = site;
 	t->stage = stage;
+	t->proof.hashed = stage == CONFIRM && t->op.hashed;
 	ge_proof_begin(&t->proof, &t->op);
 	start(pu, t);
+}
+
+/* Has the site listed all that it has, and not this? */
+static int
+unseen(const struct push *pu, const struct task *t, int site)
+{
+	const struct ge_seen *seen;
+	size_t n;
+
+	if (!pu->sv.answered[site])
+		return (0);
+	for (seen = ge_survey_find(&pu->sv, t->h.segment, t->h.index, &n);
+	    n > 0; seen++, n--)
+		if (seen->site == site && seen->epoch == t->h.epoch)
+			return (0);
+	return (1);
 }
 
 /* Send it where it is to go, elsewhere if that site is closed by now. */
@@ -170,7 +186,6 @@ static int
 send_to(struct push *pu, struct task *t, struct ge_err *e)
 {
 	int16_t *at = &t->seg->at[t->h.index];
-	struct ge_sha256 sha;
 
 	if (!t->whole) {
 		*at = BROKEN;
@@ -190,17 +205,11 @@ send_to(struct push *pu, struct task *t, struct ge_err *e)
 	t->op.kind = GE_OP_PUT;
 	t->op.urgent = 0;
 	t->op.replace = 0;
+	t->op.unseen = unseen(pu, t, *at);
 	t->op.body = t->fd > 0 ? NULL : t->buf;
 	t->op.fd = t->fd;
 	t->op.fdoff = 0;
 	t->op.len = t->h.fraglen;
-	if (!t->hashed && t->fd == 0 &&
-	    pu->st->sites->site[*at].transport == GE_SITE_S3) {
-		ge_sha256_init(&sha);
-		ge_sha256_add(&sha, t->buf, (size_t)t->h.fraglen);
-		ge_sha256_end(&sha, t->op.sha256);
-		t->op.has_sha = t->hashed = 1;
-	}
 	t->stage = PUT;
 	start(pu, t);
 	return (0);
@@ -324,6 +333,7 @@ handle(struct push *pu, double seconds, struct ge_err *e)
 	case -1:
 		pu->stopped = 1;
 	}
+	assert(rc != 0 || seconds >= 0);
 	return (rc);
 }
 
@@ -477,7 +487,7 @@ push_carry(struct push *pu, const struct ge_item *it, struct segment *seg,
 	}
 	if (t->fd > 0 && t->whole) {
 		ge_sha256_end(&t->sha, t->op.sha256);
-		t->op.has_sha = t->hashed = 1;
+		t->op.has_sha = 1;
 	}
 	if (ge_hook_tick(h->fraglen, e) == -1) {
 		task_free(pu, t);

@@ -219,7 +219,9 @@ finish(struct eraser *er, enum sweep sweep, const struct removal *m)
 
 	if (op->result == GE_OP_DONE || op->result == GE_OP_ABSENT) {
 		at->failures = at->denials = 0;
-		if (op->result == GE_OP_DONE && sweep != FOLDER) {
+		/* S3 says so of what was never there. */
+		if (op->result == GE_OP_DONE && sweep != FOLDER &&
+		    (sweep != MANIFEST || er->sv.manifest[op->site])) {
 			er->r->objects++;
 			tell(er, op->site, name, NULL);
 		}

@@ -1,6 +1,5 @@
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "store/store_int.h"
@@ -9,6 +8,7 @@
 #include "util/io.h"
 #include "util/mem.h"
 #include "util/sha256.h"
+#include "util/thread.h"
 
 /*
  * Segments are fetched some at a time, each from the k places that promise to be
@@ -27,11 +27,17 @@ enum {
 	DOWN_AFTER = 2			/* failures in a row */
 };
 
+struct tried {				/* places: site << 8 | epoch */
+	uint32_t *place;
+	size_t n, cap;
+};
+
 struct job {				/* one index of one segment */
 	struct ge_slot *slot;		/* NULL: nobody waits for it any more */
 	int index, epoch, site;
-	size_t attempt;			/* places asked before this one */
+	struct tried tried;
 	int headeronly, running, hedged;
+	int again;			/* its header was longer than thought */
 	enum { JOB_ASKED, JOB_WHOLE, JOB_HURT, JOB_DEAD } state;
 	int beyond;			/* hurt, and could not be mended */
 	struct ge_hdr h;
@@ -41,9 +47,11 @@ struct job {				/* one index of one segment */
 	uint8_t *obj;			/* memory: the object; spool: one part */
 	size_t region;			/* spool: which stretch of it */
 	uint8_t *good;			/* [T] */
+	uint32_t bad;			/* blocks damaged */
 	uint32_t next;			/* stripe to be asked for next */
 	uint32_t asked;			/* stripes under way */
 	struct ge_op op;
+	uint64_t counted;		/* bytes of it the site's speed knows of */
 	double began;
 };
 
@@ -52,15 +60,22 @@ struct ge_slot {
 	struct job *job[GE_N_MAX];	/* by index */
 	int need, shares;		/* -1: not known yet */
 	const struct job *model;	/* of the group that leads, or NULL */
-	int done, unanswered, contradicted;
+	int done, unanswered;
+	int undecided;			/* no header has a majority yet */
+	int desperate;			/* mend whatever there is */
+	int epoch;			/* that most sites list; -1: not counted */
 	struct ge_err why;
 };
 
 struct speed {
 	double rate;			/* bytes a second; 0: not known */
 	double first;			/* seconds until the first byte */
-	uint64_t under_way;		/* bytes asked of it */
-	int running, fails;
+	uint64_t under_way;		/* bytes asked of it and not here */
+	double busy, since;		/* seconds of this sample; up to when */
+	uint64_t bytes;			/* of this sample */
+	int begun;			/* under way, not waiting for their turn */
+	int fails;
+	int harm;			/* gave what was damaged, or no fragment */
 };
 
 struct ge_fetch {
@@ -71,8 +86,10 @@ struct ge_fetch {
 	void *arg;
 	int ended;
 	struct ge_survey survey;
-	int surveyed;
+	int surveyed;			/* 1: those that are quick; 2: all */
+	int evidence;			/* the manifest's roots are true */
 	struct speed *speed;		/* [sites] */
+	uint8_t *vote;			/* [sites] */
 	size_t objmax, hdrmax;		/* bytes of a fragment, of its header */
 	uint32_t partbytes;		/* payload of a part */
 	int spool;			/* descriptor, or -1: in memory */
@@ -84,18 +101,45 @@ struct ge_fetch {
 	size_t nregions;
 	struct ge_slot *slot[SLOTS_MAX];	/* head first */
 	size_t nopen;
-	int running;
+	int running, leaving;		/* under way; of them nobody waits for */
 	struct ge_slot *out;		/* given to the caller */
 	uint64_t received, damaged, hedged;
 };
 
-static double
-now(void)
-{
-	struct timespec t;
+static int job_done(struct ge_fetch *f, struct job *j, struct ge_err *e);
 
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return ((double)t.tv_sec + (double)t.tv_nsec / 1e9);
+/* Something else has come back while the sites were asked. */
+static int
+came_back(void *arg, struct ge_op *op, struct ge_err *e)
+{
+
+	return (job_done(arg, op->tag, e));
+}
+
+/*
+ * Which fragments do sites list?  At first nobody waits for those that are slow to
+ * say.
+ */
+static int
+survey(struct ge_fetch *f, int patient, struct ge_err *e)
+{
+	struct ge_survey sv;
+	size_t i;
+
+	if ((patient ? ge_survey_run(f->st, f->kn->setid, &sv, e) :
+	    ge_survey_soon(f->st, f->kn->setid, &sv, came_back, f, e)) == -1) {
+		ge_survey_release(&sv);
+		return (-1);
+	}
+	ge_survey_release(&f->survey);
+	f->survey = sv;
+	f->surveyed = 2;
+	for (i = 0; i < f->st->sites->n; i++)
+		if (!patient && !sv.answered[i] && !f->st->gone[i])
+			f->surveyed = 1;
+	for (i = 0; i < f->nopen; i++)
+		f->slot[i]->epoch = -1;
+	return (0);
 }
 
 /*
@@ -103,9 +147,10 @@ now(void)
  * what the sites list.
  */
 static int
-measure(struct ge_fetch *f, struct ge_err *e)
+measure(struct ge_fetch *f, int *k, int *n, struct ge_err *e)
 {
 	const struct ge_manifest *m = &f->kn->m;
+	const struct ge_seen *seen;
 	struct ge_hdr h;
 	uint64_t i, most = 0;
 	uint32_t most_u = 0;
@@ -116,8 +161,8 @@ measure(struct ge_fetch *f, struct ge_err *e)
 				most_u = m->segment[i].ulen;
 		memset(&h, 0, sizeof(h));
 		h.mode = m->mode;
-		h.k = m->k;
-		h.n = m->n;
+		h.k = *k = m->k;
+		h.n = *n = m->n;
 		h.block = m->block;
 		h.alpha = 1;
 		h.nwraps = (uint32_t)m->nrecipients;
@@ -127,13 +172,16 @@ measure(struct ge_fetch *f, struct ge_err *e)
 		f->hdrmax = h.len;
 		return (0);
 	}
-	if (ge_survey_run(f->st, f->kn->setid, &f->survey, e) == -1)
+	if (survey(f, 0, e) == -1)
 		return (-1);
-	f->surveyed = 1;
-	for (i = 0; i < f->survey.nseen; i++)
-		if (f->survey.seen[i].size != GE_OP_UNKNOWN &&
-		    f->survey.seen[i].size > most)
-			most = f->survey.seen[i].size;
+	*k = *n = 1;
+	for (i = 0; i < f->survey.nseen; i++) {
+		seen = &f->survey.seen[i];
+		if (seen->index >= *n)
+			*k = *n = seen->index + 1;
+		if (seen->size > most)
+			most = seen->size;	/* GE_OP_UNKNOWN is a lot */
+	}
 	f->hdrmax = 1 << 16;
 	f->objmax = most < f->hdrmax ? f->hdrmax : most >
 	    (uint64_t)2 * GE_SEGMENT_MAX ? (size_t)2 * GE_SEGMENT_MAX :
@@ -141,13 +189,16 @@ measure(struct ge_fetch *f, struct ge_err *e)
 	return (0);
 }
 
+static size_t buf_size(const struct ge_fetch *f);
+
 struct ge_fetch *
 ge_fetch_new(const struct ge_store *st, const struct ge_known *kn,
     const struct ge_map *map, size_t pool,
     int (*next)(void *arg, struct ge_want *w), void *arg, struct ge_err *e)
 {
 	struct ge_fetch *f;
-	size_t k = kn->has ? (size_t)kn->m.k : 8;
+	size_t each, headers;
+	int k, n;
 
 	if ((f = ge_alloc(sizeof(*f), e)) == NULL)
 		return (NULL);
@@ -157,25 +208,36 @@ ge_fetch_new(const struct ge_store *st, const struct ge_known *kn,
 	f->next = next;
 	f->arg = arg;
 	f->spool = -1;
+	f->evidence = kn->has && (kn->evidence || kn->agreed);
+	f->k = kn->has ? kn->m.k : 0;
 	if ((f->speed = ge_alloc(st->sites->n * sizeof(*f->speed), e)) ==
-	    NULL || measure(f, e) == -1)
+	    NULL || (f->vote = ge_alloc(st->sites->n, e)) == NULL ||
+	    measure(f, &k, &n, e) == -1)
 		goto fail;
-	if (2 * k * f->objmax <= pool) {
-		f->nbufs = pool / f->objmax;
+	each = f->objmax + f->hdrmax;
+	f->nslots = SLOTS_MAX;
+	if (each <= pool / (size_t)(2 * k > n ? 2 * k : n)) {
+		/* All n of one segment find room, if the others step back. */
+		f->nbufs = pool / each;
 		f->partbytes = UINT32_MAX;
-		f->nslots = f->nbufs / k;
+		if (f->nslots > (f->nbufs - (size_t)(n - k)) / (size_t)k)
+			f->nslots = (f->nbufs - (size_t)(n - k)) / (size_t)k;
+		if (f->nslots == 0)
+			f->nslots = 1;
 	} else {
 		if ((f->spool = ge_spool_open(e)) == -1)
 			goto fail;
 		f->partbytes = SPOOL_PART;
-		f->nbufs = pool / (f->hdrmax + GE_BLOCK_MAX + SPOOL_PART);
-		f->nslots = 2;
+		headers = (size_t)n * f->hdrmax;
+		f->nslots = 4 * headers <= pool ? 2 : 1;
+		f->nbufs = f->nslots * headers < pool ?
+		    (pool - f->nslots * headers) / buf_size(f) : 0;
+		if (f->nbufs < 4)
+			f->nbufs = 4;
 		f->nregions = 4 * GE_N_MAX;
 		if ((f->region = ge_alloc(f->nregions, e)) == NULL)
 			goto fail;
 	}
-	if (f->nslots > SLOTS_MAX)
-		f->nslots = SLOTS_MAX;
 	return (f);
 fail:
 	ge_fetch_free(f);
@@ -186,8 +248,7 @@ static size_t
 buf_size(const struct ge_fetch *f)
 {
 
-	return (f->spool == -1 ? f->objmax : f->hdrmax + GE_BLOCK_MAX +
-	    SPOOL_PART);
+	return (f->spool == -1 ? f->objmax : f->hdrmax + SPOOL_PART);
 }
 
 static uint8_t *
@@ -231,6 +292,7 @@ job_free(struct ge_fetch *f, struct job *j)
 		ge_wipe(j->hdr, j->h.len);
 	ge_free(j->hdr);
 	ge_free(j->good);
+	ge_free(j->tried.place);
 	ge_free(j);
 }
 
@@ -242,57 +304,58 @@ job_leave(struct ge_fetch *f, struct job *j)
 	if (j == NULL)
 		return;
 	j->slot = NULL;
-	if (j->running)
+	if (j->running) {
+		f->leaving++;
 		ge_op_cancel(f->st->net, &j->op);
-	else
+	} else {
 		job_free(f, j);
+	}
+}
+
+static void
+slot_empty(struct ge_fetch *f, struct ge_slot *s)
+{
+	int i;
+
+	for (i = 0; i < GE_N_MAX; i++) {
+		job_leave(f, s->job[i]);
+		s->job[i] = NULL;
+	}
+	s->model = NULL;
+	s->done = s->unanswered = s->desperate = 0;
 }
 
 static void
 slot_free(struct ge_fetch *f, struct ge_slot *s)
 {
-	int i;
 
 	if (s == NULL)
 		return;
-	for (i = 0; i < GE_N_MAX; i++)
-		job_leave(f, s->job[i]);
+	slot_empty(f, s);
 	ge_free(s);
 }
 
 /*
- * The places of an index, in the order in which they are asked: the manifest's,
- * then those that have been seen.  Returns the site, or -1 when there are no
- * more.
+ * Is there a buffer for this slot?  The first gets those of the last, which begins
+ * anew when there is room again.
  */
 static int
-place(const struct ge_fetch *f, uint32_t segment, int index, size_t attempt,
-    int *epoch)
+room(struct ge_fetch *f, const struct ge_slot *s)
 {
-	const struct ge_seen *seen;
-	int at = -1;
-	size_t i, n;
+	size_t i;
+	int j;
 
-	*epoch = 0;
-	if (f->map != NULL && segment < f->map->nsegs && index < f->map->n) {
-		at = f->map->at[(size_t)segment * (size_t)f->map->n +
-		    (size_t)index];
-		*epoch = f->map->epoch[segment];
-		if (at != -1 && attempt-- == 0)
-			return (at);
-	}
-	if (!f->surveyed)
-		return (-1);
-	seen = ge_survey_find(&f->survey, segment, index, &n);
-	for (i = n; i-- > 0;) {		/* the newest epoch first */
-		if (seen[i].site == at && seen[i].epoch == *epoch)
-			continue;
-		if (attempt-- == 0) {
-			*epoch = seen[i].epoch;
-			return (seen[i].site);
-		}
-	}
-	return (-1);
+	if (f->bufs_out < f->nbufs)
+		return (1);
+	if (s != f->slot[0] || f->spool != -1 || f->leaving > 0)
+		return (0);
+	for (i = f->nopen; --i > 0;)
+		for (j = 0; j < GE_N_MAX; j++)
+			if (f->slot[i]->job[j] != NULL) {
+				slot_empty(f, f->slot[i]);
+				return (f->bufs_out < f->nbufs);
+			}
+	return (0);
 }
 
 static double
@@ -317,13 +380,104 @@ promise(const struct ge_fetch *f, int site, size_t len)
 	double rate = s->rate > 0 ? s->rate : typical_rate(f);
 
 	return (s->first + (double)(s->under_way + len) / rate +
-	    (s->fails >= DOWN_AFTER ? 1e6 : 0) +
-	    (f->st->gone[site] ? 1e7 : 0));
+	    0.5 * s->harm + (s->fails >= DOWN_AFTER ? 1e6 : 0));
+}
+
+static int
+was_tried(const struct tried *t, int site, int epoch)
+{
+	size_t i;
+
+	for (i = 0; t != NULL && i < t->n; i++)
+		if (t->place[i] == ((uint32_t)site << 8 | (uint32_t)epoch))
+			return (1);
+	return (0);
+}
+
+/* The epoch that comes first: the manifest's; else that which most sites list. */
+static int
+first_epoch(const struct ge_fetch *f, struct ge_slot *s)
+{
+	const struct ge_seen *seen;
+	uint32_t segment = s->want.segment;
+	int i, e, best = 0, count[256] = { 0 };
+	size_t j, n;
+
+	if (s->epoch != -1)
+		return (s->epoch);
+	if (f->map != NULL && segment < f->map->nsegs) {
+		best = f->map->epoch[segment];
+	} else if (f->surveyed) {
+		/* Each site once for each epoch: it lists what it likes. */
+		for (e = 0; e < 256; e++) {
+			memset(f->vote, 0, f->st->sites->n);
+			for (i = 0; i < GE_N_MAX; i++) {
+				seen = ge_survey_find(&f->survey, segment, i,
+				    &n);
+				for (j = 0; j < n; j++)
+					if (seen[j].epoch == e &&
+					    !f->vote[seen[j].site]) {
+						f->vote[seen[j].site] = 1;
+						count[e]++;
+					}
+			}
+			if (count[e] > 0 && count[e] >= count[best])
+				best = e;
+		}
+	}
+	s->epoch = best;
+	return (best);
+}
+
+/*
+ * The best place of an index that has not been tried: where the manifest says;
+ * when the sites have been asked, what is listed, of the epoch that comes first,
+ * from where it would be here soonest.  Returns the site, or -1 when there are no
+ * more.
+ */
+static int
+place(const struct ge_fetch *f, struct ge_slot *s, int index,
+    const struct tried *tried, int *epoch)
+{
+	const struct ge_seen *seen;
+	uint32_t segment = s->want.segment;
+	int at = -1, best = -1, first;
+	double t, least = 0;
+	size_t i, n;
+
+	*epoch = 0;
+	if (f->map != NULL && segment < f->map->nsegs && index < f->map->n) {
+		at = f->map->at[(size_t)segment * (size_t)f->map->n +
+		    (size_t)index];
+		*epoch = f->map->epoch[segment];
+		if (at != -1 && (f->st->gone[at] ||
+		    was_tried(tried, at, *epoch)))
+			at = -1;
+	}
+	if (!f->surveyed || s->want.brief)
+		return (at);
+	first = first_epoch(f, s);
+	seen = ge_survey_find(&f->survey, segment, index, &n);
+	for (i = 0; i < n; i++) {
+		if (f->st->gone[seen[i].site] ||
+		    was_tried(tried, seen[i].site, seen[i].epoch))
+			continue;
+		t = promise(f, seen[i].site, f->objmax) +
+		    (seen[i].epoch == first ? 0 : 1e8 - seen[i].epoch * 1e3);
+		if (best == -1 || t < least) {
+			best = (int)i;
+			least = t;
+		}
+	}
+	if (best == -1)
+		return (at);
+	*epoch = seen[best].epoch;
+	return (seen[best].site);
 }
 
 /* The index to ask for next: the soonest; -1: none left. */
 static int
-soonest(const struct ge_fetch *f, const struct ge_slot *s, double *seconds)
+soonest(const struct ge_fetch *f, struct ge_slot *s, double *seconds)
 {
 	double t;
 	int i, best = -1, site, epoch;
@@ -331,7 +485,7 @@ soonest(const struct ge_fetch *f, const struct ge_slot *s, double *seconds)
 	for (i = 0; i < GE_N_MAX; i++) {
 		if (s->job[i] != NULL || (s->want.allowed >> i & 1) == 0)
 			continue;
-		if ((site = place(f, s->want.segment, i, 0, &epoch)) == -1 ||
+		if ((site = place(f, s, i, NULL, &epoch)) == -1 ||
 		    (s->want.brief && f->speed[site].fails >= DOWN_AFTER))
 			continue;
 		t = promise(f, site, f->objmax);
@@ -341,6 +495,40 @@ soonest(const struct ge_fetch *f, const struct ge_slot *s, double *seconds)
 		}
 	}
 	return (best);
+}
+
+/*
+ * A site's speed is what has come from it in the time in which something was asked
+ * of it, by samples of a tenth of a second.
+ */
+static void
+sample(struct speed *sp)
+{
+	double t = ge_clock(), r;
+
+	if (sp->begun > 0)
+		sp->busy += t - sp->since;
+	sp->since = t;
+	if (sp->busy < 0.1)
+		return;
+	r = (double)(sp->bytes + 1) / sp->busy;
+	sp->rate = sp->rate > 0 ? 0.75 * sp->rate + 0.25 * r : r;
+	sp->busy = 0;
+	sp->bytes = 0;
+}
+
+/* This much of what was asked for is here. */
+static void
+came(struct speed *sp, struct job *j, uint64_t len)
+{
+
+	if (len > j->op.len)
+		len = j->op.len;
+	if (len > j->counted) {
+		sp->bytes += len - j->counted;
+		sp->under_way -= len - j->counted;
+		j->counted = len;
+	}
 }
 
 static void
@@ -359,10 +547,10 @@ ask(struct ge_fetch *f, struct job *j, uint64_t off, size_t len, uint8_t *buf)
 	j->op.len = len;
 	j->op.buf = buf;
 	j->op.tag = j;
-	j->began = now();
+	j->began = ge_clock();
+	j->counted = 0;
 	j->running = 1;
 	f->running++;
-	f->speed[j->site].running++;
 	f->speed[j->site].under_way += len;
 	ge_op_start(f->st->net, &j->op);
 }
@@ -380,7 +568,29 @@ first_len(const struct ge_fetch *f, const struct job *j)
 	    f->hdrmax + SPOOL_PART : f->objmax);
 }
 
-/* Begin with an index; its first part brings the header. */
+/*
+ * Ask for an index at its next place; the first part brings the header.  1, 0 if
+ * there are no more, -1.
+ */
+static int
+job_ask(struct ge_fetch *f, struct job *j, struct ge_err *e)
+{
+	struct ge_slot *s = j->slot;
+	struct tried *t = &j->tried;
+
+	if (s->want.brief && t->n > 0)
+		return (0);
+	if ((j->site = place(f, s, j->index, t, &j->epoch)) == -1)
+		return (0);
+	if (ge_grow(&t->place, &t->cap, t->n + 1, sizeof(*t->place), e) == -1 ||
+	    (j->obj == NULL && (j->obj = buf_take(f, e)) == NULL))
+		return (-1);
+	t->place[t->n++] = (uint32_t)j->site << 8 | (uint32_t)j->epoch;
+	j->state = JOB_ASKED;
+	ask(f, j, 0, first_len(f, j), j->obj);
+	return (1);
+}
+
 static int
 job_start(struct ge_fetch *f, struct ge_slot *s, int index, int headeronly,
     struct ge_err *e)
@@ -392,31 +602,33 @@ job_start(struct ge_fetch *f, struct ge_slot *s, int index, int headeronly,
 	j->slot = s;
 	j->index = index;
 	j->headeronly = headeronly;
-	j->site = place(f, s->want.segment, index, 0, &j->epoch);
-	if ((j->obj = buf_take(f, e)) == NULL) {
-		job_free(f, j);
-		return (-1);
-	}
+	j->state = JOB_DEAD;
 	s->job[index] = j;
-	ask(f, j, 0, first_len(f, j), j->obj);
-	return (0);
+	return (job_ask(f, j, e) == -1 ? -1 : 0);
 }
 
-/* The stripes of the segment that are wanted. */
+/* The stripes of the segment that are wanted; none: first > last. */
 static void
 stripes(const struct ge_want *w, const struct ge_hdr *h, uint32_t *first,
     uint32_t *last)
 {
 	uint64_t from, to;
 
-	*first = 0;
-	*last = h->nstripes - 1;	/* none: first > last after the test */
-	if (w->all || (h->flags & GE_FLAG_DEFLATED) != 0 || h->nstripes == 0)
+	*first = 1;
+	*last = 0;
+	if (h->nstripes == 0)
 		return;
+	if (w->all || (h->flags & GE_FLAG_DEFLATED) != 0) {
+		*first = 0;
+		*last = h->nstripes - 1;
+		return;
+	}
 	from = w->off > h->off ? w->off - h->off : 0;
-	to = w->off + w->len - h->off;
+	to = w->off + w->len > h->off ? w->off + w->len - h->off : 0;
 	if (to > h->ulen)
 		to = h->ulen;
+	if (from >= to)
+		return;
 	*first = (uint32_t)(from / h->piece);
 	*last = (uint32_t)((to - 1) / h->piece);
 }
@@ -475,35 +687,37 @@ job_write(struct ge_fetch *f, struct job *j, uint64_t off, const uint8_t *buf,
 	    ge_within(e, "spool file") : 0);
 }
 
-/* It is no use; its other places may be. */
-static int
-job_fail(struct ge_fetch *f, struct job *j, int unanswered, const char *why)
+static void
+job_dead(struct ge_fetch *f, struct job *j)
 {
-	struct ge_slot *s = j->slot;
-	int site, epoch;
+
+	j->state = JOB_DEAD;
+	buf_give(f, j->obj);
+	j->obj = NULL;
+}
+
+/* It is no use; its other places may be.  0, -1. */
+static int
+job_fail(struct ge_fetch *f, struct job *j, const char *why, struct ge_err *e)
+{
+	int rc;
 
 	ge_note(GE_SAY, "segment %lu, fragment %d: %s",
-	    (unsigned long)s->want.segment, j->index, why);
-	if (unanswered)
-		s->unanswered = 1;
+	    (unsigned long)j->slot->want.segment, j->index, why);
+	if (j->op.result == GE_OP_DONE)
+		f->speed[j->site].harm++;
+	else if (j->op.result != GE_OP_ABSENT)
+		j->slot->unanswered = 1;
 	if (j->hdr != NULL)
 		ge_wipe(j->hdr, j->h.len);
 	ge_free(j->hdr);
 	ge_free(j->good);
 	j->hdr = j->good = NULL;
-	j->next = j->asked = 0;
-	j->state = JOB_ASKED;
-	site = place(f, s->want.segment, j->index, ++j->attempt, &epoch);
-	if (site == -1 || s->want.brief) {
-		j->state = JOB_DEAD;
-		buf_give(f, j->obj);
-		j->obj = NULL;
-		return (0);
-	}
-	j->site = site;
-	j->epoch = epoch;
-	ask(f, j, 0, first_len(f, j), j->obj);
-	return (0);
+	j->next = j->asked = j->bad = 0;
+	j->again = j->beyond = 0;
+	if ((rc = job_ask(f, j, e)) == 0)
+		job_dead(f, j);
+	return (rc == -1 ? -1 : 0);
 }
 
 /* Group: the common header and the epoch record, by their hashes. */
@@ -540,20 +754,22 @@ take_header(struct ge_fetch *f, struct job *j, const uint8_t *buf, size_t len,
 	size_t need;
 
 	/* A long header, of which only the beginning was asked for. */
-	if (len == j->op.len && ge_hdr_peek(&h, buf, len, &why) == 0) {
+	if (!j->again && len == j->op.len &&
+	    ge_hdr_peek(&h, buf, len, &why) == 0) {
 		need = blind ? h.share : h.len;
 		if (need > len && need <= buf_size(f)) {
+			j->again = 1;
 			ask(f, j, 0, need, j->obj);
 			return (0);
 		}
 	}
 	if (ge_hdr_parse(&h, buf, len, blind, &why) == -1)
-		return (job_fail(f, j, 0, why.msg));
+		return (job_fail(f, j, why.msg, e));
 	if (memcmp(h.setid, f->kn->setid, GE_SETID) != 0 || h.segment != seg ||
 	    h.index != j->index)
-		return (job_fail(f, j, 0, "another fragment is in its place"));
+		return (job_fail(f, j, "another fragment is in its place", e));
 	if (h.fraglen > f->objmax)
-		return (job_fail(f, j, 0, "larger than it should be"));
+		return (job_fail(f, j, "larger than it should be", e));
 	if ((j->hdr = ge_alloc(h.len, e)) == NULL ||
 	    (j->good = ge_alloc((size_t)h.nstripes + 1, e)) == NULL)
 		return (-1);
@@ -561,10 +777,10 @@ take_header(struct ge_fetch *f, struct job *j, const uint8_t *buf, size_t len,
 	j->h = h;
 	j->h.has_share &= !blind;
 	identify(j);
-	if (f->kn->has && f->kn->evidence && memcmp(j->root,
-	    m->segment[seg].root, 32) != 0)
-		return (job_fail(f, j, 0,
-		    "its header is not what the manifest says"));
+	if (f->evidence && (seg >= m->nsegments ||
+	    memcmp(j->root, m->segment[seg].root, 32) != 0))
+		return (job_fail(f, j,
+		    "its header is not what the manifest says", e));
 	return (1);
 }
 
@@ -588,6 +804,7 @@ take_blocks(struct ge_fetch *f, struct job *j, uint32_t first, uint32_t n,
 	}
 	if (good < n) {
 		j->state = JOB_HURT;
+		j->bad += n - good;
 		f->damaged += n - good;
 		ge_note(GE_SAY, "site '%s': segment %lu, fragment %d: %lu of "
 		    "%lu blocks damaged", f->st->sites->site[j->site].name,
@@ -602,13 +819,22 @@ take_blocks(struct ge_fetch *f, struct job *j, uint32_t first, uint32_t n,
 static void
 job_go_on(struct ge_fetch *f, struct job *j)
 {
+	struct speed *sp = &f->speed[j->site];
 	uint32_t first, last, n;
 	uint8_t *buf;
 
 	stripes(&j->slot->want, &j->h, &first, &last);
-	if (j->h.nstripes == 0 || j->headeronly || j->next > last) {
+	if (j->headeronly || first > last || j->next > last) {
+		if (j->state == JOB_HURT)
+			sp->harm++;
+		else if (sp->harm > 0)
+			sp->harm--;
 		if (j->state == JOB_ASKED)
 			j->state = JOB_WHOLE;
+		if (f->spool != -1 || j->headeronly) {
+			buf_give(f, j->obj);
+			j->obj = NULL;
+		}
 		return;
 	}
 	n = last - j->next + 1;
@@ -628,29 +854,25 @@ static int
 job_done(struct ge_fetch *f, struct job *j, struct ge_err *e)
 {
 	struct speed *sp = &f->speed[j->site];
-	double t = now() - j->began;
 	uint32_t first, last, n;
 	uint64_t got = j->op.got;
 	int rc;
 
+	came(sp, j, got);
+	sample(sp);
+	sp->under_way -= j->op.len - j->counted;
+	if (sp->begun > 0)
+		sp->begun--;
 	j->running = 0;
 	f->running--;
-	sp->running--;
-	sp->under_way -= j->op.len;
 	f->received += got;
-	/* Also what was called off has shown how fast it was. */
-	if (got > 65536 || (t > 0.5 && j->op.result == GE_OP_CANCELLED)) {
-		double r = (double)(got + 1) / (t + 1e-6) *
-		    (double)(sp->running + 1);
-
-		sp->rate = sp->rate > 0 ? 0.6 * sp->rate + 0.4 * r : r;
-		if (j->op.first > 0)
-			sp->first = sp->first > 0 ?
-			    (sp->first + j->op.first) / 2 : j->op.first;
-	}
+	if (j->op.first > 0)
+		sp->first = sp->first > 0 ? (sp->first + j->op.first) / 2 :
+		    j->op.first;
 	if (j->op.result == GE_OP_DONE)
 		sp->fails = 0;
 	if (j->slot == NULL) {
+		f->leaving--;
 		job_free(f, j);
 		return (0);
 	}
@@ -659,15 +881,14 @@ job_done(struct ge_fetch *f, struct job *j, struct ge_err *e)
 		    ++sp->fails == DOWN_AFTER)
 			ge_note(GE_WARN, "%s: passed over from now on",
 			    j->op.err.msg);
-		return (job_fail(f, j, j->op.result != GE_OP_ABSENT,
-		    j->op.err.msg));
+		return (job_fail(f, j, j->op.err.msg, e));
 	}
 	if (j->hdr == NULL) {
 		if ((rc = take_header(f, j, j->obj, (size_t)got, e)) != 1)
 			return (rc);
 		stripes(&j->slot->want, &j->h, &first, &last);
 		j->next = first;
-		if (first == 0 && j->h.nstripes > 0 && !j->headeronly &&
+		if (first == 0 && first <= last && !j->headeronly &&
 		    j->slot->want.all) {
 			/* As many whole blocks as were asked for. */
 			for (n = 0; n <= last && j->h.len + run_len(&j->h, 0,
@@ -687,19 +908,52 @@ job_done(struct ge_fetch *f, struct job *j, struct ge_err *e)
 
 
 /*
- * Which header and record lead among those that have come: with a manifest that
- * is evidence its root; else, as gefrag(5) reads, more than half of all.
+ * Is it certain whose header is true?  With the manifest's root at hand it is; else
+ * more than half of the sites that have a fragment, or may have one, must agree: a
+ * site is one witness, whatever it serves.
+ */
+static int
+certain(struct ge_fetch *f, struct ge_slot *s, const struct job *best)
+{
+	enum { NONE, ASKED, OTHER, AGREES };
+	size_t i, n[4] = { 0 };
+	int idx, site, epoch, v;
+
+	if (f->evidence)
+		return (1);
+	(void)first_epoch(f, s);	/* has its own use of f->vote */
+	memset(f->vote, NONE, f->st->sites->n);
+	for (idx = 0; idx < GE_N_MAX; idx++) {
+		const struct job *j = s->job[idx];
+
+		if (j == NULL) {
+			site = place(f, s, idx, NULL, &epoch);
+			v = ASKED;
+		} else {
+			site = j->hdr != NULL || j->running ? j->site : -1;
+			v = j->hdr == NULL ? ASKED : memcmp(j->root,
+			    best->root, 32) == 0 ? AGREES : OTHER;
+		}
+		if (site != -1 && f->vote[site] < v)
+			f->vote[site] = (uint8_t)v;
+	}
+	for (i = 0; i < f->st->sites->n; i++)
+		n[f->vote[i]]++;
+	return (n[AGREES] > n[ASKED] + n[OTHER]);
+}
+
+/*
+ * Which header and record lead among those that have come.
  */
 static void
 lead(struct ge_fetch *f, struct ge_slot *s)
 {
 	const struct job *best = NULL;
-	int i, j, all = 0, roots, groups, mostroots = 0, mostgroups = 0;
+	int i, j, roots, groups, mostroots = 0, mostgroups = 0;
 
 	for (i = 0; i < GE_N_MAX; i++) {
 		if (s->job[i] == NULL || s->job[i]->hdr == NULL)
 			continue;
-		all++;
 		for (j = 0, roots = groups = 0; j < GE_N_MAX; j++) {
 			if (s->job[j] == NULL || s->job[j]->hdr == NULL)
 				continue;
@@ -723,8 +977,7 @@ lead(struct ge_fetch *f, struct ge_slot *s)
 	s->shares = best == NULL || best->h.mode == GE_PLAIN ||
 	    s->want.shares == -1 ? 0 : s->want.shares > 0 ? s->want.shares :
 	    best->h.k;
-	s->contradicted = best != NULL && !f->kn->evidence &&
-	    (mostroots < best->h.k || 2 * mostroots <= all);
+	s->undecided = best != NULL && !certain(f, s, best);
 }
 
 static int
@@ -747,19 +1000,23 @@ all_good(const struct job *j, uint32_t first, uint32_t n)
  * A stretch of another index's payload, from wherever it can be had.  1, 0, -1.
  */
 static int
-borrow(struct ge_fetch *f, const struct ge_slot *s, int index, uint32_t first,
+borrow(struct ge_fetch *f, struct ge_slot *s, int index, uint32_t first,
     uint32_t n, uint8_t *buf, uint8_t *good, struct ge_err *e)
 {
 	const struct job *like = s->model;
+	struct tried tried = { NULL, 0, 0 };
 	char id[GE_FRAG_NAME];
 	uint8_t dh[32];
 	struct ge_op op, *one = &op;
-	size_t attempt;
-	int site, epoch;
+	int site, epoch, rc = -1;
 
 	ge_hash_descriptor(dh, &like->h, like->hdr);
-	for (attempt = 0; (site = place(f, s->want.segment, index, attempt,
-	    &epoch)) != -1; attempt++) {
+	while ((site = place(f, s, index, &tried, &epoch)) != -1) {
+		if (ge_grow(&tried.place, &tried.cap, tried.n + 1,
+		    sizeof(*tried.place), e) == -1)
+			goto out;
+		tried.place[tried.n++] = (uint32_t)site << 8 |
+		    (uint32_t)epoch;
 		if (f->speed[site].fails >= DOWN_AFTER)
 			continue;
 		memset(&op, 0, sizeof(op));
@@ -773,16 +1030,41 @@ borrow(struct ge_fetch *f, const struct ge_slot *s, int index, uint32_t first,
 		op.len = run_len(&like->h, first, n);
 		op.buf = buf;
 		if (ge_op_run(f->st->net, &one, 1, e) == -1)
-			return (-1);
+			goto out;
 		f->received += op.got;
 		if (op.result == GE_OP_DONE && op.got == op.len &&
 		    ge_blocks_check(&like->h, like->hdr, dh, index, first, n,
-		    buf, good) == n)
-			return (1);
+		    buf, good) == n) {
+			rc = 1;
+			goto out;
+		}
 		if (op.result != GE_OP_DONE && op.result != GE_OP_ABSENT)
 			f->speed[site].fails++;
 	}
-	return (0);
+	rc = 0;
+out:
+	ge_free(tried.place);
+	return (rc);
+}
+
+/* Of the indices not in the mask the one that would be here soonest, or -1. */
+static int
+nearest(const struct ge_fetch *f, struct ge_slot *s, uint64_t but)
+{
+	int i, site, epoch, best = -1;
+	double t, least = 0;
+
+	for (i = 0; i < s->model->h.n; i++) {
+		if ((but >> i & 1) != 0 ||
+		    (site = place(f, s, i, NULL, &epoch)) == -1)
+			continue;
+		t = promise(f, site, s->model->h.block);
+		if (best == -1 || t < least) {
+			best = i;
+			least = t;
+		}
+	}
+	return (best);
 }
 
 /* Rebuild stripes first..first+n-1 of a damaged fragment.  1, 0, -1. */
@@ -793,53 +1075,61 @@ mend_run(struct ge_fetch *f, struct ge_slot *s, struct job *j, uint32_t first,
 	const struct ge_hdr *h = &j->h;
 	const uint8_t *src[GE_N_MAX];
 	size_t len = (size_t)run_len(h, first, n);
-	uint8_t *tmp, *dst, have[GE_N_MAX], want = (uint8_t)j->index, dh[32];
+	uint8_t *tmp[GE_N_MAX] = { NULL }, *dst = NULL, have[GE_N_MAX];
+	uint8_t want = (uint8_t)j->index, dh[32];
 	uint64_t used = (uint64_t)1 << j->index;
 	int i, rc = -1, got = 0, r;
 
-	if ((tmp = ge_block_alloc(((size_t)h->k + 1) * len, e)) == NULL)
-		return (-1);
-	dst = tmp + (size_t)h->k * len;
 	for (i = 0; i < h->n && got < h->k; i++) {
 		if ((used >> i & 1) != 0 || !leads(s, s->job[i]) ||
 		    !all_good(s->job[i], first, n))
 			continue;
-		src[got] = tmp + (size_t)got * len;
-		if (job_read(f, s->job[i], block_at(h, first), tmp +
-		    (size_t)got * len, len, e) == -1)
-			goto out;
 		used |= (uint64_t)1 << i;
+		have[got] = (uint8_t)i;
+		if (f->spool == -1) {
+			src[got++] = s->job[i]->obj + h->len +
+			    block_at(h, first);
+			continue;
+		}
+		if ((tmp[got] = ge_block_alloc(len, e)) == NULL ||
+		    job_read(f, s->job[i], block_at(h, first), tmp[got], len,
+		    e) == -1)
+			goto out;
+		src[got] = tmp[got];
+		got++;
+	}
+	while (got < h->k && (i = nearest(f, s, used)) != -1) {
+		used |= (uint64_t)1 << i;
+		if (tmp[got] == NULL &&
+		    (tmp[got] = ge_block_alloc(len, e)) == NULL)
+			goto out;
+		if ((r = borrow(f, s, i, first, n, tmp[got], j->good + first,
+		    e)) == -1)
+			goto out;
+		if (r == 0)
+			continue;
+		src[got] = tmp[got];
 		have[got++] = (uint8_t)i;
 	}
-	for (i = 0; i < h->n && got < h->k; i++) {
-		if ((used >> i & 1) != 0)
-			continue;
-		src[got] = tmp + (size_t)got * len;
-		if ((r = borrow(f, s, i, first, n, tmp + (size_t)got * len,
-		    j->good + first, e)) == -1)
-			goto out;
-		if (r == 1)
-			have[got++] = (uint8_t)i;
-	}
 	memset(j->good + first, 0, n);
-	rc = 0;
-	if (got < h->k)
+	if (got < h->k) {
+		rc = 0;
 		goto out;
-	rc = -1;
-	if (ge_payload_rebuild(h->k, h->n, have, src, &want, 1, &dst, len,
+	}
+	if ((dst = ge_block_alloc(len, e)) == NULL ||
+	    ge_payload_rebuild(h->k, h->n, have, src, &want, 1, &dst, len,
 	    e) == -1)
 		goto out;
 	ge_hash_descriptor(dh, h, j->hdr);
-	if (ge_blocks_check(h, j->hdr, dh, j->index, first, n, dst,
-	    j->good + first) == n) {
-		if (job_write(f, j, block_at(h, first), dst, len, e) == -1)
-			goto out;
-		rc = 1;
-	} else {
-		rc = 0;
-	}
+	r = ge_blocks_check(h, j->hdr, dh, j->index, first, n, dst,
+	    j->good + first) == n;
+	if (r && job_write(f, j, block_at(h, first), dst, len, e) == -1)
+		goto out;
+	rc = r;
 out:
-	ge_block_free(tmp);
+	for (i = 0; i < GE_N_MAX; i++)
+		ge_block_free(tmp[i]);
+	ge_block_free(dst);
 	return (rc);
 }
 
@@ -873,88 +1163,134 @@ mend(struct ge_fetch *f, struct ge_slot *s, struct job *j, struct ge_err *e)
 	return (1);
 }
 
+/*
+ * Is it damaged, but so that it is worth mending?  What is bad throughout is not,
+ * as long as others can be asked.
+ */
+static int
+mendable(const struct ge_slot *s, const struct job *j)
+{
+	uint32_t first, last;
+
+	if (j->state != JOB_HURT || j->beyond || j->headeronly)
+		return (0);
+	stripes(&s->want, &j->h, &first, &last);
+	return (s->desperate || j->bad <= 1 + (last - first + 1) / 4);
+}
+
 /* Is the segment complete?  1, 0, -1. */
 static int
 settle(struct ge_fetch *f, struct ge_slot *s, struct ge_err *e)
 {
 	int i, whole = 0, hurt = 0, shares = 0, rc;
+	struct job *j;
 
 	lead(f, s);
-	if (s->model == NULL || s->contradicted)
+	if (s->model == NULL || s->undecided)
 		return (0);
 	for (i = 0; i < GE_N_MAX; i++) {
-		const struct job *j = s->job[i];
-
-		if (!leads(s, j))
+		if (!leads(s, j = s->job[i]))
 			continue;
 		shares += j->share_ok;
 		whole += j->state == JOB_WHOLE && !j->headeronly;
-		hurt += j->state == JOB_HURT && !j->running && !j->beyond;
+		hurt += !j->running && mendable(s, j);
 	}
 	for (i = 0; i < GE_N_MAX && whole < s->need &&
 	    whole + hurt >= s->need; i++) {
-		if (!leads(s, s->job[i]) || s->job[i]->state != JOB_HURT ||
-		    s->job[i]->running || s->job[i]->beyond)
+		if (!leads(s, j = s->job[i]) || j->running || !mendable(s, j))
 			continue;
-		if ((rc = mend(f, s, s->job[i], e)) == -1)
+		if ((rc = mend(f, s, j, e)) == -1)
 			return (-1);
 		hurt--;
 		whole += rc;
-		s->job[i]->beyond = rc == 0;
+		j->beyond = rc == 0;
 	}
 	return (whole >= s->need && shares >= s->shares);
 }
 
-/* Places of dead jobs that the survey has brought to light. */
+/* Other places of dead jobs, that the survey has brought to light. */
 static int
 revive(struct ge_fetch *f, struct ge_slot *s, struct ge_err *e)
 {
-	struct job *j;
-	int i, n = 0, epoch;
+	int i, n = 0, rc;
 
-	for (i = 0; i < GE_N_MAX; i++) {
-		j = s->job[i];
-		if (j == NULL || j->state != JOB_DEAD || (j->site = place(f,
-		    s->want.segment, i, j->attempt, &epoch)) == -1)
+	for (i = 0; i < GE_N_MAX && room(f, s); i++) {
+		if (s->job[i] == NULL || s->job[i]->state != JOB_DEAD)
 			continue;
-		if ((j->obj = buf_take(f, e)) == NULL)
+		if ((rc = job_ask(f, s->job[i], e)) == -1)
 			return (-1);
-		j->epoch = epoch;
-		j->state = JOB_ASKED;
-		ask(f, j, 0, first_len(f, j), j->obj);
-		n++;
+		n += rc;
 	}
 	return (n);
 }
 
-static int
-give_up(const struct ge_slot *s, struct ge_err *e)
+static void
+give_up(const struct ge_fetch *f, struct ge_slot *s)
 {
 	unsigned long seg = s->want.segment;
-	int i, whole = 0;
+	int i, whole = 0, silent = s->unanswered, code;
+	struct ge_err *e = &s->why;
+	size_t site;
 
 	for (i = 0; i < GE_N_MAX; i++)
 		whole += leads(s, s->job[i]) && s->job[i]->state ==
 		    JOB_WHOLE && !s->job[i]->headeronly;
-	if (s->contradicted && !s->unanswered)
-		return (ge_fail(e, s->model->h.k > whole ? GE_ELOST :
-		    GE_EREFUSED, "segment %lu: the headers of its fragments "
-		    "contradict each other", seg));
-	if (s->model != NULL && whole >= s->need)
-		return (ge_fail(e, s->unanswered ? GE_EFAIL : GE_ELOST,
+	for (site = 0; site < f->st->sites->n && f->surveyed; site++)
+		silent |= !f->survey.answered[site];
+	code = silent ? GE_EFAIL : GE_ELOST;
+	if (s->undecided && !silent)
+		ge_fail(e, whole >= s->need ? GE_EREFUSED : GE_ELOST,
+		    "segment %lu: the headers of its fragments contradict each "
+		    "other", seg);
+	else if (s->model != NULL && whole >= s->need)
+		ge_fail(e, code, s->undecided ? "segment %lu: too few sites "
+		    "answer to tell which of its fragments are true" :
 		    "segment %lu: fewer than %d key shares of one epoch can be "
-		    "had", seg, s->shares));
-	return (ge_fail(e, s->unanswered ? GE_EFAIL : GE_ELOST,
-	    "segment %lu: %d good fragments are needed, %d can be had%s", seg,
-	    s->need, whole, s->unanswered ? "; some sites do not answer" :
-	    ""));
+		    "had", seg, s->shares);
+	else
+		ge_fail(e, code, "segment %lu: %d good fragments are needed, "
+		    "%d can be had%s", seg, s->need, whole, silent ?
+		    "; some sites do not answer" : "");
+}
+
+/*
+ * Nothing is under way and it is not enough: look elsewhere, with ever more
+ * patience.  0, -1; s->why.code set: it cannot be had.
+ */
+static int
+look_further(struct ge_fetch *f, struct ge_slot *s, struct ge_err *e)
+{
+	double t;
+	int i, n;
+
+	while (!s->want.brief && f->surveyed < 2) {
+		ge_note(GE_SAY, "segment %lu: looking for fragments elsewhere",
+		    (unsigned long)s->want.segment);
+		if (survey(f, f->surveyed, e) == -1)
+			return (-1);
+		if ((n = revive(f, s, e)) != 0)
+			return (n == -1 ? -1 : 0);
+		if (soonest(f, s, &t) != -1)
+			return (0);
+	}
+	if ((n = s->want.brief ? 0 : revive(f, s, e)) != 0)
+		return (n == -1 ? -1 : 0);
+	if (soonest(f, s, &t) != -1)
+		return (0);
+	for (i = 0; i < GE_N_MAX && !s->desperate; i++)
+		if (s->job[i] != NULL)
+			s->job[i]->beyond = 0;
+	if (s->desperate || s->want.brief)
+		give_up(f, s);
+	s->desperate = 1;
+	return (0);
 }
 
 /* Ask for what is still needed.  0, -1; s->why.code set: it cannot be had. */
 static int
 schedule(struct ge_fetch *f, struct ge_slot *s, struct ge_err *e)
 {
-	int i, hope = 0, shares = 0, running = 0, idx, head = s == f->slot[0];
+	int i, hope = 0, shares = 0, running = 0, idx, site, epoch;
 	double t;
 
 	for (i = 0; i < GE_N_MAX; i++) {
@@ -965,45 +1301,45 @@ schedule(struct ge_fetch *f, struct ge_slot *s, struct ge_err *e)
 		running += j->running;
 		if (j->hdr == NULL ? j->running : leads(s, j)) {
 			hope += !j->headeronly && j->state != JOB_DEAD &&
-			    !j->beyond;
+			    (j->state != JOB_HURT || mendable(s, j));
 			shares += j->hdr == NULL || j->share_ok;
 		}
 	}
-	if (s->contradicted && running == 0 && hope >= s->need)
-		hope = s->need - 1;
-	for (; hope < s->need && (head || f->bufs_out < f->nbufs); hope++) {
+	for (; hope < s->need; hope++, shares++, running++) {
 		if ((idx = soonest(f, s, &t)) == -1)
 			break;
+		if (!room(f, s))
+			return (0);
 		if (job_start(f, s, idx, 0, e) == -1)
 			return (-1);
-		running++;
-		shares++;
 	}
-	for (; shares < s->shares && hope >= s->need; shares++) {
+	for (; shares < s->shares && hope >= s->need; shares++, running++) {
 		if ((idx = soonest(f, s, &t)) == -1)
 			break;
+		if (!room(f, s))
+			return (0);
 		if (job_start(f, s, idx, 1, e) == -1)
+			return (-1);
+	}
+	/* More witnesses, one index of each site. */
+	for (i = 0; s->undecided && hope >= s->need && i < GE_N_MAX; i++) {
+		if (s->job[i] != NULL ||
+		    (site = place(f, s, i, NULL, &epoch)) == -1 ||
+		    f->vote[site] > 1)
+			continue;
+		if (!room(f, s))
+			return (0);
+		f->vote[site] = 2;
+		if (job_start(f, s, i, 1, e) == -1)
 			return (-1);
 		running++;
 	}
-	if (running > 0 || (!head && f->bufs_out >= f->nbufs))
-		return (0);
-	if (!f->surveyed && !s->want.brief) {
-		ge_note(GE_SAY, "segment %lu: looking for fragments elsewhere",
-		    (unsigned long)s->want.segment);
-		f->surveyed = 1;
-		if (ge_survey_run(f->st, f->kn->setid, &f->survey, e) == -1)
-			return (-1);
-	}
-	if (!s->want.brief && (i = revive(f, s, e)) != 0)
-		return (i == -1 ? -1 : 0);
-	if (soonest(f, s, &t) == -1)
-		give_up(s, &s->why);
-	return (0);
+	return (running > 0 ? 0 : look_further(f, s, e));
 }
 
 /*
- * What crawls: if another index would be here long before, ask for that too.
+ * What crawls: if another index would be here long before, ask for that too.  But
+ * not while most of the segment is still to come: then all may be slow.
  */
 static int
 hedge(struct ge_fetch *f, struct ge_slot *s, struct ge_err *e)
@@ -1012,34 +1348,67 @@ hedge(struct ge_fetch *f, struct ge_slot *s, struct ge_err *e)
 	struct job *j;
 	double t, left, other;
 	uint64_t got;
-	int i, idx;
+	int i, idx, whole = 0;
 
+	for (i = 0; i < GE_N_MAX; i++)
+		whole += leads(s, s->job[i]) && s->job[i]->state == JOB_WHOLE;
 	for (i = 0; i < GE_N_MAX; i++) {
 		j = s->job[i];
-		if (j == NULL || !j->running || j->headeronly)
+		if (j == NULL || !j->running || j->hedged)
 			continue;
-		t = now() - j->began;
-		got = ge_op_progress(f->st->net, &j->op);
 		sp = &f->speed[j->site];
-		if (t > 0.3 && (sp->rate == 0 || (double)(got + 1) / t *
-		    sp->running < sp->rate / 2))
-			sp->rate = (double)(got + 1) / t * sp->running;
-		if (j->hedged || t < 0.15 || (got == 0 && t < 0.5))
-			continue;
-		left = got > 0 ? t * (double)(j->op.len - got) / (double)got :
-		    1e9;
+		if (ge_op_waits(f->st->net, &j->op)) {
+			/* Its turn has not come: its site has others to do. */
+			j->began = ge_clock();
+			if (sp->rate == 0)
+				continue;
+			left = (double)sp->under_way / sp->rate;
+			t = 0;
+		} else {
+			t = ge_clock() - j->began;
+			got = j->counted;
+			if (t < 0.15 || (got == 0 && t < 0.5))
+				continue;
+			left = got > 0 ? t * (double)(j->op.len - got) /
+			    (double)got : 1e9;
+		}
 		if ((idx = soonest(f, s, &other)) == -1 ||
-		    left < 1.5 * other + 0.1)
+		    left < 2 * other + 0.2 || (2 * whole < s->need && t < 1 &&
+		    left < 4 * other) || !room(f, s))
 			continue;
 		ge_note(GE_DETAIL, "site '%s' is slow: segment %lu, fragment "
 		    "%d asked for as well", f->st->sites->site[j->site].name,
 		    (unsigned long)s->want.segment, idx);
-		if (job_start(f, s, idx, 0, e) == -1)
+		if (job_start(f, s, idx, j->headeronly, e) == -1)
 			return (-1);
 		j->hedged = 1;
 		f->hedged++;
 	}
 	return (0);
+}
+
+/* What has come of all that is under way. */
+static void
+measure_all(struct ge_fetch *f)
+{
+	struct job *j;
+	size_t i;
+	int k;
+
+	for (i = 0; i < f->st->sites->n; i++) {
+		sample(&f->speed[i]);
+		f->speed[i].begun = 0;
+	}
+	for (i = 0; i < f->nopen; i++)
+		for (k = 0; k < GE_N_MAX; k++) {
+			j = f->slot[i]->job[k];
+			if (j == NULL || !j->running)
+				continue;
+			came(&f->speed[j->site], j,
+			    ge_op_progress(f->st->net, &j->op));
+			f->speed[j->site].begun += !ge_op_waits(f->st->net,
+			    &j->op);
+		}
 }
 
 static int
@@ -1056,6 +1425,7 @@ open_slots(struct ge_fetch *f, struct ge_err *e)
 			f->ended = 1;
 			return (0);
 		}
+		s->epoch = -1;
 		f->slot[f->nopen++] = s;
 	}
 	return (0);
@@ -1113,6 +1483,7 @@ ge_fetch_next(struct ge_fetch *f, struct ge_fetched *got, struct ge_err *e)
 			return (-1);
 		if (f->nopen == 0)
 			return (0);
+		measure_all(f);
 		for (i = 0; i < f->nopen; i++) {
 			s = f->slot[i];
 			if (s->done || s->why.code != 0)
@@ -1193,6 +1564,7 @@ ge_fetch_free(struct ge_fetch *f)
 	ge_free(f->region);
 	ge_survey_release(&f->survey);
 	ge_free(f->speed);
+	ge_free(f->vote);
 	if (f->spool != -1)
 		close(f->spool);
 	ge_free(f);

@@ -42,7 +42,7 @@ struct inventory {
 	struct found *set;
 	size_t nsets, cap;
 	uint8_t *meant;			/* [noperands] it was of use */
-	int refused;			/* sets */
+	int refused, failed;		/* sets */
 };
 
 /* A set that is being looked at. */
@@ -380,6 +380,7 @@ look_up(struct inventory *in, struct look *l, int labels, struct ge_err *e)
 		ge_known_release(&l->kn);
 		if (e->code == GE_EREFUSED || e->code == GE_EFAIL) {
 			in->refused += e->code == GE_EREFUSED;
+			in->failed += e->code == GE_EFAIL;
 			l->nothing = 1;
 			ge_note(GE_WARN, "set %s: %s", ge_hex(hex, l->f->setid,
 			    GE_SETID), e->msg);
@@ -450,6 +451,9 @@ result(const struct inventory *in, struct ge_err *e)
 		return (ge_fail(e, GE_EFAIL, "'%s': no such set or label; "
 		    "sites that did not answer: %d", iv->operand[i],
 		    iv->unanswered));
+	if (in->failed > 0)
+		return (ge_fail(e, GE_EFAIL, "sets whose manifests could not "
+		    "be had: %d", in->failed));
 	if (iv->unanswered > 0)
 		return (ge_fail(e, GE_EFAIL, "sites that did not answer: %d",
 		    iv->unanswered));

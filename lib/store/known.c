@@ -1,7 +1,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "store/store_int.h"
@@ -36,51 +35,6 @@ struct search {
 	uint8_t *answered, *has_any;
 	int asked, silent;
 };
-
-static double
-now(void)
-{
-	struct timespec t;
-
-	clock_gettime(CLOCK_MONOTONIC, &t);
-	return ((double)t.tv_sec + (double)t.tv_nsec / 1e9);
-}
-
-/*
- * One operation a site, all at once.  When more than half have answered, the
- * others get as long again, but at least a second.
- */
-static int
-ask_all(const struct ge_store *st, struct ge_op *op, size_t n, struct ge_err *e)
-{
-	double began = now(), end = -1, left;
-	size_t i, under_way = n, answers = 0;
-	struct ge_op *done;
-	int rc;
-
-	for (i = 0; i < n; i++)
-		ge_op_start(st->net, &op[i]);
-	while (under_way > 0) {
-		left = end < 0 ? -1 : end - now();
-		rc = end >= 0 && left <= 0 ? 0 :
-		    ge_net_next(st->net, left, &done, e);
-		if (rc == 1) {
-			under_way--;
-			answers += done->result == GE_OP_DONE ||
-			    done->result == GE_OP_ABSENT;
-			if (end < 0 && answers > n / 2)
-				end = now() + (now() - began > 1 ?
-				    now() - began : 1);
-			continue;
-		}
-		for (i = 0; i < n; i++)
-			ge_op_cancel(st->net, &op[i]);
-		while (under_way > 0 && ge_net_reclaim(st->net) != NULL)
-			under_way--;
-		return (rc);
-	}
-	return (0);
-}
 
 static void
 candidate_release(struct candidate *c)
@@ -193,12 +147,14 @@ ask_manifests(struct search *s, const uint8_t setid[GE_SETID], struct ge_err *e)
 {
 	const struct ge_store *st = s->st;
 	char id[2 * GE_SETID + 1];
-	struct ge_op *op;
+	struct ge_op *op, **each = NULL;
 	uint8_t **buf = NULL;
 	size_t i, len, n = 0;
 	int rc = -1;
 
 	if ((op = ge_alloc(st->sites->n * sizeof(*op), e)) == NULL ||
+	    (each = ge_alloc(st->sites->n * sizeof(struct ge_op *), e)) ==
+	    NULL ||
 	    (buf = ge_alloc(st->sites->n * sizeof(*buf), e)) == NULL)
 		goto out;
 	for (i = 0; i < st->sites->n; i++) {
@@ -213,10 +169,11 @@ ask_manifests(struct search *s, const uint8_t setid[GE_SETID], struct ge_err *e)
 		op[n].len = FIRST;
 		snprintf(op[n].name, sizeof(op[n].name), "%s/manifest",
 		    ge_hex(id, setid, GE_SETID));
+		each[n] = &op[n];
 		n++;
 	}
 	s->asked = (int)n;
-	if (ask_all(st, op, n, e) == -1)
+	if (ge_ask_all(st, each, n, NULL, NULL, e) == -1)
 		goto out;
 	for (i = 0; i < n; i++) {
 		len = (size_t)op[i].got;
@@ -245,6 +202,7 @@ out:
 	for (i = 0; buf != NULL && i < st->sites->n; i++)
 		ge_free(buf[i]);
 	ge_free(buf);
+	ge_free(each);
 	ge_free(op);
 	return (rc);
 }
@@ -254,9 +212,17 @@ static int
 same_set(const struct ge_manifest *a, const struct ge_manifest *b)
 {
 
-	return (memcmp(a->digest, b->digest, 32) == 0 && a->mode == b->mode &&
-	    a->k == b->k && a->n == b->n && a->block == b->block &&
-	    a->nsegments == b->nsegments);
+	uint64_t i;
+
+	if (memcmp(a->digest, b->digest, 32) != 0 || a->mode != b->mode ||
+	    a->k != b->k || a->n != b->n || a->block != b->block ||
+	    a->nrecipients != b->nrecipients || a->nsegments != b->nsegments)
+		return (0);
+	/* The digest covers roots and the sum; a root, but unseen, the length. */
+	for (i = 0; i < a->nsegments; i++)
+		if (a->segment[i].ulen != b->segment[i].ulen)
+			return (0);
+	return (1);
 }
 
 /*
@@ -294,7 +260,7 @@ decide(struct search *s, struct ge_known *kn, struct ge_err *e)
 	const struct ge_pins *pins = &s->st->pins;
 	const struct candidate *an = anchor(s);
 	struct candidate *best = NULL, *c;
-	size_t i, others = 0;
+	size_t i, others = 0, votes = 0, named = 0;
 	int fork = 0;
 
 	if (an == NULL && (pins->has_signer || pins->has_digest))
@@ -315,12 +281,14 @@ decide(struct search *s, struct ge_known *kn, struct ge_err *e)
 			others++;
 			continue;
 		}
+		votes += (size_t)c->sites;
 		if (pins->has_signer && ge_manifest_counts(&c->m, pins) != 2)
 			continue;
 		if (best != NULL && c->m.serial == best->m.serial) {
 			fork |= pins->has_signer &&
 			    memcmp(c->m.body, best->m.body, 32) != 0;
-			if (c->sites <= best->sites)
+			if (c->rank < best->rank || (c->rank == best->rank &&
+			    c->sites <= best->sites))
 				continue;
 		} else if (best != NULL && c->m.serial < best->m.serial) {
 			continue;
@@ -340,6 +308,7 @@ decide(struct search *s, struct ge_known *kn, struct ge_err *e)
 		    "serial %llu are signed: the set has been forked",
 		    (unsigned long long)best->m.serial));
 	kn->evidence = an->rank > 0;
+	kn->agreed = 2 * votes > s->st->sites->n;
 	/* What the others say of places is history all the same. */
 	for (i = 0; i < s->n; i++) {
 		c = &s->cand[i];
@@ -349,6 +318,8 @@ decide(struct search *s, struct ge_known *kn, struct ge_err *e)
 		    sizeof(*kn->also), e) == -1)
 			return (-1);
 		kn->also[kn->nalso++] = c->m;
+		if (c->rank == 3)
+			named = kn->nalso;	/* + 1 */
 		memset(&c->m, 0, sizeof(c->m));
 	}
 	memcpy(kn->setid, best->m.setid, GE_SETID);
@@ -363,8 +334,10 @@ decide(struct search *s, struct ge_known *kn, struct ge_err *e)
 	if (ge_state_check(s->st, &kn->m, e) == -1)
 		return (-1);
 	/* A site alone could make us remember a serial that never was. */
-	if (best->rank > 1 || an->rank == 3)
+	if (best->rank > 1 || 2 * (size_t)best->sites > s->st->sites->n)
 		ge_state_keep(s->st, &kn->m);
+	else if (named > 0)
+		ge_state_keep(s->st, &kn->also[named - 1]);
 	return (0);
 }
 
@@ -491,18 +464,20 @@ ge_sets_list(const struct ge_store *st, uint8_t (**id)[GE_SETID], size_t *nid,
     uint8_t *answered, struct ge_err *e)
 {
 	struct ids *ids, all = { .n = 0 };
-	struct ge_op *op = NULL;
+	struct ge_op *op = NULL, **each = NULL;
 	size_t i, n = 0, o;
 	int rc = -1;
 
 	*nid = 0;
 	*id = NULL;
 	if ((ids = ge_alloc(st->sites->n * sizeof(*ids), e)) == NULL ||
-	    (op = ge_alloc(st->sites->n * sizeof(*op), e)) == NULL)
+	    (op = ge_alloc(st->sites->n * sizeof(*op), e)) == NULL ||
+	    (each = ge_alloc(st->sites->n * sizeof(struct ge_op *), e)) == NULL)
 		goto out;
 	for (i = 0; i < st->sites->n; i++) {
 		if (st->gone[i])
 			continue;
+		each[n] = &op[n];
 		op[n].kind = GE_OP_LIST;
 		op[n].site = (int)i;
 		op[n].tries = 2;
@@ -510,7 +485,7 @@ ge_sets_list(const struct ge_store *st, uint8_t (**id)[GE_SETID], size_t *nid,
 		op[n].arg = &ids[n];
 		n++;
 	}
-	if (ask_all(st, op, n, e) == -1)
+	if (ge_ask_all(st, each, n, NULL, NULL, e) == -1)
 		goto out;
 	for (i = 0; i < n; i++) {
 		if (ids[i].failed) {
@@ -544,6 +519,7 @@ out:
 		ge_free(ids[i].id);
 	ge_free(ids);
 	ge_free(all.id);
+	ge_free(each);
 	ge_free(op);
 	return (rc);
 }

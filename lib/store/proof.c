@@ -5,7 +5,8 @@
 #include "util/mem.h"
 
 enum {
-	STRETCH = 1 << 20		/* read at once when all is read */
+	STRETCH = 1 << 20,		/* read at once when all is read */
+	SMALL = 64 << 10		/* read whole */
 };
 
 size_t
@@ -15,6 +16,8 @@ ge_proof_room(const struct ge_hdr *h, int full)
 
 	if (full && room < STRETCH + 1)
 		room = STRETCH + 1;
+	if (h->fraglen <= SMALL && room <= h->fraglen)
+		room = (size_t)h->fraglen + 1;
 	return (room > h->len + 1 ? room : h->len + 1);
 }
 
@@ -51,7 +54,9 @@ ge_proof_begin(struct ge_proof *p, struct ge_op *op)
 
 	p->body = 0;
 	p->stripe = p->full || p->h->nstripes == 0 ? 0 : p->h->nstripes - 1;
-	ask(p, op, 0, p->h->len + (p->h->nstripes == 0));
+	p->whole = (p->h->fraglen <= SMALL || p->h->nstripes == 0) &&
+	    p->h->fraglen < p->cap;
+	ask(p, op, 0, p->whole ? p->h->fraglen + 1 : p->h->len);
 }
 
 /*
@@ -66,6 +71,24 @@ damaged(const struct ge_op *op, enum ge_op_result *code, struct ge_err *e,
 	*code = GE_OP_EXISTS;
 	ge_fail(e, GE_EDEGRADED, "'%s': the copy there is %s", op->name, how);
 	return (0);
+}
+
+/* All of it is here, and the header is right. */
+static int
+whole(const struct ge_proof *p, const struct ge_op *op,
+    enum ge_op_result *code, struct ge_err *e)
+{
+	uint8_t good[GE_STRIPES_MAX];
+	const struct ge_hdr *h = p->h;
+	uint32_t n = h->nstripes - p->stripe;
+
+	if (op->got != h->fraglen)
+		return (damaged(op, code, e, op->got < h->fraglen ?
+		    "cut short" : "too long"));
+	if (n > 0 && ge_blocks_check(h, p->hdr, p->dh, h->index, p->stripe, n,
+	    op->buf + h->len + (uint64_t)p->stripe * h->block, good) != n)
+		return (damaged(op, code, e, "damaged"));
+	return (1);
 }
 
 int
@@ -99,9 +122,9 @@ ge_proof_step(struct ge_proof *p, struct ge_op *op, enum ge_op_result *code,
 		if (op->size != GE_OP_UNKNOWN && op->size != h->fraglen)
 			return (damaged(op, code, e, op->size < h->fraglen ?
 			    "cut short" : "too long"));
-		if (op->got > h->len)
-			return (damaged(op, code, e, "too long"));
-		if (h->nstripes == 0)
+		if (p->whole)
+			return (whole(p, op, code, e));
+		if (p->hashed && !p->full && op->size == h->fraglen)
 			return (1);
 		p->body = 1;
 		ask_body(p, op);

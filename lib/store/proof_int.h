@@ -10,15 +10,18 @@
 /*
  * Proof that a fragment is at a site: its header is read back and compared, its
  * end must be where it belongs, and the last block (with full: each) must match
- * the table.  One operation at a time, for a loop that drives many.
+ * the table.  Where the site itself has checked the hash of all that it took, the
+ * header and the end will do.  One operation at a time, for a loop that drives
+ * many; for a small fragment one is enough.
  */
 struct ge_proof {
 	const struct ge_hdr *h;		/* borrowed, with hdr and dh */
 	const uint8_t *hdr, *dh;
-	int full;
+	int full, hashed;		/* hashed: by the site; not with full */
 	uint8_t *buf;			/* [cap] the caller's */
 	size_t cap;
 	int body;			/* the header has been compared */
+	int whole;			/* all of it is asked for at once */
 	uint32_t stripe, nstripes;	/* asked for now */
 };
 

@@ -17,6 +17,20 @@ struct puller {
 	uint64_t next, end;		/* segments to come */
 };
 
+/* Has the segment at..at+len-1 something of the range?  An empty one has a place. */
+static int
+touches(const struct puller *pl, uint64_t len)
+{
+	const struct ge_pull *p = pl->p;
+
+	if (!p->ranged || !pl->kn->has)
+		return (1);
+	if (p->len == 0)
+		return (p->off >= pl->at && (p->off - pl->at < len ||
+		    pl->next + 1 == pl->end));
+	return (pl->at < p->off + p->len && p->off < pl->at + len);
+}
+
 /* The segments that are wanted, as the manifest cuts them. */
 static int
 next_want(void *arg, struct ge_want *w)
@@ -27,8 +41,7 @@ next_want(void *arg, struct ge_want *w)
 
 	for (; pl->next < pl->end; pl->at += len, pl->next++) {
 		len = pl->kn->has ? pl->kn->m.segment[pl->next].ulen : 0;
-		if (pl->kn->has && p->ranged && (pl->at + len <= p->off ||
-		    pl->at >= p->off + p->len))
+		if (!touches(pl, len))
 			continue;
 		memset(w, 0, sizeof(*w));
 		w->segment = (uint32_t)pl->next++;
@@ -68,7 +81,7 @@ put_fragment(struct ge_tar *t, struct ge_fetch *f, const struct ge_fetched *g,
 	uint64_t from = 0, to = 0, n;
 	char name[GE_FRAG_NAME];
 
-	if (i < g->nfrags && h->nstripes > 0) {
+	if (i < g->nfrags && g->first <= g->last) {
 		from = (uint64_t)g->first * h->block;
 		to = (uint64_t)g->last * h->block + ge_hdr_block(h, g->last);
 	}
@@ -117,21 +130,34 @@ bounds(struct puller *pl, const struct ge_store *st, struct ge_err *e)
 	struct puller probe;
 	struct ge_pull one;
 	uint64_t ulen;
-	int rc = -1;
+	size_t i;
+	int silent = 0, rc = -1;
 
 	pl->end = pl->kn->m.nsegments;
 	if (pl->kn->has)
-		return (0);
+		return (!pl->p->ranged || pl->p->off + pl->p->len <=
+		    pl->kn->m.length ? 0 : ge_fail(e, GE_EUSAGE, "the range "
+		    "ends beyond the %llu bytes of the set",
+		    (unsigned long long)pl->kn->m.length));
 	memset(&sv, 0, sizeof(sv));
-	if (ge_survey_run(st, pl->kn->setid, &sv, e) == -1)
+	if (ge_survey_soon(st, pl->kn->setid, &sv, NULL, NULL, e) == -1)
 		goto out;
 	if (sv.nseen == 0) {
-		ge_fail(e, GE_ELOST, "no site that answers has a fragment of "
-		    "this set");
+		ge_survey_release(&sv);
+		if (ge_survey_run(st, pl->kn->setid, &sv, e) == -1)
+			goto out;
+	}
+	for (i = 0; i < st->sites->n; i++)
+		silent += !sv.answered[i];
+	if (sv.nseen == 0) {
+		(void)(silent > 0 ? ge_fail(e, GE_EFAIL, "no site that answers "
+		    "has a fragment of this set; %d of %zu do not answer",
+		    silent, st->sites->n) : ge_fail(e, GE_ELOST,
+		    "no site has a fragment of this set"));
 		goto out;
 	}
 	pl->end = (uint64_t)sv.seen[sv.nseen - 1].segment + 1;
-	if (pl->p->ranged && pl->p->len > 0) {
+	if (pl->p->ranged) {
 		memset(&one, 0, sizeof(one));
 		one.ranged = 1;
 		one.len = 1;
@@ -143,7 +169,11 @@ bounds(struct puller *pl, const struct ge_store *st, struct ge_err *e)
 			goto out;
 		ulen = g.h.ulen > 0 ? g.h.ulen : 1;
 		pl->next = pl->p->off / ulen;
-		if ((pl->p->off + pl->p->len - 1) / ulen + 1 < pl->end)
+		if (pl->next >= pl->end)
+			pl->next = pl->end - 1;
+		if (pl->p->len == 0)
+			pl->end = pl->next + 1;
+		else if ((pl->p->off + pl->p->len - 1) / ulen + 1 < pl->end)
 			pl->end = (pl->p->off + pl->p->len - 1) / ulen + 1;
 	}
 	rc = 0;
@@ -164,7 +194,7 @@ ge_pull_run(struct ge_pull *p, const struct ge_store *st,
 	struct ge_tar *t = NULL;
 	uint8_t *buf = NULL;
 	char name[2 * GE_SETID + 1 + sizeof("/manifest")];
-	int rc = -1, more, last = 0;
+	int rc = -1, more = 0, last = 0;
 
 	memset(&map, 0, sizeof(map));
 	if (p->ranged && p->len > UINT64_MAX - p->off)
@@ -176,7 +206,8 @@ ge_pull_run(struct ge_pull *p, const struct ge_store *st,
 	    (f = ge_fetch_new(st, kn, kn->has ? &map : NULL, POOL, next_want,
 	    &pl, e)) == NULL || (t = ge_tar_open(p->out, e)) == NULL)
 		goto out;
-	while ((more = ge_fetch_next(f, &g, e)) == 1) {
+	/* Without a manifest a site may list segments that never were. */
+	while ((kn->has || !last) && (more = ge_fetch_next(f, &g, e)) == 1) {
 		last = (g.h.flags & GE_FLAG_LAST) != 0;
 		if (put_segment(p, t, f, &g, buf, e) == -1)
 			goto out;

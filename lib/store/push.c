@@ -141,6 +141,8 @@ begin_set(struct push *pu, const struct ge_item *it, struct ge_err *e)
 	const struct ge_hdr *h = &it->h;
 	struct ge_store free_of_pins = *st;
 	size_t nsites = st->sites->n, i;
+	uint8_t hash[32];
+	uint64_t serial;
 
 	pu->h = *h;
 	memcpy(pu->p->setid, h->setid, GE_SETID);
@@ -164,6 +166,9 @@ begin_set(struct push *pu, const struct ge_item *it, struct ge_err *e)
 	    ge_rule_possible(&pu->rule, e) == -1)
 		return (-1);
 	pu->begun = 1;
+	/* A memory that cannot be read is found out now, not in the end. */
+	if (ge_state_seen(st, h->setid, &serial, hash, e) == -1)
+		return (-1);
 
 	/* A set may be new: then there is no manifest that the pins could fit. */
 	memset(&free_of_pins.pins, 0, sizeof(free_of_pins.pins));

@@ -2,7 +2,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "seal/seal.h"
 #include "store/push_int.h"
 #include "util/hook.h"
 #include "util/mem.h"
@@ -45,6 +44,10 @@ complete(const struct push *pu, struct ge_err *e)
 	if (ge_feed_cut(pu->feed))
 		return (ge_fail(e, GE_EFAIL, "the stream ended early: it is "
 		    "cut short"));
+	/* What could not be read may have been the manifest, with its label. */
+	if (ge_feed_unread(pu->feed) > 0 && pu->intext == NULL)
+		return (ge_fail(e, GE_EFAIL, "not all of the input could be "
+		    "read, and there is no manifest in the rest"));
 	for (s = 0; s < pu->nsegs; s++) {
 		seg = push_segment(pu, s);
 		if (seg->off != off)
@@ -99,24 +102,6 @@ agrees(const struct ge_manifest *m, const struct ge_manifest *headers)
 	    m->nrecipients == headers->nrecipients &&
 	    memcmp(m->recipient, headers->recipient,
 	    (size_t)m->nrecipients) == 0);
-}
-
-/* Is m signed by the key we have?  1, 0, -1. */
-static int
-signed_by_us(const struct push *pu, const struct ge_manifest *m,
-    struct ge_err *e)
-{
-	uint8_t sig[64], pub[GE_KEY];
-	int i;
-
-	if (pu->st->signkey == NULL)
-		return (1);
-	if (ge_sign_make(sig, pub, pu->st->signkey, sig, 0, e) == -1)
-		return (-1);
-	for (i = 0; i < m->nsigners; i++)
-		if (memcmp(m->signer[i], pub, GE_KEY) == 0)
-			return (1);
-	return (0);
 }
 
 /*
@@ -222,7 +207,8 @@ make_manifest(struct push *pu, struct ge_manifest *m,
 	base.m = *m;
 	if (ge_map_init(&old, pu->st->sites, &base, e) == -1 ||
 	    (any = add_places(pu, NULL, &old, e)) == -1 ||
-	    (ours = signed_by_us(pu, m, e)) == -1 ||
+	    (ours = pu->st->signkey == NULL ? 1 :
+	    ge_manifest_signed(m, pu->st->signkey, e)) == -1 ||
 	    (over = overtake(pu, m, e)) == -1)
 		goto out;
 	if (!any && ours && !over) {

@@ -35,6 +35,8 @@ struct ge_known {
 	size_t len;
 	int evidence;			/* its roots are true: the user named the file,
 					   its digest or its signer */
+	int agreed;			/* more than half of all sites serve a
+					   manifest with its roots */
 	/* [sites->n] what each site said: */
 	uint8_t *answered;		/* it answered */
 	uint8_t *current;		/* it has this very manifest */

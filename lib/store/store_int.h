@@ -114,6 +114,27 @@ int ge_survey_many(const struct ge_store *st, const uint8_t (*setid)[GE_SETID],
 void ge_survey_release(struct ge_survey *sv);
 
 /*
+ * ge_survey_soon(st, setid, sv, other, arg, e): the same of one set, as
+ * ge_ask_all.
+ *
+ * ge_ask_all(st, op, n, other, arg, e):
+ * Start operations, one a site.  When more than half of the sites have answered,
+ * the others get as long again, but at least a second; then they are cancelled.
+ *
+ *	op     their tags are overwritten
+ *	other  is given what else comes back meanwhile; NULL if nothing can
+ *
+ * 0; -1 if told to stop or other failed: they have come back even so.
+ */
+int ge_survey_soon(const struct ge_store *st, const uint8_t setid[GE_SETID],
+    struct ge_survey *sv,
+    int (*other)(void *arg, struct ge_op *op, struct ge_err *e), void *arg,
+    struct ge_err *e);
+int ge_ask_all(const struct ge_store *st, struct ge_op *const *op, size_t n,
+    int (*other)(void *arg, struct ge_op *op, struct ge_err *e), void *arg,
+    struct ge_err *e);
+
+/*
  * ge_survey_peek(st, setid, sv, h, n, e):
  * What the first 64 bytes of fragments say, of one fragment a site.
  *

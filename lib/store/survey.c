@@ -5,6 +5,7 @@
 #include "store/store_int.h"
 #include "util/mem.h"
 #include "util/num.h"
+#include "util/thread.h"
 
 enum {
 	SHOWN = 255		/* of a name that is nothing of ours, this much */
@@ -243,8 +244,67 @@ judge(struct ge_survey *sv, struct lister *l, const char *name,
 }
 
 int
-ge_survey_many(const struct ge_store *st, const uint8_t (*setid)[GE_SETID],
-    size_t n, struct ge_survey *sv, struct ge_err *e)
+ge_ask_all(const struct ge_store *st, struct ge_op *const *op, size_t n,
+    int (*other)(void *arg, struct ge_op *op, struct ge_err *e), void *arg,
+    struct ge_err *e)
+{
+	struct ge_err ignored;
+	double began = ge_clock(), end = -1, left;
+	size_t i, under_way = n, answers = 0;
+	struct ge_op *done;
+	int rc = 0, r;
+
+	for (i = 0; i < n; i++) {
+		op[i]->tag = (void *)(uintptr_t)op;
+		ge_op_start(st->net, op[i]);
+	}
+	while (under_way > 0) {
+		left = end < 0 ? -1 : end - ge_clock();
+		r = rc == -1 || (end >= 0 && left <= 0) ? 0 :
+		    ge_net_next(st->net, left, &done, e);
+		if (r == 1 && done->tag != op) {
+			if (other(arg, done, e) == -1)
+				rc = -1;
+			continue;
+		}
+		if (r == 1) {
+			under_way--;
+			answers += done->result == GE_OP_DONE ||
+			    done->result == GE_OP_ABSENT;
+			if (end < 0 && answers > n / 2)
+				end = ge_clock() + (ge_clock() - began > 1 ?
+				    ge_clock() - began : 1);
+			continue;
+		}
+		if (r == -1)
+			rc = -1;
+		for (i = 0; i < n; i++)
+			ge_op_cancel(st->net, op[i]);
+		break;
+	}
+	/* Only ours are waited for now; they come soon. */
+	while (under_way > 0 && rc == 0) {
+		if ((r = ge_net_next(st->net, -1, &done, e)) == -1)
+			rc = -1;
+		else if (done->tag == op)
+			under_way--;
+		else if (other(arg, done, e) == -1)
+			rc = -1;
+	}
+	while (under_way > 0 && (done = ge_net_reclaim(st->net)) != NULL) {
+		if (done->tag == op)
+			under_way--;
+		else
+			(void)other(arg, done, &ignored);
+	}
+	return (rc);
+}
+
+static int
+many(const struct ge_store *st, const uint8_t (*setid)[GE_SETID], size_t n,
+    struct ge_survey *sv, int soon,
+    int (*other)(void *arg, struct ge_op *op, struct ge_err *e), void *arg,
+    struct ge_err *e)
 {
 	size_t nsites = st->sites->n, set, i, nops = 0;
 	struct lister *l = NULL, *one;
@@ -272,10 +332,12 @@ ge_survey_many(const struct ge_store *st, const uint8_t (*setid)[GE_SETID],
 			    one->id);
 			one->op.entry = entry;
 			one->op.arg = one;
+			one->op.tries = soon ? 2 : 0;
 			op[nops++] = &one->op;
 		}
 	}
-	if (ge_op_run(st->net, op, nops, e) == -1)
+	if ((soon ? ge_ask_all(st, op, nops, other, arg, e) :
+	    ge_op_run(st->net, op, nops, e)) == -1)
 		goto out;
 	for (i = 0; i < nops; i++) {
 		one = op[i]->arg;
@@ -293,6 +355,25 @@ out:
 	ge_free(l);
 	ge_free(op);
 	return (rc);
+}
+
+int
+ge_survey_many(const struct ge_store *st, const uint8_t (*setid)[GE_SETID],
+    size_t n, struct ge_survey *sv, struct ge_err *e)
+{
+
+	return (many(st, setid, n, sv, 0, NULL, NULL, e));
+}
+
+int
+ge_survey_soon(const struct ge_store *st, const uint8_t setid[GE_SETID],
+    struct ge_survey *sv,
+    int (*other)(void *arg, struct ge_op *op, struct ge_err *e), void *arg,
+    struct ge_err *e)
+{
+
+	return (many(st, (const uint8_t (*)[GE_SETID])setid, 1, sv, 1, other,
+	    arg, e));
 }
 
 int

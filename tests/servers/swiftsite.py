@@ -27,6 +27,7 @@ os.closerange(3, 256)
 sys.modules['ge_swift'] = sys.modules['__main__']
 
 import eventlet                                             # noqa: E402
+import eventlet.hubs                                        # noqa: E402
 from eventlet import wsgi                                   # noqa: E402
 from eventlet.green import socket                           # noqa: E402
 from swift.common import utils                              # noqa: E402
@@ -255,6 +256,8 @@ def main():
             continue
         os.setsid()
         os.close(r)
+        # Else all sites would wake up for what comes to one of them.
+        eventlet.hubs.use_hub()
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         null = os.open('/dev/null', os.O_RDONLY)
         err = os.open('%s/%d/stderr' % (DIR, i),
