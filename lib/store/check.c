@@ -840,7 +840,8 @@ within(const struct ge_sites *sites, int site)
 
 /* What is whole, and breaks the placement rule where it is. */
 static void
-placement(struct check *ck, const struct segment *s, struct verdict *v)
+placement(struct check *ck, const struct segment *s, int epoch,
+    struct verdict *v)
 {
 	int16_t now[GE_N_MAX];
 	const struct ge_seen *seen;
@@ -851,12 +852,12 @@ placement(struct check *ck, const struct segment *s, struct verdict *v)
 
 	memset(ck->ever, 0, ck->st->sites->n * sizeof(*ck->ever));
 	if (ck->kn->has)
-		ge_map_ever(&ck->map, s->number, s->epoch, ck->ever);
+		ge_map_ever(&ck->map, s->number, epoch, ck->ever);
 	for (i = 0; i < n_; i++) {
 		now[i] = ck->now[i];
 		seen = ge_survey_find(&ck->sv, s->number, i, &n);
 		for (q = 0; q < n; q++)
-			if (seen[q].epoch == s->epoch)
+			if (seen[q].epoch == epoch)
 				ck->ever[seen[q].site] |= (uint64_t)1 << i;
 		if (v[i].state != GE_STATE_OK || ck->now[i] < 0)
 			continue;
@@ -994,7 +995,7 @@ report(struct check *ck, struct segment *s)
 		if (v[i].state == GE_STATE_OK)
 			good |= (uint64_t)1 << i;
 	}
-	placement(ck, s, v);
+	placement(ck, s, record != NULL ? record->h.epoch : s->epoch, v);
 	for (i = 0; i < n; i++)
 		tell(ck, s->number, i, &v[i]);
 	if (ck->sampling || root == NULL)

@@ -86,6 +86,7 @@ struct healer {
 	struct ge_err why;		/* the worst of what stays */
 	struct found *found;
 	size_t nfound, capfound;
+	uint8_t *told;			/* [nsegs] epochs as the manifest has them */
 	uint8_t *whole;			/* [nsegs] fragments that our check found
 					   whole and of the segment's epoch */
 	int nomem;
@@ -102,14 +103,20 @@ struct healer {
 	size_t memlen;
 };
 
+/* The worst is the last message; the others are told as they come. */
 static void
 worse(struct healer *hl, const struct ge_err *e)
 {
 	static const int rank[] = { [GE_EFAIL] = 2, [GE_EDEGRADED] = 1,
 	    [GE_ELOST] = 3, [GE_EREFUSED] = 4, [GE_EUSAGE] = 0 };
 
-	if (hl->why.code == 0 || rank[e->code] > rank[hl->why.code])
-		hl->why = *e;
+	if (hl->why.code != 0 && rank[e->code] <= rank[hl->why.code]) {
+		ge_note(GE_WARN, "%s", e->msg);
+		return;
+	}
+	if (hl->why.code != 0)
+		ge_note(GE_WARN, "%s", hl->why.msg);
+	hl->why = *e;
 }
 
 static int16_t *
@@ -225,7 +232,8 @@ add_task(struct healer *hl, const struct found *f, struct ge_err *e)
 	t->bad = !gone && (f->state == GE_STATE_MISSING ||
 	    f->state == GE_STATE_CORRUPT || f->state == GE_STATE_STALE);
 	t->there = t->bad && f->state == GE_STATE_CORRUPT;
-	if (f->state == GE_STATE_MISPLACED && f->site != at) {
+	if (f->state == GE_STATE_MISPLACED && (f->site != at ||
+	    f->epoch > hl->map.epoch[f->segment])) {
 		t->found = f->site;
 		t->epoch = (uint8_t)f->epoch;
 	}
@@ -253,10 +261,14 @@ note_finding(void *arg, const struct ge_finding *f)
 	struct healer *hl = arg;
 	struct found *l;
 	struct ge_err ignored;
+	int later;
 
 	if (!f->known || f->segment >= hl->map.nsegs || f->index >= hl->map.n)
 		return;
-	if (f->state == GE_STATE_OK) {
+	/* New shares of which a repair that was killed could not tell. */
+	later = f->state == GE_STATE_OK &&
+	    f->epoch > hl->map.epoch[f->segment];
+	if (f->state == GE_STATE_OK && !later) {
 		hl->whole[f->segment] += f->epoch ==
 		    hl->map.epoch[f->segment];
 		return;
@@ -267,7 +279,7 @@ note_finding(void *arg, const struct ge_finding *f)
 		return;
 	}
 	l = &hl->found[hl->nfound++];
-	l->state = f->state;
+	l->state = later ? GE_STATE_MISPLACED : f->state;
 	l->segment = f->segment;
 	l->index = f->index;
 	l->epoch = f->epoch;
@@ -932,7 +944,8 @@ treat(struct healer *hl, struct ge_fetch *f, const struct ge_fetched *g,
 				hl->h->copied++;
 			else
 				hl->h->rebuilt++;
-			if (site[j] != at[want[j]] &&
+			if ((site[j] != at[want[j]] ||
+			    mk.epoch != hl->told[g->h.segment]) &&
 			    add_spot(&hl->moved, g->h.segment, want[j],
 			    mk.epoch, site[j], e) == -1)
 				goto out;
@@ -987,7 +1000,6 @@ pass(struct healer *hl, int copying, struct ge_err *e)
 		    ge_hook_tick(0, e) == -1)
 			break;
 		if (rc == -1) {
-			ge_note(GE_WARN, "%s", e->msg);
 			worse(hl, e);
 			hl->left += n;
 		}
@@ -1023,7 +1035,11 @@ adopt(struct healer *hl, struct ge_err *e)
 				now[hl->task[j].index] = -1;
 		for (j = i; j < i + n; j++) {
 			t = &hl->task[j];
-			if (t->found == -1 || !hl->rule.usable[t->found])
+			if (t->found == -1)
+				continue;
+			if (t->epoch > hl->map.epoch[t->segment])
+				hl->map.epoch[t->segment] = t->epoch;
+			if (!hl->rule.usable[t->found])
 				continue;
 			history(hl, t->segment, t->epoch);
 			for (idx = 0; idx < hl->map.n; idx++)
@@ -1037,6 +1053,7 @@ adopt(struct healer *hl, struct ge_err *e)
 				continue;
 			}
 			t->site = t->found;
+			places(hl, t->segment)[t->index] = t->found;
 			hl->h->adopted++;
 			if (add_spot(&hl->moved, t->segment, t->index,
 			    t->epoch, t->site, e) == -1)
@@ -1184,6 +1201,9 @@ merge(struct healer *hl, struct ge_known *kn, int next, struct ge_err *e)
 
 	for (i = 0; i < kn->nalso; i++) {
 		a = &kn->also[i];
+		if (hl->st->pins.has_signer &&
+		    ge_manifest_counts(a, &hl->st->pins) != 2)
+			continue;
 		for (p = 0; p < a->nplaces && p < n && same_line(a, p,
 		    &kn->m, p); p++)
 			;
@@ -1209,12 +1229,18 @@ compose(struct healer *hl, struct ge_known *kn, struct ge_err *e)
 	struct ge_heal *h = hl->h;
 	size_t i, o;
 	long lines;
+	int again;
 
+	/* The one that some sites would not have. */
+	again = h->text != NULL && h->len == kn->len &&
+	    memcmp(h->text, kn->text, kn->len) == 0;
 	ge_free(h->text);
 	h->text = NULL;
 	if ((lines = merge(hl, kn, 0, e)) == -1)
 		return (-1);
-	if (hl->moved.n == 0 && lines == 0) {
+	if (hl->st->pins.has_signer && hl->st->signkey == NULL)
+		lines = again = 0;
+	if (hl->moved.n == 0 && lines == 0 && !again) {
 		if ((h->text = ge_alloc(kn->len + 1, e)) == NULL)
 			return (-1);
 		memcpy(h->text, kn->text, kn->len);
@@ -1491,14 +1517,19 @@ static int
 begin(struct healer *hl, struct ge_err *e)
 {
 	const struct ge_store *st = hl->st;
-	const struct ge_known *kn = hl->kn;
+	const struct ge_manifest *m = &hl->kn->m;
 
-	return ((hl->ever = ge_alloc(st->sites->n * sizeof(*hl->ever), e)) ==
+	if ((hl->ever = ge_alloc(st->sites->n * sizeof(*hl->ever), e)) ==
 	    NULL || (hl->barred = ge_alloc(st->sites->n, e)) == NULL ||
 	    (hl->name = ge_alloc(GE_N_MAX * sizeof(*hl->name), e)) == NULL ||
-	    ge_map_init(&hl->map, st->sites, kn, e) == -1 ||
-	    ge_rule_init(&hl->rule, st->sites, st->gone, kn->m.k, kn->m.n,
-	    kn->m.mode == GE_PLAIN, e) == -1 || plan(hl, e) == -1 ? -1 : 0);
+	    ge_map_init(&hl->map, st->sites, hl->kn, e) == -1 ||
+	    (hl->told = ge_alloc(hl->map.nsegs, e)) == NULL)
+		return (-1);
+	memcpy(hl->told, hl->map.epoch, hl->map.nsegs);
+	if (ge_rule_init(&hl->rule, st->sites, st->gone, m->k, m->n,
+	    m->mode == GE_PLAIN, e) == -1)
+		return (-1);
+	return (plan(hl, e));
 }
 
 /* Before a byte moves. */
@@ -1550,6 +1581,8 @@ verdict(struct healer *hl, int stored, struct ge_err *e)
 		*e = hl->why;
 		return (-1);
 	}
+	if (hl->why.code != 0)
+		ge_note(GE_WARN, "%s", hl->why.msg);
 	if (hl->unreachable > 0)
 		return (ge_fail(e, GE_EFAIL, "%llu fragments are at sites that "
 		    "do not answer and were left: -x SITE gives them another",
@@ -1595,6 +1628,7 @@ out:
 	ge_free(hl.fresh);
 	ge_free(hl.task);
 	ge_free(hl.found);
+	ge_free(hl.told);
 	ge_free(hl.whole);
 	ge_free(hl.moved.v);
 	ge_free(hl.tried.v);
