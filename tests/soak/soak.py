@@ -37,6 +37,7 @@ DEFAULTS = dict(
     GIVEUP=3,		# nights without an answer before -x
     REPLACE=30,		# days until a host that died for good is replaced, empty
     ROT=0.001,		# chance of a fragment or manifest on a day
+    MANIFESTS=1,	# 0: manifests do not rot
 )
 K, N = 6, 9
 Y = {k: type(v)(os.environ.get('SOAK_' + k, v)) for k, v in DEFAULTS.items()}
@@ -124,8 +125,10 @@ def live(day):
                 count['sites that died for a while'] += 1
         if not h.up():
             continue
-        for path in sorted(p for _, p in fragments(h)) + \
-                sorted(glob.glob(h.name + '/*/manifest')):
+        paths = sorted(p for _, p in fragments(h))
+        if Y['MANIFESTS']:
+            paths += sorted(glob.glob(h.name + '/*/manifest'))
+        for path in paths:
             if rng.random() < Y['ROT']:
                 rot(path)
 
