@@ -73,6 +73,7 @@ class Set:
         self.born = day
         self.text = ''
         self.placed = set()		# (segment, epoch, index, site), ever
+        self.false = set()		# sites that never were
         self.due = False		# to be read
 
 
@@ -235,7 +236,7 @@ def read(day, last=False):
 
 
 def domains(site):
-    return [site] + by_name[site].labels
+    return [site] + (by_name[site].labels if site in by_name else [])
 
 
 def snapshot():
@@ -255,6 +256,10 @@ def rule(day):
             old = re.findall('^place .*', s.text, re.M)
             if re.findall('^place .*', text, re.M)[:len(old)] != old:
                 wrong(day, s.label + ': its history was changed')
+            for site in sorted(set(re.findall('=(\\S+)', ' '.join(re.findall(
+                    '^place .*', text, re.M)))) - set(by_name) - s.false):
+                wrong(day, "%s: the manifest kept names '%s'" % (s.label, site))
+                s.false.add(site)
             s.text = text
         now = {}
         for m in re.finditer(r'^place (\d+) (\d+)-(\d+) (.*)', text, re.M):
