@@ -31,14 +31,16 @@ DEFAULTS = dict(
     SITES=12,		# hosts
     SETS=6,		# kept at a time
     EVERY=20,		# days between one push and the next
-    DEATHS=1.0,		# of a site in a year
+    DEATHS=1.5,		# of a site in a year
     GOOD=0.5,		# of the deaths are for good
     RETURN=10,		# days at most until the others return
     GIVEUP=3,		# nights without an answer before -x
     REPLACE=30,		# days until a host that died for good is replaced, empty
-    ROT=0.001,		# chance of a fragment or manifest on a day
+    ROT=0.002,		# chance of a fragment or manifest on a day
+    MANIFESTS=1,	# 0: manifests do not rot
 )
 K, N = 6, 9
+TRIES = '-O tries=1 '		# a folder that is not there is not there
 Y = {k: type(v)(os.environ.get('SOAK_' + k, v)) for k, v in DEFAULTS.items()}
 os.chdir(sys.argv[1])
 rng = random.Random(Y['SEED'])
@@ -71,6 +73,7 @@ class Set:
         self.born = day
         self.text = ''
         self.placed = set()		# (segment, epoch, index, site), ever
+        self.false = set()		# sites that never were
         self.due = False		# to be read
 
 
@@ -90,7 +93,7 @@ def sh(command, **kw):
 
 
 def x_options(day):
-    return ' '.join('-x ' + h.name for h in hosts if h.given_up(day))
+    return TRIES + ' '.join('-x ' + h.name for h in hosts if h.given_up(day))
 
 
 def fragments(host):
@@ -124,8 +127,10 @@ def live(day):
                 count['sites that died for a while'] += 1
         if not h.up():
             continue
-        for path in sorted(p for _, p in fragments(h)) + \
-                sorted(glob.glob(h.name + '/*/manifest')):
+        paths = sorted(p for _, p in fragments(h))
+        if Y['MANIFESTS']:
+            paths += sorted(glob.glob(h.name + '/*/manifest'))
+        for path in paths:
             if rng.random() < Y['ROT']:
                 rot(path)
 
@@ -170,7 +175,7 @@ def remove(day):
         count['segment days'] += (day - s.born) * s.text.count('\nsegment ')
         removed.append(s)
     for s in removed[:]:
-        r = sh('germ -q -f -s sites %s' % s.manifest)
+        r = sh('germ -q -f -s sites %s %s' % (TRIES, s.manifest))
         if r.returncode == 0:
             removed.remove(s)
             if glob.glob('host??/%s/*' % s.id):
@@ -200,7 +205,8 @@ def night(day):
         wrong(day, 'ge-nightly: status %d: %s' % (r.returncode, words))
     elif r.returncode and all(h.up() or h.given_up(day) for h in hosts):
         count['nights that could not repair all'] += 1
-        trouble.append('day %d: %s' % (day, words))
+        trouble.extend('day %d: %s' % (day, line) for line in words.splitlines()
+                       if 'manifest' in line or 'not repaired' in line)
 
 
 trouble = []
@@ -210,8 +216,8 @@ def read(day, last=False):
     for s in kept:
         if not s.due and not last:
             continue
-        r = sh('set -o pipefail; gepull -q -s sites %s | gejoin -q -o back -f' %
-               s.manifest, executable='/bin/bash')
+        r = sh('set -o pipefail; gepull -q -s sites %s %s | gejoin -q -o back -f' %
+               (TRIES, s.manifest), executable='/bin/bash')
         if r.returncode == 0:
             with open('back', 'rb') as f:
                 good = hashlib.sha256(f.read()).hexdigest() == s.sum
@@ -230,7 +236,7 @@ def read(day, last=False):
 
 
 def domains(site):
-    return [site] + by_name[site].labels
+    return [site] + (by_name[site].labels if site in by_name else [])
 
 
 def snapshot():
@@ -250,6 +256,10 @@ def rule(day):
             old = re.findall('^place .*', s.text, re.M)
             if re.findall('^place .*', text, re.M)[:len(old)] != old:
                 wrong(day, s.label + ': its history was changed')
+            for site in sorted(set(re.findall('=(\\S+)', ' '.join(re.findall(
+                    '^place .*', text, re.M)))) - set(by_name) - s.false):
+                wrong(day, "%s: the manifest kept names '%s'" % (s.label, site))
+                s.false.add(site)
             s.text = text
         now = {}
         for m in re.finditer(r'^place (\d+) (\d+)-(\d+) (.*)', text, re.M):
@@ -283,9 +293,9 @@ def rule(day):
 
 
 def model():
-    """What geverify computes, all harm being loss and mended as late as it can be."""
-    afr = min(0.99, Y['DEATHS'] * Y['GOOD'] + Y['ROT'] * 365)
+    """What geverify computes; rot, mended in a day, counts for so much less."""
     days = Y['GIVEUP'] + 1
+    afr = min(0.99, Y['DEATHS'] * Y['GOOD'] + Y['ROT'] * 365 / days)
     r = sh('geverify -s sites -O afr=%g -O repair-days=%d -O common=0 %s' %
            (afr, days, kept[-1].manifest))
     m = re.search(r'chance of loss in a year (\S+)\)', r.stderr.decode())
