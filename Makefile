@@ -95,6 +95,7 @@ bite:				## break lines on purpose and see the checks go red
 
 bench: all $(BENCH)		## measure
 	@$(TESTENV) tests/bench/run
+	@$(TESTENV) tests/bench/sites
 
 demo: all			## the product on a tree of yours: TREE=dir
 	@$(TESTENV) contrib/demo $(if $(TREE),'$(TREE)')

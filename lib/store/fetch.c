@@ -221,9 +221,8 @@ ge_fetch_new(const struct ge_store *st, const struct ge_known *kn,
 		f->nbufs = pool / each;
 		f->partbytes = UINT32_MAX;
 		if (f->nslots > (f->nbufs - (size_t)(n - k)) / (size_t)k)
-			f->nslots = (f->nbufs - (size_t)(n - k)) / (size_t)k;
-		if (f->nslots == 0)
-			f->nslots = 1;
+			f->nslots = (f->nbufs - (size_t)(n - k)) / (size_t)k +
+			    1;
 	} else {
 		if ((f->spool = ge_spool_open(e)) == -1)
 			goto fail;
@@ -345,7 +344,9 @@ room(struct ge_fetch *f, const struct ge_slot *s)
 	size_t i;
 	int j;
 
-	if (f->bufs_out < f->nbufs)
+	/* The last one takes what is left, and leaves some to the first. */
+	if (f->bufs_out + (s != f->slot[0] && f->spool == -1 ? 2 : 0) <
+	    f->nbufs)
 		return (1);
 	if (s != f->slot[0] || f->spool != -1 || f->leaving > 0)
 		return (0);
