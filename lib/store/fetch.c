@@ -381,7 +381,8 @@ promise(const struct ge_fetch *f, int site, size_t len)
 	double rate = s->rate > 0 ? s->rate : typical_rate(f);
 
 	return (s->first + (double)(s->under_way + len) / rate +
-	    0.5 * s->harm + (s->fails >= DOWN_AFTER ? 1e6 : 0));
+	    0.5 * s->harm + (s->fails >= DOWN_AFTER ? 1e6 : 0) +
+	    (f->st->gone[site] ? 1e7 : 0));
 }
 
 static int
@@ -451,7 +452,7 @@ place(const struct ge_fetch *f, struct ge_slot *s, int index,
 		at = f->map->at[(size_t)segment * (size_t)f->map->n +
 		    (size_t)index];
 		*epoch = f->map->epoch[segment];
-		if (at != -1 && (f->st->gone[at] ||
+		if (at != -1 && ((f->st->gone[at] && !s->want.gone) ||
 		    was_tried(tried, at, *epoch)))
 			at = -1;
 	}

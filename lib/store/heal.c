@@ -435,6 +435,7 @@ next_want(void *arg, struct ge_want *w)
 		}
 		w->need = hl->copying ? (int)n : 0;
 		w->brief = hl->copying;
+		w->gone = 1;
 		w->shares = hl->copying || hl->h->blind ? -1 : 0;
 		w->blind = hl->h->blind && hl->kn->m.mode != GE_PLAIN;
 		return (1);

@@ -196,6 +196,8 @@ struct ge_want {
 	int blind;			/* read none either; needs shares -1 */
 	int all;			/* 0: only the stripes that off, len need */
 	uint64_t off, len;		/* of the original */
+	int gone;			/* sites treated as gone may be asked as well,
+					   after all others */
 	int brief;			/* only where the map says, and not from a
 					   site that has failed before */
 };
