@@ -12,7 +12,7 @@ PKG_CONFIG ?= pkg-config
 INSTALL ?= install
 CFLAGS ?= $(OPT.$(SAN))
 FUZZTIME ?= 60
-VERSION = 0.1
+VERSION = 0.2
 
 # A variant has a build tree of its own: SAN=asan, SAN=tsan.
 SAN ?=
@@ -78,7 +78,7 @@ TESTENV = GE_BUILD='$(abspath $(B))' B='$(abspath $(B))' GE_SAN='$(SAN)' \
 
 .DELETE_ON_ERROR:
 .SECONDARY:
-.PHONY: all check check-ceph bite tests bench fuzz demo install uninstall dist clean help FORCE
+.PHONY: all check check-ceph bite tests bench fuzz demo soak install uninstall dist clean help FORCE
 
 all: $(PROGS)			## the programs, into build/bin
 
@@ -99,6 +99,9 @@ bench: all $(BENCH)		## measure
 
 demo: all			## the product on a tree of yours: TREE=dir
 	@$(TESTENV) contrib/demo $(if $(TREE),'$(TREE)')
+
+soak: all			## a year of dying and rotting sites, in minutes
+	@$(TESTENV) tests/soak/run
 
 fuzz: $(FUZZERS) $(CORPUS)	## libFuzzer, FUZZTIME=60 seconds a target
 	@for t in $(TARGETS); do \

@@ -204,11 +204,30 @@ take_report(struct options *o, struct report *r, struct ge_err *e)
 	return (0);
 }
 
+static void
+tell_done(const struct ge_heal *h)
+{
+	char bytes[32];
+
+	if (h->audited > 0)
+		cli_say("audit: %s read", cli_bytes(bytes, h->audited));
+	if (h->adopted > 0)
+		cli_say("%llu fragments were found at another place",
+		    (unsigned long long)h->adopted);
+	cli_say("%llu fragments rebuilt, %llu copied, %llu segments given new "
+	    "shares", (unsigned long long)h->rebuilt,
+	    (unsigned long long)h->copied, (unsigned long long)h->refreshed);
+	if (h->destroyed > 0)
+		cli_say("%llu old shares destroyed",
+		    (unsigned long long)h->destroyed);
+	cli_say("%llu bytes read, %llu written", (unsigned long long)h->read,
+	    (unsigned long long)h->written);
+}
+
 static int
 at_sites(struct options *o, struct ge_err *e)
 {
 	struct ge_known kn;
-	char read[32], written[32];
 	int rc = -1;
 
 	memset(&kn, 0, sizeof(kn));
@@ -231,13 +250,7 @@ at_sites(struct options *o, struct ge_err *e)
 	    o->h.len && rc == 0)
 		rc = ge_failsys(e, "cannot write standard output");
 	if (cli_verbosity() > 0 && !o->h.dry)
-		cli_say("%llu fragments rebuilt, %llu copied, %llu segments "
-		    "given new shares; %s read, %s written",
-		    (unsigned long long)o->h.rebuilt,
-		    (unsigned long long)o->h.copied,
-		    (unsigned long long)o->h.refreshed,
-		    cli_bytes(read, o->h.read), cli_bytes(written,
-		    o->h.written));
+		tell_done(&o->h);
 out:
 	ge_free(o->h.text);
 	ge_known_release(&kn);

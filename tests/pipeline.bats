@@ -63,6 +63,7 @@ run_page() {
 	run=$BATS_TEST_TMPDIR/run
 	mkdir "$run" records
 	export XDG_STATE_HOME=$BATS_TEST_TMPDIR/state
+	export XDG_STATE_HOME=$BATS_TEST_TMPDIR/state
 	words 20000 >records/list
 	bytes 3000 >records/photo
 	mkdir records/old
@@ -126,6 +127,11 @@ run_page() {
 	run_page "$GE_TOP/man/gepush.1"
 }
 
+@test "pipeline: the examples of gepull(1) do what they show" {
+	export HOME=$PWD
+	run_page "$GE_TOP/man/gepull.1"
+}
+
 @test "pipeline: the story of ge(7) goes as it is told" {
 	run_page "$GE_TOP/man/ge.7"
 }
@@ -137,8 +143,8 @@ run_page() {
 @test "pipeline: no other manual page has examples that nobody runs" {
 	for page in "$GE_TOP"/man/*; do
 		case ${page##*/} in
-		gefrag.1 | gejoin.1 | gels.1 | gepush.1 | gerepair.1 | \
-		    germ.1 | geverify.1 | ge.7 | ge-manifest.5)
+		gefrag.1 | gejoin.1 | gels.1 | gepull.1 | gepush.1 | \
+		    gerepair.1 | germ.1 | geverify.1 | ge.7 | ge-manifest.5)
 			continue ;;
 		esac
 		fails grep '^\$ ' "$page"
@@ -146,7 +152,7 @@ run_page() {
 }
 
 @test "pipeline: every option of a program stands in its manual page" {
-	for p in gefrag gejoin gels gepush gerepair germ geverify; do
+	for p in gefrag gejoin gels gepull gepush gerepair germ geverify; do
 		expect 0 $p --help
 		flags=$(tr -d '\n' <"$out" | grep -o '[[ ]-[a-zA-Z]*' |
 		    tr -d '[ \n-')

@@ -223,7 +223,7 @@ fault() {
 		if [ "$kind" = sftp ]; then
 			sed -n "s/^\[127.0.0.1\]:$port /[127.0.0.1]:$new /p" \
 			    "$(server_dir sftp)/known_hosts" >"$d/known_hosts"
-			sed -i "$1s|known-hosts=[^ ]*|known-hosts=$d/known_hosts|" \
+			sed -i "$1s|known-hosts=[^	]*|known-hosts=$d/known_hosts|" \
 			    sites
 		fi
 	fi

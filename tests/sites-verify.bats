@@ -339,7 +339,7 @@ received() {
 	mv d "$odd"
 	echo >>"$odd/$set/0000000000.00.gef"
 	expect 3 geverify -q -v -O format=json "$odd" nowhere
-	[ "$(wc -l <"$out")" -eq 10 ]
+	[ "$(wc -l <"$out")" -eq 11 ]
 	python3 -c 'import json, sys; [json.loads(l) for l in sys.stdin]' <"$out"
 	expect 2 geverify -O format=xml d
 	said "geverify: format 'xml': not text, json or prometheus"

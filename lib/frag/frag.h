@@ -350,6 +350,7 @@ struct ge_finding {
 	uint8_t setid[GE_SETID];
 	uint32_t segment;
 	int index;
+	int epoch;			/* at sites: of what is there */
 	const char *site;		/* operand, or "-" */
 	const char *detail;
 };

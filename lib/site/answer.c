@@ -154,14 +154,11 @@ text(void *arg, const char *s, int len)
 }
 
 static void
-keep_key(struct ge_answer *a, int plus, int encoded)
+keep_key(struct ge_answer *a)
 {
 
 	memcpy(a->key, a->text, a->ntext);
 	a->nkey = a->ntext;
-	(void)plus;
-	if (encoded)
-		a->nkey = ge_answer_unpercent(a->key, a->nkey, plus);
 	a->have = 1;
 }
 
@@ -173,7 +170,7 @@ end_s3(struct ge_answer *a)
 	a->text[a->ntext] = '\0';
 	if (a->depth == 3 && (folder || (within(a, 0, "Key") &&
 	    within(a, 1, "Contents")))) {
-		keep_key(a, 1, 0);
+		keep_key(a);
 		a->folder = folder;
 	} else if (a->depth == 3 && within(a, 0, "Size") &&
 	    within(a, 1, "Contents")) {
@@ -216,7 +213,7 @@ end_dav(struct ge_answer *a)
 	a->text[a->ntext] = '\0';
 	if (a->depth == 3 && within(a, 0, "href") &&
 	    within(a, 1, "response")) {
-		keep_key(a, 0, 0);
+		keep_key(a);
 	} else if (within(a, 0, "getcontentlength") && a->ntext > 0) {
 		if (ge_num_parse(a->text, a->ntext, &a->size) == -1)
 			a->size = GE_OP_UNKNOWN;

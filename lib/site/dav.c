@@ -137,6 +137,7 @@ go(struct ge_op_int *x, enum step to)
 		break;
 	case D_CLEAN:
 		custom(x, "DELETE");
+		ge_x_brief(x);
 		at = x->tmp;
 		break;
 	case D_PUT:
@@ -356,4 +357,12 @@ step(struct ge_op_int *x)
 	return (v);
 }
 
-const struct ge_way ge_way_dav = { open_site, step, NULL };
+/* A MOVE that was under way may have come to pass: then there is nothing. */
+static enum ge_verdict
+tidy(struct ge_op_int *x)
+{
+
+	return (x->tmp[0] != '\0' ? clean(x) : GE_X_END);
+}
+
+const struct ge_way ge_way_dav = { open_site, step, NULL, tidy };

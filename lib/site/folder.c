@@ -15,6 +15,10 @@
 /*
  * Folders.  The site's own folder is never made: if it is not there, a disk is
  * not mounted, and nothing can be said of what is in it.
+ *
+ * A system call may hang until long after the operation was cancelled and given
+ * up.  So what is the caller's (buffers, arg, the sites) is touched only if
+ * ge_x_cancelled says no after the last call that may have hung.
  */
 
 enum {
@@ -27,10 +31,14 @@ mounted(struct ge_op_int *x)
 {
 	const char *path = x->s->site->path;
 	struct stat st;
+	int rc;
 
 	if (path[0] == '\0')
 		path = "/";
-	if (stat(path, &st) == -1)
+	rc = stat(path, &st);
+	if (ge_x_cancelled(x))
+		(void)ge_x_end(x, GE_OP_CANCELLED, "cancelled");
+	else if (rc == -1)
 		(void)ge_x_end(x, GE_OP_FAILED, "folder '%s': %s", path,
 		    strerror(errno));
 	else if (!S_ISDIR(st.st_mode))
@@ -45,6 +53,10 @@ static void
 failed(struct ge_op_int *x, int sys, const char *why)
 {
 
+	if (ge_x_cancelled(x)) {
+		(void)ge_x_end(x, GE_OP_CANCELLED, "cancelled");
+		return;
+	}
 	if (why == NULL)
 		why = strerror(sys);
 	switch (sys) {
@@ -159,7 +171,7 @@ put(struct ge_op_int *x, char *path)
 	if (rc == 0 && f.direct) {
 		(void)ge_x_end(x, GE_OP_EXISTS, "it exists");
 	} else if (rc == -1 || copy_in(x, f.fd, &e) == -1 ||
-	    ge_file_commit(&f, replace, &e) == -1) {
+	    ge_x_cancelled(x) || ge_file_commit(&f, replace, &e) == -1) {
 		if (!replace && (e.code == GE_EUSAGE || e.sys == EEXIST))
 			(void)ge_x_end(x, GE_OP_EXISTS, "it exists");
 		else
@@ -175,6 +187,7 @@ get(struct ge_op_int *x, const char *path)
 {
 	struct ge_op *op = x->op;
 	uint64_t got = 0, want;
+	uint8_t *buf = NULL;
 	struct ge_err e;
 	struct stat st;
 	size_t n, m;
@@ -200,19 +213,22 @@ get(struct ge_op_int *x, const char *path)
 		want = op->len;
 	if (op->kind == GE_OP_HEAD)
 		want = 0;
+	if (want > 0 && (buf = ge_block_alloc(want < CHUNK ? (size_t)want :
+	    CHUNK, &e)) == NULL) {
+		failed(x, e.sys, e.msg);
+		goto out;
+	}
 	for (; got < want; got += m) {
 		n = want - got < CHUNK ? (size_t)(want - got) : CHUNK;
+		if (ge_pread(fd, buf, n, op->off + got, &m, &e) == -1) {
+			failed(x, e.sys, e.msg);
+			goto out;
+		}
 		if (ge_x_cancelled(x)) {
 			(void)ge_x_end(x, GE_OP_CANCELLED, "cancelled");
 			goto out;
 		}
-		if (ge_pread(fd, op->buf + got, n, op->off + got, &m, &e) ==
-		    -1) {
-			failed(x, e.sys, e.msg);
-			goto out;
-		}
-		if (got == 0)
-			x->first = 0;
+		memcpy(op->buf + got, buf, m);
 		ge_x_moved(x, 0, m);
 		atomic_store(&x->got, got + m);
 		if (m != n) {
@@ -222,6 +238,7 @@ get(struct ge_op_int *x, const char *path)
 	}
 	(void)ge_x_end(x, GE_OP_DONE, "done");
 out:
+	ge_block_free(buf);
 	close(fd);
 }
 
@@ -238,7 +255,7 @@ list(struct ge_op_int *x, const char *path)
 		failed(x, errno, NULL);
 		return;
 	}
-	while (!stop && !ge_x_cancelled(x)) {
+	for (;;) {
 		errno = 0;
 		if ((d = readdir(dir)) == NULL)
 			break;
@@ -250,14 +267,17 @@ list(struct ge_op_int *x, const char *path)
 				continue;
 			st.st_mode = 0;
 		}
+		if (stop || ge_x_cancelled(x))
+			break;
 		stop = op->entry(op->arg, d->d_name, strlen(d->d_name),
 		    S_ISREG(st.st_mode) ? (uint64_t)st.st_size :
 		    GE_OP_UNKNOWN, S_ISDIR(st.st_mode));
 	}
-	if (!stop && errno != 0)
+	if (!stop && d == NULL && errno != 0)
 		failed(x, errno, NULL);
 	else
-		(void)ge_x_end(x, GE_OP_DONE, "done");
+		(void)ge_x_end(x, !stop && d != NULL ? GE_OP_CANCELLED :
+		    GE_OP_DONE, "done");
 	closedir(dir);
 }
 
@@ -317,4 +337,4 @@ step(struct ge_op_int *x)
 	return (x->step == 0 ? GE_X_WORK : GE_X_END);
 }
 
-const struct ge_way ge_way_folder = { NULL, step, work };
+const struct ge_way ge_way_folder = { NULL, step, work, NULL };

@@ -13,6 +13,8 @@
 #include "util/thread.h"
 #include "util/world.h"
 
+#define BRIEF	2000L		/* milliseconds */
+
 enum {
 	DROPPED = 1 << 20,	/* bytes of a body that nobody wants */
 	ROOTED = 5		/* seconds that a folder is taken to be there */
@@ -239,6 +241,15 @@ take(char *buf, size_t size, size_t n, void *arg)
 	return (n);
 }
 
+/* A site of this machine is not asked for through a proxy. */
+static int
+loopback(const char *host)
+{
+
+	return (strcasecmp(host, "localhost") == 0 ||
+	    strcmp(host, "[::1]") == 0 || strncmp(host, "127.", 4) == 0);
+}
+
 int
 ge_x_fresh(struct ge_op_int *x)
 {
@@ -292,11 +303,20 @@ ge_x_fresh(struct ge_op_int *x)
 	curl_easy_setopt(h, CURLOPT_HEADERDATA, x);
 	curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, take);
 	curl_easy_setopt(h, CURLOPT_WRITEDATA, x);
+	if (loopback(x->s->site->host))
+		curl_easy_setopt(h, CURLOPT_PROXY, "");
 	if (ca != NULL) {
 		curl_easy_setopt(h, CURLOPT_CAINFO, ca);
 		curl_easy_setopt(h, CURLOPT_CAPATH, NULL);
 	}
 	return (0);
+}
+
+void
+ge_x_brief(struct ge_op_int *x)
+{
+
+	curl_easy_setopt(x->easy, CURLOPT_TIMEOUT_MS, BRIEF);
 }
 
 void
@@ -599,14 +619,12 @@ ge_x_got(struct ge_op_int *x)
 		return (ge_x_status(x, NULL));
 	if (got == 0) {
 		check_range(x);
-		if (x->stopped || x->reply.status == 206)
-			return (ge_x_end(x, GE_OP_FAILED, "%s", x->stopped ?
-			    "a wrong answer" : "an empty answer"));
+		if (x->stopped)
+			return (ge_x_curl(x));
+		if (x->reply.status == 206)
+			return (ge_x_end(x, GE_OP_FAILED, "an empty answer"));
 	}
 	/* Fewer than asked for only at the end. */
-	if (x->reply.length == GE_OP_UNKNOWN && got < op->len &&
-	    op->size != op->off + got && x->reply.status == 206)
-		return (ge_x_end(x, GE_OP_FAILED, "the answer was cut"));
 	if (x->reply.status == 206 && got < op->len &&
 	    op->size != op->off + got)
 		return (ge_x_end(x, GE_OP_FAILED, "the answer was cut"));

@@ -13,6 +13,7 @@ enum {
 };
 #define LARGE	((uint64_t)1 << 20)	/* worth a link of its own for a while */
 #define WAKE	0.1	/* seconds between looks at the hook */
+#define HANG	2.0	/* that work may take to notice that it is cancelled */
 
 struct ge_run {
 	size_t left;		/* operations that have not come back */
@@ -28,8 +29,9 @@ struct ge_net {
 	/* Guarded by the lock. */
 	struct ge_lock *lock;		/* callers wait on it */
 	struct ge_lock *work;		/* workers wait on it; guards them */
-	struct ge_queue later, active;
-	struct ge_op_int *cancels;
+	struct ge_queue later;
+	struct ge_op_int *live;		/* all that have not come back */
+	struct ge_op_int *cancels;	/* of them; not yet seen to */
 	struct ge_op *done, **donelast;
 	uint64_t out;			/* for ge_net_next, not yet handed back */
 	int running;
@@ -38,6 +40,11 @@ struct ge_net {
 	/* Guarded by `work`. */
 	struct ge_queue todo, back;
 	int nworkers, idle, stop;
+	int alive;			/* workers */
+	int orphans;			/* what they do for nobody */
+	int left;			/* the last of them frees all */
+
+	struct ge_op_int *hanging;	/* the loop's: cancelled, but at work */
 
 	atomic_int quit;
 	_Atomic uint64_t up, down;
@@ -130,49 +137,79 @@ release_try(struct ge_op_int *x)
 	x->parts_cap = x->nparts_text = 0;
 }
 
+/* The caller's, when it is over.  The lock is held. */
 static void
-message(struct ge_op_int *x)
+finish(struct ge_net *net, struct ge_op *op, struct ge_run *run,
+    const char *cause)
 {
-	struct ge_op *op = x->op;
+	const char *name = net->sites->site[op->site].name;
 
-	if (op->result == GE_OP_DONE)
-		return;
-	if (op->result == GE_OP_CANCELLED)
-		snprintf(x->cause, sizeof(x->cause), "cancelled");
-	if (op->name[0] != '\0')
+	if (op->result != GE_OP_DONE && op->name[0] != '\0')
 		ge_fail(&op->err, GE_EFAIL, "site '%s': '%.*s': cannot %s: %s",
-		    x->s->site->name, GE_OP_NAME - 1, op->name, verb[op->kind],
-		    x->cause);
-	else
-		ge_fail(&op->err, GE_EFAIL, "site '%s': cannot %s: %s",
-		    x->s->site->name, verb[op->kind], x->cause);
-}
-
-/* It is over.  The lock is held. */
-static void
-hand_back(struct ge_net *net, struct ge_op_int *x)
-{
-
-	struct ge_op_int **p;
-
-	release_try(x);
-	if (atomic_load(&x->cancel))
-		for (p = &net->cancels; *p != NULL; p = &(*p)->cnext)
-			if (*p == x) {
-				*p = x->cnext;
-				break;
-			}
-	x->state = GE_X_OUT;
-	x->op->got = x->op->kind == GE_OP_GET ? atomic_load(&x->got) : 0;
-	message(x);
-	if (x->run != NULL) {
-		x->run->left--;
+		    name, GE_OP_NAME - 1, op->name, verb[op->kind], cause);
+	else if (op->result != GE_OP_DONE)
+		ge_fail(&op->err, GE_EFAIL, "site '%s': cannot %s: %s", name,
+		    verb[op->kind], cause);
+	if (run != NULL) {
+		run->left--;
 	} else {
-		x->op->next = NULL;
-		*net->donelast = x->op;
-		net->donelast = &x->op->next;
+		op->next = NULL;
+		*net->donelast = op;
+		net->donelast = &op->next;
 	}
 	ge_lock_wake(net->lock);
+}
+
+static void
+unlist(struct ge_op_int **p, const struct ge_op_int *x)
+{
+
+	for (; *p != NULL; p = &(*p)->cnext)
+		if (*p == x) {
+			*p = x->cnext;
+			return;
+		}
+}
+
+/*
+ * It is over; or, with `hung`, nobody waits for it any more: a worker still has
+ * x->op.  The lock is held.
+ */
+static void
+hand_back(struct ge_net *net, struct ge_op_int *x, int hung)
+{
+	struct ge_op *op = x->caller;
+
+	release_try(x);
+	if (atomic_load(&x->cancel)) {
+		unlist(&net->cancels, x);
+		unlist(&net->hanging, x);
+	}
+	if (x->lprev != NULL)
+		x->lprev->lnext = x->lnext;
+	else
+		net->live = x->lnext;
+	if (x->lnext != NULL)
+		x->lnext->lprev = x->lprev;
+	x->state = GE_X_OUT;
+	op->result = hung ? GE_OP_CANCELLED : x->op->result;
+	if (!hung) {
+		op->size = x->op->size;
+		op->seconds = x->op->seconds;
+		op->first = x->op->first;
+		op->got = op->kind == GE_OP_GET ? atomic_load(&x->got) : 0;
+	}
+	finish(net, op, x->run, op->result == GE_OP_CANCELLED ? "cancelled" :
+	    x->cause);
+}
+
+/* The caller and a worker may both have it. */
+static void
+drop(struct ge_op_int *x)
+{
+
+	if (x != NULL && atomic_fetch_sub(&x->refs, 1) == 1)
+		ge_free(x);
 }
 
 static void
@@ -228,9 +265,19 @@ try_over(struct ge_net *net, struct ge_op_int *x)
 		x->state = GE_X_LATER;
 		append(&net->later, x);
 	} else {
-		hand_back(net, x);
+		hand_back(net, x, 0);
 	}
 	ge_lock_drop(net->lock);
+}
+
+static void
+dispose(struct ge_net *net)
+{
+
+	ge_free(net->site);
+	ge_lock_free(net->work);
+	ge_lock_free(net->lock);
+	ge_free(net);
 }
 
 static void
@@ -238,6 +285,7 @@ work(void *arg)
 {
 	struct ge_net *net = arg;
 	struct ge_op_int *x;
+	int last;
 
 	ge_lock_take(net->work);
 	for (;;) {
@@ -249,13 +297,24 @@ work(void *arg)
 		if (x == NULL)
 			break;
 		detach(&net->todo, x);
+		x->at = GE_X_TAKEN;
 		ge_lock_drop(net->work);
 		x->s->way->work(x);
 		ge_lock_take(net->work);
+		if (x->at == GE_X_ORPHAN) {
+			net->orphans--;
+			drop(x);
+			continue;
+		}
+		x->at = GE_X_RETURNED;
 		append(&net->back, x);
 		curl_multi_wakeup(net->multi);
 	}
+	last = --net->alive == 0 && net->left;
+	ge_lock_wake(net->work);
 	ge_lock_drop(net->work);
+	if (last)
+		dispose(net);
 }
 
 /* A thread for each piece of work: one that hangs holds up no other. */
@@ -272,12 +331,15 @@ to_worker(struct ge_net *net, struct ge_op_int *x)
 		waiting++;
 	if (net->idle < waiting && net->nworkers < MAXJOBS) {
 		net->worker[net->nworkers] = ge_thread_start(work, net, &e);
-		if (net->worker[net->nworkers] != NULL)
+		if (net->worker[net->nworkers] != NULL) {
 			net->nworkers++;
-		else if (net->nworkers == 0)
+			net->alive++;
+		} else if (net->alive == net->orphans) {
 			rc = -1;
+		}
 	}
 	if (rc == 0) {
+		x->at = GE_X_TODO;
 		append(&net->todo, x);
 		ge_lock_wake(net->work);
 	} else {
@@ -291,23 +353,24 @@ static void
 advance(struct ge_net *net, struct ge_op_int *x, enum ge_verdict v)
 {
 
-	if (v != GE_X_END && x->nomem) {
+	if (v != GE_X_END && x->nomem)
 		v = ge_x_end(x, GE_OP_FAILED, "out of memory");
-	} else if (v != GE_X_END && atomic_load(&x->cancel)) {
+	if (v != GE_X_END && atomic_load(&x->cancel) && !x->tidying) {
 		v = ge_x_end(x, GE_OP_CANCELLED, "cancelled");
-	} else if (v == GE_X_REQUEST) {
+		x->tidying = 1;
+		if (x->s->way->tidy != NULL)
+			v = x->s->way->tidy(x);
+		if (x->nomem)
+			v = GE_X_END;
+	}
+	if (v == GE_X_REQUEST) {
 		if (curl_multi_add_handle(net->multi, x->easy) == CURLM_OK) {
 			x->state = GE_X_CURL;
-			ge_lock_take(net->lock);
-			append(&net->active, x);
-			ge_lock_drop(net->lock);
 			return;
 		}
 		v = ge_x_end(x, GE_OP_FAILED, "out of memory");
-	} else if (v == GE_X_WORK) {
-		if (to_worker(net, x) == 0)
-			return;
-		v = GE_X_END;
+	} else if (v == GE_X_WORK && to_worker(net, x) == 0) {
+		return;
 	}
 	try_over(net, x);
 }
@@ -321,7 +384,7 @@ begin(struct ge_net *net, struct ge_op_int *x)
 	x->first = 0;
 	x->step = 0;
 	x->code = CURLE_OK;
-	x->mkdirs = x->swapped = x->cond = x->nomem = 0;
+	x->mkdirs = x->swapped = x->cond = x->nomem = x->reset = 0;
 	x->part = x->nparts = x->entries = 0;
 	x->idle = 0;
 	x->mark[0] = x->tmp[0] = x->aside[0] = '\0';
@@ -389,7 +452,18 @@ take_back(struct ge_net *net)
 	}
 }
 
-/* What waits is finished here; what runs is taken from curl. */
+/* A request that runs is taken from curl; what it has left is removed. */
+static void
+stop(struct ge_net *net, struct ge_op_int *x)
+{
+
+	x->state = GE_X_BACK;
+	curl_multi_remove_handle(net->multi, x->easy);
+	x->code = CURLE_ABORTED_BY_CALLBACK;
+	advance(net, x, GE_X_REQUEST);
+}
+
+/* What waits is finished here, what runs is stopped, now or soon. */
 static void
 cancel(struct ge_net *net)
 {
@@ -398,27 +472,72 @@ cancel(struct ge_net *net)
 	ge_lock_take(net->lock);
 	list = net->cancels;
 	net->cancels = NULL;
-	for (x = list; x != NULL; x = x->cnext)
-		if (x->state == GE_X_WAITING || x->state == GE_X_LATER) {
+	while ((x = list) != NULL) {
+		list = x->cnext;
+		switch (x->state) {
+		case GE_X_WAITING:
+		case GE_X_LATER:
 			detach(x->state == GE_X_LATER ? &net->later :
 			    &x->s->wait[x->op->urgent != 0], x);
 			x->op->result = GE_OP_CANCELLED;
-		} else if (x->state == GE_X_CURL) {
-			detach(&net->active, x);
+			hand_back(net, x, 0);
+			break;
+		case GE_X_CURL:
+			if (x->tidying)
+				break;
+			if (!x->awaited) {
+				ge_lock_drop(net->lock);
+				stop(net, x);
+				ge_lock_take(net->lock);
+				break;
+			}
+			/* FALLTHROUGH */
+		case GE_X_WORKING:
+			x->when = ge_clock() + HANG;
+			x->cnext = net->hanging;
+			net->hanging = x;
+			break;
+		default:
+			break;
 		}
+	}
 	ge_lock_drop(net->lock);
-	while ((x = list) != NULL) {
-		list = x->cnext;
+}
+
+/*
+ * Work that hangs in the system, on a disk that is gone, is waited for no
+ * longer: its operation comes back, and it keeps its worker.
+ */
+static void
+leave_hanging(struct ge_net *net)
+{
+	struct ge_op_int *x, *next;
+	enum ge_x_at at;
+
+	for (x = net->hanging; x != NULL; x = next) {
+		next = x->cnext;
+		if (x->when > ge_clock())
+			continue;
 		if (x->state == GE_X_CURL) {
-			curl_multi_remove_handle(net->multi, x->easy);
-			x->op->result = GE_OP_CANCELLED;
-			try_over(net, x);
-		} else if (x->state == GE_X_WAITING ||
-		    x->state == GE_X_LATER) {
-			ge_lock_take(net->lock);
-			hand_back(net, x);
-			ge_lock_drop(net->lock);
+			if (!x->tidying)
+				stop(net, x);
+			continue;
 		}
+		ge_lock_take(net->work);
+		if ((at = x->at) == GE_X_TODO) {
+			detach(&net->todo, x);
+		} else if (at == GE_X_TAKEN) {
+			x->at = GE_X_ORPHAN;
+			atomic_fetch_add(&x->refs, 1);
+			net->orphans++;
+		}
+		ge_lock_drop(net->work);
+		if (at == GE_X_RETURNED)
+			continue;
+		ge_lock_take(net->lock);
+		slot(net, x, -1);
+		hand_back(net, x, 1);
+		ge_lock_drop(net->lock);
 	}
 }
 
@@ -451,6 +570,7 @@ dispatch(struct ge_net *net)
 	return ((int)(wait * 1000) + 1);
 }
 
+/* What curl has finished goes on; how many. */
 static void
 reap(struct ge_net *net)
 {
@@ -470,10 +590,7 @@ reap(struct ge_net *net)
 		if (x->first == 0 && curl_easy_getinfo(x->easy,
 		    CURLINFO_STARTTRANSFER_TIME_T, &us) == CURLE_OK)
 			x->first = (double)us / 1e6;
-		ge_lock_take(net->lock);
-		detach(&net->active, x);
 		x->state = GE_X_BACK;
-		ge_lock_drop(net->lock);
 		advance(net, x, x->s->way->step(x));
 	}
 }
@@ -489,6 +606,7 @@ loop(void *arg)
 		reap(net);
 		cancel(net);
 		take_back(net);
+		leave_hanging(net);
 		/* Last, for all of these make room. */
 		ms = dispatch(net);
 		ge_lock_take(net->lock);
@@ -583,22 +701,13 @@ mark_cancelled(struct ge_net *net, struct ge_op_int *x)
 	}
 }
 
-/* All that has not begun or that curl runs.  The lock is held. */
+/* The lock is held. */
 static void
 cancel_all(struct ge_net *net)
 {
 	struct ge_op_int *x;
-	size_t i;
-	int w;
 
-	for (i = 0; i < net->sites->n; i++)
-		for (w = 0; w < 2; w++)
-			for (x = net->site[i].wait[w].first; x != NULL;
-			    x = x->next)
-				mark_cancelled(net, x);
-	for (x = net->later.first; x != NULL; x = x->next)
-		mark_cancelled(net, x);
-	for (x = net->active.first; x != NULL; x = x->next)
+	for (x = net->live; x != NULL; x = x->lnext)
 		mark_cancelled(net, x);
 }
 
@@ -620,8 +729,8 @@ void
 ge_net_close(struct ge_net *net)
 {
 	struct ge_op *op;
+	int w, hang = 0;
 	size_t i;
-	int w;
 
 	if (net == NULL)
 		return;
@@ -633,27 +742,31 @@ ge_net_close(struct ge_net *net)
 		curl_multi_wakeup(net->multi);
 		ge_thread_join(net->thread);
 	}
-	if (net->work != NULL) {
-		ge_lock_take(net->work);
-		net->stop = 1;
-		ge_lock_wake(net->work);
-		ge_lock_drop(net->work);
-	}
-	for (w = 0; w < net->nworkers; w++)
-		ge_thread_join(net->worker[w]);
 	while ((op = net->done) != NULL) {
 		net->done = op->next;
-		ge_free(op->in);
+		drop(op->in);
 		op->in = NULL;
 	}
 	if (net->multi != NULL)
 		curl_multi_cleanup(net->multi);
 	for (i = 0; net->site != NULL && i < net->sites->n; i++)
 		close_site(&net->site[i]);
-	ge_free(net->site);
-	ge_lock_free(net->work);
-	ge_lock_free(net->lock);
-	ge_free(net);
+	if (net->work != NULL) {
+		ge_lock_take(net->work);
+		net->stop = 1;
+		ge_lock_wake(net->work);
+		while (net->alive > net->orphans)
+			ge_lock_wait(net->work, -1);
+		net->left = hang = net->alive > 0;
+		for (w = 0; hang && w < net->nworkers; w++)
+			ge_thread_leave(net->worker[w]);
+		ge_lock_drop(net->work);
+	}
+	if (hang)
+		return;
+	for (w = 0; w < net->nworkers; w++)
+		ge_thread_join(net->worker[w]);
+	dispose(net);
 }
 
 static void
@@ -674,23 +787,20 @@ start(struct ge_net *net, struct ge_op *op, struct ge_run *run)
 		net->out++;
 	if (x == NULL) {
 		op->result = GE_OP_FAILED;
-		ge_fail(&op->err, GE_EFAIL, "site '%s': '%.*s': cannot %s: %s",
-		    net->sites->site[op->site].name, GE_OP_NAME - 1, op->name,
-		    verb[op->kind], e.msg);
-		if (run != NULL) {
-			run->left--;
-		} else {
-			*net->donelast = op;
-			net->donelast = &op->next;
-		}
-		ge_lock_wake(net->lock);
+		finish(net, op, run, e.msg);
 	} else {
-		x->op = op;
+		x->own = *op;
+		x->op = &x->own;
+		x->caller = op;
 		x->net = net;
 		x->s = &net->site[op->site];
 		x->run = run;
+		x->refs = 1;
 		x->state = GE_X_WAITING;
 		append(&x->s->wait[op->urgent != 0], x);
+		if ((x->lnext = net->live) != NULL)
+			x->lnext->lprev = x;
+		net->live = x;
 	}
 	ge_lock_drop(net->lock);
 	curl_multi_wakeup(net->multi);
@@ -753,7 +863,7 @@ take_done(struct ge_net *net)
 	if ((net->done = op->next) == NULL)
 		net->donelast = &net->done;
 	net->out--;
-	ge_free(op->in);
+	drop(op->in);
 	op->in = NULL;
 	op->next = NULL;
 	return (op);
@@ -822,7 +932,7 @@ ge_op_run(struct ge_net *net, struct ge_op *const *op, size_t n,
 	}
 	ge_lock_drop(net->lock);
 	for (i = 0; i < n; i++) {
-		ge_free(op[i]->in);
+		drop(op[i]->in);
 		op[i]->in = NULL;
 	}
 	return (rc);

@@ -61,6 +61,7 @@ struct ge_netsite {
 	char *key, *knownhosts;	/* ssh */
 	double rooted;		/* its folder was seen then */
 	int nocond;		/* S3: knows no If-None-Match */
+	int64_t skew;		/* S3: its clock less ours, if it minds */
 	int takes;		/* HTTP: took what was sent to it last */
 	const struct ge_op_int *sending;	/* the PUT begun last, if it runs */
 };
@@ -75,6 +76,8 @@ struct ge_way {
 	/* x->step == 0 begins a try. */
 	enum ge_verdict (*step)(struct ge_op_int *x);
 	void (*work)(struct ge_op_int *x);
+	/* It was cancelled: remove what is left of it.  NULL: nothing is. */
+	enum ge_verdict (*tidy)(struct ge_op_int *x);
 };
 
 enum ge_x_state {
@@ -86,17 +89,30 @@ enum ge_x_state {
 	GE_X_OUT		/* finished */
 };
 
+/* Where work is, guarded by the lock of the workers. */
+enum ge_x_at {
+	GE_X_TODO, GE_X_TAKEN, GE_X_RETURNED,
+	GE_X_ORPHAN		/* with a worker, and nobody waits for it */
+};
+
 struct ge_run;
 
 struct ge_op_int {
-	struct ge_op *op;
+	struct ge_op *op;	/* &own: the caller's is not touched */
+	struct ge_op own;
+	struct ge_op *caller;
 	struct ge_net *net;
 	struct ge_netsite *s;
 	struct ge_op_int *next, *prev;	/* of the queue it is in */
 	struct ge_op_int *cnext;	/* of those to be cancelled */
+	struct ge_op_int *lnext, *lprev;	/* of those that live */
 	struct ge_run *run;
 	_Atomic int state;	/* enum ge_x_state */
+	enum ge_x_at at;
+	atomic_int refs;
 	atomic_int cancel;
+	int tidying;
+	int awaited;		/* the reply says what is to be removed */
 	_Atomic uint64_t got;
 	int tries;		/* begun */
 	int once;		/* no use to try again */
@@ -125,6 +141,8 @@ struct ge_op_int {
 	char aside[GE_X_PATH];
 	char mark[1100];	/* upload id, continuation token */
 	int mkdirs, swapped;
+	int reset;		/* S3: the clock was */
+	int64_t skew;		/* S3: with which it was signed */
 	int cond;		/* S3: sent If-None-Match */
 	enum ge_op_result result;	/* when cleaning is done */
 	char why[256];
@@ -175,6 +193,12 @@ void ge_x_url(struct ge_op_int *x, const char *scheme, const char *path,
 int ge_x_encode(char *out, size_t cap, const char *s, const char *keep);
 int ge_x_address(struct ge_op_int *x, char *out, size_t cap,
     const char *scheme, const char *path);
+
+/*
+ * ge_x_brief(x): the request only removes what is left; it is not waited for
+ * long.
+ */
+void ge_x_brief(struct ge_op_int *x);
 
 /* ge_x_send(x, off, len): the request carries these bytes of the object. */
 void ge_x_send(struct ge_op_int *x, uint64_t off, uint64_t len);

@@ -4,15 +4,15 @@
 #include <string.h>
 
 #include "site/net_int.h"
+#include "site/sigv4_int.h"
 #include "util/mem.h"
 #include "util/num.h"
 #include "util/sha256.h"
 #include "util/world.h"
 
 /*
- * S3, path style, signed by libcurl (AWS Signature Version 4).  libcurl signs
- * path and query as they are given, so both come encoded and sorted, and each
- * request says the hash of its body.
+ * S3, path style, signed with AWS Signature Version 4 (sigv4.c).  Each request
+ * says the hash of its body.
  */
 
 #define PART	((uint64_t)1 << 30)
@@ -23,7 +23,7 @@ enum {
 	PARTS = 10000,
 	CHUNK = 1 << 20,
 	SMALL = 65536,		/* hashed without ado */
-	SKEW = 300,		/* seconds that a clock may be wrong */
+	SKEW = 60,		/* seconds that a clock may be wrong */
 	IDLE = 100		/* pages of a list without an entry */
 };
 
@@ -132,7 +132,7 @@ out:
 static int
 open_site(struct ge_net *net, struct ge_netsite *s, struct ge_err *e)
 {
-	const char *profile = s->site->profile;
+	const char *profile = s->site->profile, *path;
 	int got = 0;
 
 	(void)net;
@@ -148,10 +148,12 @@ open_site(struct ge_net *net, struct ge_netsite *s, struct ge_err *e)
 	if (got == 0 && (got = from_file(s, profile, e)) == -1)
 		return (-1);
 	if (got == 0)
-		return (ge_fail(e, GE_EUSAGE, "no credentials for S3: neither "
-		    "%sprofile '%s' of ~/.aws/credentials",
-		    s->site->profile == NULL ? "AWS_ACCESS_KEY_ID nor " :
-		    "elsewhere nor ", profile));
+		return (ge_fail(e, GE_EUSAGE,
+		    "no credentials for S3: %s profile '%s' in '%s'",
+		    s->site->profile == NULL ?
+		    "neither AWS_ACCESS_KEY_ID nor" : "no", profile,
+		    (path = getenv("AWS_SHARED_CREDENTIALS_FILE")) != NULL ?
+		    path : "~/.aws/credentials"));
 	return (find_region(s, profile, e));
 }
 
@@ -183,7 +185,7 @@ hash(struct ge_op_int *x, uint64_t off, uint64_t len)
 
 	x->has_sha = 0;
 	if (x->op->fd > 0 && (buf = ge_block_alloc(CHUNK, &e)) == NULL) {
-		x->nomem = 1;
+		snprintf(x->why, sizeof(x->why), "%.250s", e.msg);
 		return;
 	}
 	ge_sha256_init(&h);
@@ -260,19 +262,59 @@ list_query(struct ge_op_int *x, char path[GE_X_PATH], char *query, size_t cap)
 		(void)ge_x_list(x, GE_ANSWER_S3, prefix);
 }
 
+/* "host:port", as libcurl says it. */
 static void
-sign(struct ge_op_int *x, const char *sha)
+authority(const struct ge_site *s, char *out, size_t cap)
 {
-	struct ge_netsite *s = x->s;
-	char how[128];
 
-	snprintf(how, sizeof(how), "aws:amz:%.64s:s3", s->region);
-	curl_easy_setopt(x->easy, CURLOPT_AWS_SIGV4, how);
-	curl_easy_setopt(x->easy, CURLOPT_USERNAME, s->user);
-	curl_easy_setopt(x->easy, CURLOPT_PASSWORD, s->secret);
-	ge_x_header(x, "x-amz-content-sha256: %s", sha);
-	if (s->token[0] != '\0')
-		ge_x_header(x, "x-amz-security-token: %s", s->token);
+	if (s->port == 0 || s->port == (s->tls ? 443 : 80))
+		snprintf(out, cap, "%s", s->host);
+	else
+		snprintf(out, cap, "%s:%d", s->host, s->port);
+}
+
+/* All headers are sent as they are signed. */
+static void
+sign(struct ge_op_int *x, const char *method, const char *path,
+    const char *query, const char *sha)
+{
+	char date[GE_SIGV4_DATE], host[320], when[64], body[96], auth[1024];
+	char enc[3 * GE_X_PATH], token[GE_NET_SECRET + 32];
+	struct ge_netsite *s = x->s;
+	const char *h[6];
+	struct ge_sigv4 r = {
+		.id = s->user, .secret = s->secret, .region = s->region,
+		.service = "s3", .date = date, .method = method, .path = enc,
+		.query = query, .header = h, .sha = sha
+	};
+	size_t n = 0, i;
+
+	memcpy(host, "host:", 6);
+	authority(s->site, host + 5, sizeof(host) - 5);
+	x->skew = s->skew;
+	ge_sigv4_date(date, ge_now() + x->skew);
+	snprintf(when, sizeof(when), "x-amz-date:%s", date);
+	snprintf(body, sizeof(body), "x-amz-content-sha256:%s", sha);
+	h[n++] = host;
+	if (x->cond)
+		h[n++] = "if-none-match:*";
+	h[n++] = body;
+	h[n++] = when;
+	if (s->token[0] != '\0') {
+		snprintf(token, sizeof(token), "x-amz-security-token:%s",
+		    s->token);
+		h[n++] = token;
+	}
+	h[n] = NULL;
+	if (ge_x_encode(enc, sizeof(enc), path, "/") == -1 ||
+	    ge_sigv4_sign(auth, sizeof(auth), &r) == -1) {
+		x->nomem = 1;
+	} else {
+		for (i = 0; i < n; i++)
+			ge_x_header(x, "%s", h[i]);
+		ge_x_header(x, "Authorization: %s", auth);
+	}
+	ge_wipe(token, sizeof(token));
 }
 
 /* The request of this step. */
@@ -281,7 +323,7 @@ request(struct ge_op_int *x)
 {
 	char path[GE_X_PATH], query[4 * GE_X_PATH] = "", mark[3 * 1100];
 	char hex[65];
-	const char *sha = EMPTY;
+	const char *sha = EMPTY, *method = "GET";
 	struct ge_op *op = x->op;
 	uint64_t off, len;
 
@@ -291,6 +333,8 @@ request(struct ge_op_int *x)
 		return (GE_X_REQUEST);
 	if (ge_x_encode(mark, sizeof(mark), x->mark, "") == -1)
 		x->nomem = 1;
+	x->cond = 0;
+	x->awaited = x->step == S_START;
 	switch (x->step) {
 	case S_GET:
 		ge_x_range(x);
@@ -302,16 +346,19 @@ request(struct ge_op_int *x)
 		/* FALLTHROUGH */
 	case S_HEAD:
 	case S_PEEK:
+		method = "HEAD";
 		curl_easy_setopt(x->easy, CURLOPT_NOBODY, 1L);
 		break;
 	case S_REMOVE:
-		curl_easy_setopt(x->easy, CURLOPT_CUSTOMREQUEST, "DELETE");
+		method = "DELETE";
+		curl_easy_setopt(x->easy, CURLOPT_CUSTOMREQUEST, method);
 		break;
 	case S_LIST:
 		list_query(x, path, query, sizeof(query));
 		break;
 	case S_PUT:
 	case S_PART:
+		method = "PUT";
 		span(x, &off, &len);
 		ge_x_send(x, off, len);
 		sha = "UNSIGNED-PAYLOAD";
@@ -324,10 +371,11 @@ request(struct ge_op_int *x)
 			snprintf(query, sizeof(query),
 			    "partNumber=%" PRIu64 "&uploadId=%s", x->part + 1,
 			    mark);
-		else if ((x->cond = !op->replace && !x->s->nocond) != 0)
-			ge_x_header(x, "If-None-Match: *");
+		else
+			x->cond = !op->replace && !x->s->nocond;
 		break;
 	case S_START:
+		method = "POST";
 		curl_easy_setopt(x->easy, CURLOPT_POST, 1L);
 		curl_easy_setopt(x->easy, CURLOPT_POSTFIELDS, "");
 		curl_easy_setopt(x->easy, CURLOPT_POSTFIELDSIZE, 0L);
@@ -342,6 +390,8 @@ request(struct ge_op_int *x)
 		ge_sha256_add(&h, x->parts, x->nparts_text);
 		ge_sha256_end(&h, digest);
 		sha = ge_hex(hex, digest, 32);
+		method = "POST";
+		x->cond = !op->replace && !x->s->nocond;
 		curl_easy_setopt(x->easy, CURLOPT_POST, 1L);
 		curl_easy_setopt(x->easy, CURLOPT_POSTFIELDS, x->parts);
 		curl_easy_setopt(x->easy, CURLOPT_POSTFIELDSIZE_LARGE,
@@ -353,13 +403,15 @@ request(struct ge_op_int *x)
 		break;
 	}
 	case S_ABORT:
-		curl_easy_setopt(x->easy, CURLOPT_CUSTOMREQUEST, "DELETE");
+		ge_x_brief(x);
+		method = "DELETE";
+		curl_easy_setopt(x->easy, CURLOPT_CUSTOMREQUEST, method);
 		snprintf(query, sizeof(query), "uploadId=%s", mark);
 		break;
 	}
 	ge_x_url(x, x->s->site->tls ? "https" : "http", path,
 	    query[0] != '\0' ? query : NULL);
-	sign(x, sha);
+	sign(x, method, path, query, sha);
 	return (GE_X_REQUEST);
 }
 
@@ -434,6 +486,14 @@ abandon(struct ge_op_int *x)
 	return (go(x, S_ABORT));
 }
 
+static enum ge_verdict
+tidy(struct ge_op_int *x)
+{
+
+	return (x->op->kind == GE_OP_PUT && x->mark[0] != '\0' ?
+	    abandon(x) : GE_X_END);
+}
+
 static int
 refused(const struct ge_op_int *x)
 {
@@ -492,7 +552,26 @@ parted(struct ge_op_int *x)
 		return (go(x, S_PART));
 	if (add_text(x, "</CompleteMultipartUpload>") == -1)
 		return (GE_X_REQUEST);
-	return (go(x, S_COMPLETE));
+	/* Not every server that takes a condition heeds it here. */
+	return (go(x, x->op->replace ? S_COMPLETE : S_PEEK));
+}
+
+/* Is the name free?  Asked before an upload in parts, and at its end. */
+static enum ge_verdict
+peeked(struct ge_op_int *x)
+{
+
+	if (x->code != CURLE_OK)
+		(void)ge_x_curl(x);
+	else if (x->reply.status == 200)
+		(void)ge_x_end(x, GE_OP_EXISTS, "it exists");
+	else if (x->reply.status != 404)
+		(void)ge_x_status(x, NULL);
+	else if (x->nparts == 0)
+		return (go(x, S_PUT));
+	else
+		return (go(x, x->part < x->nparts ? S_START : S_COMPLETE));
+	return (x->mark[0] != '\0' ? abandon(x) : GE_X_END);
 }
 
 static enum ge_verdict
@@ -500,8 +579,14 @@ completed(struct ge_op_int *x)
 {
 	char etag[200];
 
+	if (!refused(x) && x->reply.status == 501 && x->cond) {
+		x->s->nocond = 1;
+		return (go(x, S_COMPLETE));
+	}
 	if (refused(x))
 		(void)ge_x_curl(x);
+	else if (x->reply.status == 412 && x->cond)
+		(void)ge_x_end(x, GE_OP_EXISTS, "it exists");
 	else if (x->reply.status != 200 || x->text == NULL ||
 	    !ge_answer_text(x->text, x->ntext,
 	    "CompleteMultipartUploadResult", "ETag", etag, sizeof(etag)))
@@ -556,13 +641,15 @@ look(struct ge_op_int *x)
 		x->step = x->step == S_HASH ? S_PUT : S_PART;
 		return (request(x));
 	}
-	/*
-	 * libcurl 7.88 sends a date of ours twice, so a wrong clock is said, not
-	 * made good.
-	 */
+	/* A request is signed with the time; a server may mind that of ours. */
 	if (x->reply.status == 403 && x->reply.date > 0) {
 		skew = x->reply.date - ge_now();
-		if (llabs(skew) > SKEW)
+		if (llabs(skew - x->skew) > SKEW && !x->reset) {
+			x->reset = 1;
+			x->s->skew = skew;
+			return (request(x));
+		}
+		if (llabs(skew - x->skew) > SKEW)
 			return (ge_x_end(x, GE_OP_DENIED, "its clock and ours "
 			    "differ by %lld seconds", llabs(skew)));
 	}
@@ -580,13 +667,7 @@ look(struct ge_op_int *x)
 	case S_LIST:
 		return (listed(x));
 	case S_PEEK:
-		if (x->code != CURLE_OK)
-			return (ge_x_curl(x));
-		if (x->reply.status == 200)
-			return (ge_x_end(x, GE_OP_EXISTS, "it exists"));
-		if (x->reply.status != 404)
-			return (ge_x_status(x, NULL));
-		return (go(x, x->nparts > 0 ? S_START : S_PUT));
+		return (peeked(x));
 	case S_PUT:
 		return (putted(x));
 	case S_START:
@@ -621,4 +702,4 @@ step(struct ge_op_int *x)
 	return (v);
 }
 
-const struct ge_way ge_way_s3 = { open_site, step, work };
+const struct ge_way ge_way_s3 = { open_site, step, work, tidy };

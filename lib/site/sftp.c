@@ -196,6 +196,7 @@ go(struct ge_op_int *x, enum step to)
 		if (x->aside[0] != '\0')
 			l = command(x, l, "*rename", x->aside, path);
 		quote(x, command(x, l, "*rm", x->tmp, NULL));
+		ge_x_brief(x);
 		break;
 	case P_ROOT:
 		curl_easy_setopt(x->easy, CURLOPT_NOBODY, 1L);
@@ -399,4 +400,11 @@ step(struct ge_op_int *x)
 	return (v);
 }
 
-const struct ge_way ge_way_sftp = { open_site, step, NULL };
+static enum ge_verdict
+tidy(struct ge_op_int *x)
+{
+
+	return (x->tmp[0] != '\0' ? clean(x) : GE_X_END);
+}
+
+const struct ge_way ge_way_sftp = { open_site, step, NULL, tidy };

@@ -176,8 +176,9 @@ struct ge_net;
 
 /*
  * ge_net_open(s, c, e): s is borrowed until ge_net_close, which cancels what is
- * under way; c is copied.  NULL: GE_EFAIL, or GE_EUSAGE for credentials that
- * cannot be found or are readable for others.
+ * under way and leaves a thread that hangs in the system; c is copied.  NULL:
+ * GE_EFAIL, or GE_EUSAGE for credentials that cannot be found or are readable for
+ * others.
  */
 struct ge_net *ge_net_open(const struct ge_sites *s,
     const struct ge_net_conf *c, struct ge_err *e);
@@ -189,7 +190,10 @@ void ge_net_close(struct ge_net *net);
  */
 void ge_op_start(struct ge_net *net, struct ge_op *op);
 
-/* ge_op_cancel(net, op): let it come back soon, CANCELLED if not finished. */
+/*
+ * ge_op_cancel(net, op): let it come back soon, CANCELLED if not finished; in
+ * some two seconds if what it left is to be removed, or it hangs in the system.
+ */
 void ge_op_cancel(struct ge_net *net, struct ge_op *op);
 
 /* ge_op_progress(net, op): bytes that have come so far; any time. */

@@ -626,6 +626,7 @@ enter(struct check *ck, uint32_t number, struct ge_err *e)
 
 struct verdict {
 	enum ge_state state;
+	int epoch;
 	const char *site;
 	char detail[192];
 };
@@ -748,6 +749,7 @@ judge(struct check *ck, const struct segment *s, int index,
 	const struct ge_hdr *h = &k->h;
 
 	v->site = k->site < 0 ? "-" : ck->st->sites->site[k->site].name;
+	v->epoch = p->listed ? s->epoch : k->h.epoch;
 	v->state = GE_STATE_OK;
 	snprintf(v->detail, sizeof(v->detail), "-");
 	if (p->listed)
@@ -838,7 +840,8 @@ within(const struct ge_sites *sites, int site)
 
 /* What is whole, and breaks the placement rule where it is. */
 static void
-placement(struct check *ck, const struct segment *s, struct verdict *v)
+placement(struct check *ck, const struct segment *s, int epoch,
+    struct verdict *v)
 {
 	int16_t now[GE_N_MAX];
 	const struct ge_seen *seen;
@@ -849,12 +852,12 @@ placement(struct check *ck, const struct segment *s, struct verdict *v)
 
 	memset(ck->ever, 0, ck->st->sites->n * sizeof(*ck->ever));
 	if (ck->kn->has)
-		ge_map_ever(&ck->map, s->number, s->epoch, ck->ever);
+		ge_map_ever(&ck->map, s->number, epoch, ck->ever);
 	for (i = 0; i < n_; i++) {
 		now[i] = ck->now[i];
 		seen = ge_survey_find(&ck->sv, s->number, i, &n);
 		for (q = 0; q < n; q++)
-			if (seen[q].epoch == s->epoch)
+			if (seen[q].epoch == epoch)
 				ck->ever[seen[q].site] |= (uint64_t)1 << i;
 		if (v[i].state != GE_STATE_OK || ck->now[i] < 0)
 			continue;
@@ -911,8 +914,8 @@ tell(struct check *ck, uint32_t number, int index, const struct verdict *v)
 {
 	struct ge_check *c = ck->c;
 	struct ge_finding f = { .state = v->state, .known = 1,
-	    .segment = number, .index = index, .site = v->site,
-	    .detail = v->detail };
+	    .segment = number, .index = index, .epoch = v->epoch,
+	    .site = v->site, .detail = v->detail };
 
 	c->fragments++;
 	if (v->state == GE_STATE_UNREACHABLE)
@@ -992,7 +995,7 @@ report(struct check *ck, struct segment *s)
 		if (v[i].state == GE_STATE_OK)
 			good |= (uint64_t)1 << i;
 	}
-	placement(ck, s, v);
+	placement(ck, s, record != NULL ? record->h.epoch : s->epoch, v);
 	for (i = 0; i < n; i++)
 		tell(ck, s->number, i, &v[i]);
 	if (ck->sampling || root == NULL)
@@ -1217,6 +1220,7 @@ out:
 	stop(ck);
 	ge_net_moved(st->net, &up, &after);
 	c->received = after - before;
+	c->history = ck->history;
 	for (i = 0; i < ck->nlanes; i++)
 		ge_lane_release(&ck->lane[i]);
 	ge_free(ck->lane);

@@ -73,7 +73,8 @@ struct speed {
 	uint64_t under_way;		/* bytes asked of it and not here */
 	double busy, since;		/* seconds of this sample; up to when */
 	uint64_t bytes;			/* of this sample */
-	int running, fails;
+	int begun;			/* under way, not waiting for their turn */
+	int fails;
 	int harm;			/* gave what was damaged, or no fragment */
 };
 
@@ -506,7 +507,7 @@ sample(struct speed *sp)
 {
 	double t = ge_clock(), r;
 
-	if (sp->running > 0)
+	if (sp->begun > 0)
 		sp->busy += t - sp->since;
 	sp->since = t;
 	if (sp->busy < 0.1)
@@ -551,10 +552,21 @@ ask(struct ge_fetch *f, struct job *j, uint64_t off, size_t len, uint8_t *buf)
 	j->counted = 0;
 	j->running = 1;
 	f->running++;
-	sample(&f->speed[j->site]);
-	f->speed[j->site].running++;
 	f->speed[j->site].under_way += len;
 	ge_op_start(f->st->net, &j->op);
+}
+
+/* What is asked for first of a fragment, which brings the header. */
+static size_t
+first_len(const struct ge_fetch *f, const struct job *j)
+{
+
+	if (j->slot->want.blind)
+		return (GE_HDR_FIXED);
+	if (j->headeronly || !j->slot->want.all)
+		return (f->hdrmax);
+	return (f->spool != -1 && f->objmax > f->hdrmax + SPOOL_PART ?
+	    f->hdrmax + SPOOL_PART : f->objmax);
 }
 
 /*
@@ -566,7 +578,6 @@ job_ask(struct ge_fetch *f, struct job *j, struct ge_err *e)
 {
 	struct ge_slot *s = j->slot;
 	struct tried *t = &j->tried;
-	size_t len = f->objmax;
 
 	if (s->want.brief && t->n > 0)
 		return (0);
@@ -577,11 +588,7 @@ job_ask(struct ge_fetch *f, struct job *j, struct ge_err *e)
 		return (-1);
 	t->place[t->n++] = (uint32_t)j->site << 8 | (uint32_t)j->epoch;
 	j->state = JOB_ASKED;
-	if (j->headeronly || !s->want.all)
-		len = f->hdrmax;
-	else if (f->spool != -1 && len > f->hdrmax + SPOOL_PART)
-		len = f->hdrmax + SPOOL_PART;
-	ask(f, j, 0, len, j->obj);
+	ask(f, j, 0, first_len(f, j), j->obj);
 	return (1);
 }
 
@@ -744,16 +751,20 @@ take_header(struct ge_fetch *f, struct job *j, const uint8_t *buf, size_t len,
 	struct ge_err why;
 	const struct ge_manifest *m = &f->kn->m;
 	uint32_t seg = j->slot->want.segment;
+	int blind = j->slot->want.blind;
+	size_t need;
 
 	/* A long header, of which only the beginning was asked for. */
 	if (!j->again && len == j->op.len &&
-	    ge_hdr_peek(&h, buf, len, &why) == 0 && h.len > len &&
-	    h.len <= buf_size(f)) {
-		j->again = 1;
-		ask(f, j, 0, h.len, j->obj);
-		return (0);
+	    ge_hdr_peek(&h, buf, len, &why) == 0) {
+		need = blind ? h.share : h.len;
+		if (need > len && need <= buf_size(f)) {
+			j->again = 1;
+			ask(f, j, 0, need, j->obj);
+			return (0);
+		}
 	}
-	if (ge_hdr_parse(&h, buf, len, 0, &why) == -1)
+	if (ge_hdr_parse(&h, buf, len, blind, &why) == -1)
 		return (job_fail(f, j, why.msg, e));
 	if (memcmp(h.setid, f->kn->setid, GE_SETID) != 0 || h.segment != seg ||
 	    h.index != j->index)
@@ -763,8 +774,9 @@ take_header(struct ge_fetch *f, struct job *j, const uint8_t *buf, size_t len,
 	if ((j->hdr = ge_alloc(h.len, e)) == NULL ||
 	    (j->good = ge_alloc((size_t)h.nstripes + 1, e)) == NULL)
 		return (-1);
-	memcpy(j->hdr, buf, h.len);
+	memcpy(j->hdr, buf, blind ? h.share : h.len);
 	j->h = h;
+	j->h.has_share &= !blind;
 	identify(j);
 	if (f->evidence && (seg >= m->nsegments ||
 	    memcmp(j->root, m->segment[seg].root, 32) != 0))
@@ -850,7 +862,8 @@ job_done(struct ge_fetch *f, struct job *j, struct ge_err *e)
 	came(sp, j, got);
 	sample(sp);
 	sp->under_way -= j->op.len - j->counted;
-	sp->running--;
+	if (sp->begun > 0)
+		sp->begun--;
 	j->running = 0;
 	f->running--;
 	f->received += got;
@@ -1383,13 +1396,20 @@ measure_all(struct ge_fetch *f)
 	size_t i;
 	int k;
 
-	for (i = 0; i < f->nopen; i++)
-		for (k = 0; k < GE_N_MAX; k++)
-			if ((j = f->slot[i]->job[k]) != NULL && j->running)
-				came(&f->speed[j->site], j,
-				    ge_op_progress(f->st->net, &j->op));
-	for (i = 0; i < f->st->sites->n; i++)
+	for (i = 0; i < f->st->sites->n; i++) {
 		sample(&f->speed[i]);
+		f->speed[i].begun = 0;
+	}
+	for (i = 0; i < f->nopen; i++)
+		for (k = 0; k < GE_N_MAX; k++) {
+			j = f->slot[i]->job[k];
+			if (j == NULL || !j->running)
+				continue;
+			came(&f->speed[j->site], j,
+			    ge_op_progress(f->st->net, &j->op));
+			f->speed[j->site].begun += !ge_op_waits(f->st->net,
+			    &j->op);
+		}
 }
 
 static int
@@ -1441,7 +1461,7 @@ present(struct ge_fetch *f, struct ge_slot *s, struct ge_fetched *got)
 			shares += j->share_ok;
 			got->frag[got->nheaders].index = i;
 			got->frag[got->nheaders].epoch = j->h.epoch;
-			got->frag[got->nheaders].has_share = j->h.has_share;
+			got->frag[got->nheaders].has_share = j->share_ok;
 			got->frag[got->nheaders++].hdr = j->hdr;
 			got->nfrags += pass == 0;
 		}

@@ -21,7 +21,7 @@ enum step {
 	COMPARE,			/* is it there already? */
 	PUT,
 	CONFIRM,			/* is it there now? */
-	STORED, GIVEN_UP
+	STORED, GIVEN_UP, CONTESTED
 };
 
 struct copy {
@@ -151,8 +151,10 @@ other(const struct work *w, struct copy *c, struct ge_err *e)
 		put(w, c);
 	} else if (m.serial > w->m->serial) {
 		give_up(w, c, "a newer one is there");
+		c->step = CONTESTED;
 	} else {
 		give_up(w, c, "another one with the same serial is there");
+		c->step = CONTESTED;
 	}
 	rc = 0;
 out:
@@ -204,7 +206,8 @@ advance(const struct work *w, struct copy *c, struct ge_err *e)
 
 int
 ge_manifest_publish(const struct ge_store *st, const struct ge_manifest *m,
-    const char *text, size_t len, int *stored, struct ge_err *e)
+    const char *text, size_t len, int *stored, int *contested,
+    struct ge_err *e)
 {
 	struct work w = { .st = st, .m = m, .text = text, .len = len };
 	char id[2 * GE_SETID + 1];
@@ -213,7 +216,7 @@ ge_manifest_publish(const struct ge_store *st, const struct ge_manifest *m,
 	size_t site, n, i, nops;
 	int rc = -1;
 
-	*stored = 0;
+	*stored = *contested = 0;
 	if ((c = ge_alloc(ABREAST * sizeof(*c), e)) == NULL)
 		goto out;
 	for (site = 0; site < st->sites->n; ) {
@@ -242,10 +245,12 @@ ge_manifest_publish(const struct ge_store *st, const struct ge_manifest *m,
 				    advance(&w, &c[i], e) == -1)
 					goto out;
 		} while (nops > 0);
-		for (i = 0; i < n; i++)
+		for (i = 0; i < n; i++) {
 			*stored += c[i].step == STORED;
+			*contested += c[i].step == CONTESTED;
+		}
 	}
-	if (*stored > 0)
+	if (*stored > 0 && *contested == 0)
 		ge_state_keep(st, m);
 	rc = 0;
 out:

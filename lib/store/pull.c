@@ -81,7 +81,7 @@ put_fragment(struct ge_tar *t, struct ge_fetch *f, const struct ge_fetched *g,
 	uint64_t from = 0, to = 0, n;
 	char name[GE_FRAG_NAME];
 
-	if (i < g->nfrags && h->nstripes > 0) {
+	if (i < g->nfrags && g->first <= g->last) {
 		from = (uint64_t)g->first * h->block;
 		to = (uint64_t)g->last * h->block + ge_hdr_block(h, g->last);
 	}

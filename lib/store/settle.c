@@ -44,6 +44,10 @@ complete(const struct push *pu, struct ge_err *e)
 	if (ge_feed_cut(pu->feed))
 		return (ge_fail(e, GE_EFAIL, "the stream ended early: it is "
 		    "cut short"));
+	/* What could not be read may have been the manifest, with its label. */
+	if (ge_feed_unread(pu->feed) > 0 && pu->intext == NULL)
+		return (ge_fail(e, GE_EFAIL, "not all of the input could be "
+		    "read, and there is no manifest in the rest"));
 	for (s = 0; s < pu->nsegs; s++) {
 		seg = push_segment(pu, s);
 		if (seg->off != off)
@@ -277,7 +281,7 @@ push_settle(struct push *pu, struct ge_err *e)
 	struct ge_push *p = pu->p;
 	struct ge_store open = *pu->st;
 	uint64_t worst;
-	int stored = 0, rc = -1;
+	int stored = 0, contested, rc = -1;
 
 	memset(&headers, 0, sizeof(headers));
 	memset(&m, 0, sizeof(m));
@@ -299,7 +303,7 @@ push_settle(struct push *pu, struct ge_err *e)
 		open.gone = pu->barred;
 		if (make_manifest(pu, &m, &headers, e) == -1 ||
 		    ge_manifest_publish(&open, &m, p->text, p->len, &stored,
-		    e) == -1)
+		    &contested, e) == -1)
 			goto out;
 	}
 	if (p->fewest < p->quorum)

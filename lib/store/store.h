@@ -136,6 +136,8 @@ struct ge_check {
 	int spare_domains;		/* the same of the worst domain label */
 	const char *worst_label;	/* that label (of the sites file), or NULL */
 	uint64_t manifests;		/* sites that lack the manifest */
+	uint64_t history;		/* segments of which a domain has had too many
+					   fragments over time */
 };
 int ge_check_run(struct ge_check *c, const struct ge_store *st,
     const struct ge_known *kn, struct ge_err *e);
@@ -150,11 +152,25 @@ struct ge_heal {
 	void (*planned)(void *arg, const struct ge_finding *f);
 	void *arg;
 
-	uint64_t rebuilt, copied, refreshed;	/* fragments; segments refreshed */
-	uint64_t read, written;			/* bytes */
+	/* Results: fragments made again, copied, found elsewhere; segments given
+	   new shares; objects of old shares destroyed. */
+	uint64_t rebuilt, copied, adopted, refreshed, destroyed;
+	uint64_t audited, read, written;	/* bytes: of the check, of the rest */
 	char *text;			/* the new manifest, or NULL; ge_free it */
 	size_t len;
 };
+
+/*
+ * ge_heal_run(h, st, kn, e):
+ * 0: what was named (or found) is whole, and all sites that answer have the
+ * manifest.  -1: GE_ELOST some segment is lost (the others have been mended);
+ * GE_EFAIL fragments are at sites that do not answer; GE_EDEGRADED something has
+ * found no place, or was rebuilt blind; GE_EREFUSED.  h->text is the manifest
+ * also then, if there is one.
+ *
+ * A fragment is put and proved, then the manifest is published, then old shares
+ * are destroyed; killed anywhere and run again it goes on.
+ */
 int ge_heal_run(struct ge_heal *h, const struct ge_store *st,
     struct ge_known *kn, struct ge_err *e);
 

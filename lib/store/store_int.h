@@ -151,13 +151,14 @@ const struct ge_seen *ge_survey_find(const struct ge_survey *sv,
     uint32_t segment, int index, size_t *n);
 
 /*
- * ge_manifest_publish(st, kn, m, text, len, sites, e):
+ * ge_manifest_publish(st, m, text, len, stored, contested, e):
  * Put a manifest to every site that is not gone, each in one step, read it back;
- * remember its serial.  *stored: how many have it.  0, -1 only if told to stop.
+ * remember its serial.  *stored: how many have it; *contested: how many have
+ * another that is as new, or newer, and keep it.  0, -1 only if told to stop.
  */
 int ge_manifest_publish(const struct ge_store *st,
     const struct ge_manifest *m, const char *text, size_t len, int *stored,
-    struct ge_err *e);
+    int *contested, struct ge_err *e);
 
 /*
  * ge_state_check(st, m, e): is m older than, or another of the same serial as,
@@ -192,6 +193,7 @@ struct ge_want {
 	uint64_t allowed;		/* indices that may be read */
 	int need;			/* fragments wanted; 0: k of them */
 	int shares;			/* key shares wanted; 0: k; -1: none */
+	int blind;			/* read none either; needs shares -1 */
 	int all;			/* 0: only the stripes that off, len need */
 	uint64_t off, len;		/* of the original */
 	int brief;			/* only where the map says, and not from a

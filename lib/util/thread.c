@@ -69,6 +69,14 @@ ge_thread_join(struct ge_thread *t)
 	ge_free(t);
 }
 
+void
+ge_thread_leave(struct ge_thread *t)
+{
+
+	pthread_detach(t->id);
+	ge_free(t);
+}
+
 struct ge_lock *
 ge_lock_new(struct ge_err *e)
 {

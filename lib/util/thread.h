@@ -12,10 +12,12 @@ struct ge_thread;
 /*
  * ge_thread_start(fn, arg, e): NULL with GE_EFAIL if there is none to be had.
  * ge_thread_join: wait for its end and free it; NULL is fine.
+ * ge_thread_leave: free it and do not wait; it has begun.
  */
 struct ge_thread *ge_thread_start(void (*fn)(void *arg), void *arg,
     struct ge_err *e);
 void ge_thread_join(struct ge_thread *t);
+void ge_thread_leave(struct ge_thread *t);
 
 /* A lock, and something to wait for while it is let go. */
 struct ge_lock;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "site/answer_int.h"
+#include "site/sigv4_int.h"
 #include "site/site.h"
 #include "util/hook.h"
 
@@ -269,6 +270,97 @@ test_small(void)
 	check(good, "error documents");
 }
 
+/*
+ * The examples of Amazon: get-vanilla of the aws4_testsuite, and "Signature
+ * Calculations for the Authorization Header" of the S3 API Reference.
+ */
+static int
+signs(struct ge_sigv4 *r, const char *names, const char *signature)
+{
+	char out[1024], want[1024];
+
+	snprintf(want, sizeof(want), "AWS4-HMAC-SHA256 Credential=%s/%.8s/"
+	    "us-east-1/%s/aws4_request, SignedHeaders=%s, Signature=%s", r->id,
+	    r->date, r->service, names, signature);
+	return (ge_sigv4_sign(out, sizeof(out), r) == 0 &&
+	    strcmp(out, want) == 0 &&
+	    ge_sigv4_sign(out, strlen(want) + 1, r) == 0 &&
+	    ge_sigv4_sign(out, strlen(want), r) == -1);
+}
+
+#define EMPTY "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+#define BODY "44ce7dd67c959e0d3524ffac1771dfbba87d2b6b4b4e99e42034a8b803f8b072"
+#define HOST "host:examplebucket.s3.amazonaws.com"
+#define DATE "x-amz-date:20130524T000000Z"
+#define NAMES "host;x-amz-content-sha256;x-amz-date"
+
+static void
+test_sigv4(void)
+{
+	static const char *const vanilla[] = { "host:example.amazonaws.com",
+	    "x-amz-date:20150830T123600Z", NULL };
+	static const char *const get[] = { HOST, "range:bytes=0-9",
+	    "x-amz-content-sha256:" EMPTY, DATE, NULL };
+	static const char *const put[] = {
+	    "date:Fri, 24 May 2013 00:00:00 GMT", HOST,
+	    "x-amz-content-sha256:" BODY, DATE,
+	    "x-amz-storage-class:REDUCED_REDUNDANCY", NULL };
+	static const char *const list[] = { HOST,
+	    "x-amz-content-sha256:" EMPTY, DATE, NULL };
+	static char longkey[9000];
+	struct ge_sigv4 r = {
+		.id = "AKIDEXAMPLE",
+		.secret = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY",
+		.region = "us-east-1", .service = "service",
+		.date = "20150830T123600Z", .method = "GET", .path = "/",
+		.query = "", .header = vanilla, .sha = EMPTY
+	};
+	char date[GE_SIGV4_DATE], out[1024];
+	int good;
+
+	good = signs(&r, "host;x-amz-date", "5fa00fa31553b73ebf1942676e86291e"
+	    "8372ff2a2260956d9b8aae1d763fbf31");
+	r.query = "Param1=value1&Param2=value2";
+	good &= signs(&r, "host;x-amz-date", "b97d918cfa904a5beff61c982a1b6f45"
+	    "8b799221646efd99d3219ec94cdf2500");
+	check(good, "SigV4: examples of its test suite");
+	r.id = "AKIAIOSFODNN7EXAMPLE";
+	r.secret = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+	r.service = "s3";
+	r.date = "20130524T000000Z";
+	r.path = "/test.txt";
+	r.query = "";
+	r.header = get;
+	good = signs(&r, "host;range;x-amz-content-sha256;x-amz-date",
+	    "f0e8bdb87c964420e857bd35b5d6ed31"
+	    "0bd44f0170aba48dd91039c6036bdb41");
+	r.header = list;
+	r.path = "/";
+	r.query = "lifecycle=";
+	good &= signs(&r, NAMES, "fea454ca298b7da1c68078a5d1bdbfbb"
+	    "e0d65c699e0f91ac7a200a0136783543");
+	r.query = "max-keys=2&prefix=J";
+	good &= signs(&r, NAMES, "34b48302e7b5fa45bde8084f4b7868a8"
+	    "6f0a534bc59db6670ed5711ef69dc6f7");
+	r.header = put;
+	r.method = "PUT";
+	r.path = "/test%24file.text";
+	r.query = "";
+	r.sha = BODY;
+	good &= signs(&r, "date;host;x-amz-content-sha256;x-amz-date;"
+	    "x-amz-storage-class", "98ad721746da40c64f1a55b78f14c238"
+	    "d841ea1380cd77a1b5971af0ece108bd");
+	check(good, "SigV4: examples of S3");
+	memset(longkey, 'x', sizeof(longkey) - 1);
+	r.secret = longkey;
+	good = ge_sigv4_sign(out, sizeof(out), &r) == -1;
+	ge_sigv4_date(date, 1369353600);
+	good &= strcmp(date, "20130524T000000Z") == 0;
+	ge_sigv4_date(date, INT64_MAX);
+	good &= strlen(date) == 16;
+	check(good, "SigV4: dates, and no room");
+}
+
 /* Folders. */
 
 static struct ge_net *net;
@@ -458,6 +550,65 @@ test_close(const struct ge_sites *s)
 	check(good, "a net is closed while it waits");
 }
 
+static int gate[2];
+
+static int
+hanging(void *arg, const char *name, size_t len, uint64_t size, int folder)
+{
+	char c;
+
+	(void)arg;
+	(void)name;
+	(void)len;
+	(void)size;
+	(void)folder;
+	if (write(gate[1], "x", 1) != 1 || read(gate[0], &c, 1) == -1)
+		die("pipe");
+	return (0);
+}
+
+/*
+ * A worker that is in the system for ever, as on a disk that is gone: one that
+ * was cancelled comes back without it, and the net can be closed.
+ */
+static void
+test_hang(const struct ge_sites *s)
+{
+	struct ge_net_conf c = { .jobs = 4 };
+	static struct ge_op many[3];
+	int in[2], out[2], i, n, good = 1;
+	struct ge_op *o;
+	struct ge_net *hung;
+	struct ge_err e;
+	char ch;
+
+	if (pipe(in) == -1 || pipe(out) == -1)
+		die("pipe");
+	gate[0] = out[0];
+	gate[1] = in[1];
+	if ((hung = ge_net_open(s, &c, &e)) == NULL)
+		die(e.msg);
+	for (i = 0; i < 3; i++) {
+		many[i].kind = GE_OP_LIST;
+		many[i].site = i % 2 * 2;
+		many[i].entry = hanging;
+		ge_op_start(hung, &many[i]);
+		if (read(in[0], &ch, 1) != 1)
+			die("pipe");
+	}
+	ge_op_cancel(hung, &many[1]);
+	good &= ge_net_next(hung, -1, &o, &e) == 1 && o == &many[1] &&
+	    o->result == GE_OP_CANCELLED && o->in == NULL;
+	for (n = 0; ge_net_reclaim(hung) != NULL; n++)
+		;
+	good &= n == 2;
+	ge_net_close(hung);
+	check(good, "a worker that hangs holds up nobody");
+	/* The last of them frees what it had. */
+	if (write(out[1], "xxx", 3) != 3)
+		die("pipe");
+}
+
 static int stop;
 
 static int
@@ -508,6 +659,7 @@ main(void)
 	test_ls();
 	test_endless();
 	test_small();
+	test_sigv4();
 
 	snprintf(tmp, sizeof(tmp), "%.200s/ge-net.XXXXXX",
 	    dir != NULL && dir[0] != '\0' ? dir : "/tmp");
@@ -530,6 +682,7 @@ main(void)
 	ge_net_close(net);
 	test_close(&s);
 	test_hook(&s);
+	test_hang(&s);
 	snprintf(cmd, sizeof(cmd), "rm -rf '%s'", tmp);
 	if (system(cmd) != 0)
 		bad = 1;

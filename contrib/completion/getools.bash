@@ -1,0 +1,139 @@
+# Completion of the Getools programs for bash.  Source it from ~/.bashrc, or put it
+# into /usr/share/bash-completion/completions, with a link for each program.
+# tests/lint/completion holds the two lists to the sources.
+
+# The options of a program, as getopt(3) writes them.
+_getools_options() {
+	case $1 in
+	gefrag)		echo 'b:d:fj:k:N:n:O:o:P:pqr:S:vz' ;;
+	gejoin)		echo 'fi:j:m:O:o:P:qR:V:v' ;;
+	gels)		echo 'j:O:qs:V:vx:' ;;
+	gepull)		echo 'j:m:O:qR:s:V:vx:' ;;
+	gepush)		echo 'j:O:qS:s:tvx:' ;;
+	gerepair)	echo 'j:m:O:qS:s:tV:vx:' ;;
+	germ)		echo 'fj:O:qs:tV:vx:' ;;
+	geverify)	echo 'c:fj:m:O:o:qs:V:vx:' ;;
+	esac
+}
+
+# What -O takes.
+_getools_rare() {
+	local pin='digest= set='
+	local net='ca= connect= s3-unsigned stall= state= total= tries='
+	case $1 in
+	gefrag)		echo 'payload=' ;;
+	gejoin)		echo "$pin" ;;
+	gels)		echo "$pin $net" ;;
+	gepull)		echo "$pin $net" ;;
+	gepush)		echo "quorum= verify=full $pin $net" ;;
+	gerepair)	echo "blind $pin $net" ;;
+	germ)		echo "shares $pin $net" ;;
+	geverify)	echo "afr= all alone blind common= format=json" \
+			    "format=prometheus format=text loss= repair-days=" \
+			    "$pin $net" ;;
+	esac
+}
+
+# The names in a sites file.
+_getools_sites() {
+	local name rest
+	while read -r name rest; do
+		case $name in
+		'' | '#'* | .*)	;;
+		*)		echo "$name" ;;
+		esac
+	done <"$1"
+} 2>/dev/null
+
+_getools_opt() {
+	compopt "$@" 2>/dev/null || :
+}
+
+_getools() {
+	local prog=${COMP_WORDS[0]##*/} cur=${COMP_WORDS[COMP_CWORD]}
+	local options word letter rest takes='' sites='' ended='' i words
+	options=$(_getools_options "$prog")
+	COMPREPLY=()
+	# Which option wants the word before the cursor, and which sites file?
+	for ((i = 1; i < COMP_CWORD; i++)); do
+		word=${COMP_WORDS[i]}
+		if [ -n "$takes" ]; then
+			[ "$takes" != s ] || sites=$word
+			# bash makes words of "name", "=" and "value".
+			if [ "${COMP_WORDS[i + 1]}" = '=' ]; then
+				i=$((i + 2))
+				[ "$i" -lt "$COMP_CWORD" ] || break
+			fi
+			takes=
+			continue
+		fi
+		case $word in
+		--)	ended=1
+			break ;;
+		-?*)	;;
+		*)	ended=1
+			break ;;
+		esac
+		rest=${word#-}
+		while [ -n "$rest" ]; do
+			letter=${rest:0:1}
+			rest=${rest:1}
+			case $options in
+			*"$letter:"*)
+				[ -n "$rest" ] || takes=$letter
+				[ "$letter" != s ] || sites=$rest
+				break ;;
+			esac
+		done
+	done
+	words=
+	case $takes in
+	'')	case $ended$cur in
+		-*)	words='--help --version'
+			while [ -n "$options" ]; do
+				words="$words -${options:0:1}"
+				options=${options:1}
+				options=${options#:}
+			done ;;
+		*)	[ "$prog" != gels ] ||
+			_getools_opt +o default
+			return ;;		# operands are files
+		esac ;;
+	O)	words=$(_getools_rare "$prog")
+		_getools_opt +o default
+		# bash has cut "format=json" in three.
+		word=
+		if [ "$cur" = '=' ]; then
+			word=${COMP_WORDS[COMP_CWORD - 1]} cur=''
+		elif [ "${COMP_WORDS[COMP_CWORD - 1]}" = '=' ]; then
+			word=${COMP_WORDS[COMP_CWORD - 2]}
+		fi
+		if [ -n "$word" ]; then
+			rest=
+			for i in $words; do
+				case $i in
+				"$word="?*)	rest="$rest ${i#*=}" ;;
+				esac
+			done
+			words=$rest
+		fi ;;
+	x)	_getools_opt +o default
+		sites=${sites/#\~\//$HOME/}
+		[ -z "$sites" ] || words=$(_getools_sites "$sites") || : ;;
+	d)	_getools_opt -o dirnames
+		return ;;
+	[imoPrSsV])
+		return ;;			# files
+	*)	_getools_opt +o default
+		return ;;
+	esac
+	while IFS= read -r word; do
+		COMPREPLY+=("$word")
+	done < <(compgen -W "$words" -- "$cur")
+	case ${COMPREPLY[0]-} in
+	*=)	_getools_opt -o nospace ;;
+	esac
+}
+
+complete -o default -F _getools gefrag gejoin gels gepull gepush gerepair germ \
+    geverify
