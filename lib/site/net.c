@@ -196,7 +196,9 @@ hand_back(struct ge_net *net, struct ge_op_int *x, int hung)
 	if (!hung) {
 		op->size = x->op->size;
 		op->seconds = x->op->seconds;
+		op->hashed = x->op->hashed;
 		op->first = x->op->first;
+		op->hashed = x->op->hashed;
 		op->got = op->kind == GE_OP_GET ? atomic_load(&x->got) : 0;
 	}
 	finish(net, op, x->run, op->result == GE_OP_CANCELLED ? "cancelled" :

@@ -1187,6 +1187,20 @@ recall(struct healer *hl, struct ge_manifest *m, size_t n,
 	return (0);
 }
 
+/* Is every site of a place line one of the sites file? */
+static int
+all_known(const struct healer *hl, const struct ge_manifest *m, size_t line)
+{
+	const struct ge_place *pl = &m->place[line];
+	int q;
+
+	for (q = 0; q < pl->n; q++)
+		if (ge_sites_find(hl->st->sites, m->sitename[m->placesite[
+		    pl->at + (size_t)q]]) == -1)
+			return (0);
+	return (1);
+}
+
 /*
  * Places are history, and history is not to be lost: lines of other manifests of
  * the set that m lacks (another repair has written at the same time, or a site
@@ -1205,6 +1219,9 @@ merge(struct healer *hl, struct ge_known *kn, int next, struct ge_err *e)
 		if (hl->st->pins.has_signer &&
 		    ge_manifest_counts(a, &hl->st->pins) != 2)
 			continue;
+		/* One site alone may invent, or have rotted. */
+		if (!hl->st->pins.has_signer && kn->alsosites[i] < 2)
+			continue;
 		for (p = 0; p < a->nplaces && p < n && same_line(a, p,
 		    &kn->m, p); p++)
 			;
@@ -1212,7 +1229,7 @@ merge(struct healer *hl, struct ge_known *kn, int next, struct ge_err *e)
 			for (o = 0; o < kn->m.nplaces && !same_line(a, p,
 			    &kn->m, o); o++)
 				;
-			if (o < kn->m.nplaces)
+			if (o < kn->m.nplaces || !all_known(hl, a, p))
 				continue;
 			lines++;
 			if (next && recall(hl, &kn->m, n, a, p, &budget,
@@ -1307,7 +1324,7 @@ write_manifest(struct healer *hl, int *stored, struct ge_err *e)
 				goto out;
 		}
 		if (compose(hl, kn, e) == -1 || ge_manifest_publish(hl->st,
-		    &kn->m, hl->h->text, hl->h->len, stored, &contested,
+		    kn, &kn->m, hl->h->text, hl->h->len, stored, &contested,
 		    e) == -1)
 			goto out;
 	}

@@ -25,6 +25,7 @@ struct candidate {
 	int rank;			/* 3 named, 2 signed by the key named, 1 its
 					   digest, 0 a site's word */
 	int sites;			/* that serve it */
+	int credible;			/* no site alone can make it so */
 	uint8_t *at;			/* [sites->n] */
 };
 
@@ -252,7 +253,9 @@ anchor(const struct search *s)
 
 /*
  * Of those that agree with the anchor the highest serial, then the one that most
- * sites serve; where a signer is named only what he signed.
+ * sites serve.  The serial of one that is not signed is a site's word: what the
+ * user has named, we have seen before or more than half of the sites serve comes
+ * first; where a signer is named only what he signed.
  */
 static int
 decide(struct search *s, struct ge_known *kn, struct ge_err *e)
@@ -261,7 +264,9 @@ decide(struct search *s, struct ge_known *kn, struct ge_err *e)
 	const struct candidate *an = anchor(s);
 	struct candidate *best = NULL, *c;
 	size_t i, others = 0, votes = 0, named = 0;
-	int fork = 0;
+	uint8_t hash[32];
+	uint64_t serial;
+	int fork = 0, seen;
 
 	if (an == NULL && (pins->has_signer || pins->has_digest))
 		return (s->silent > 0 ? ge_fail(e, GE_EFAIL, "no manifest "
@@ -275,16 +280,25 @@ decide(struct search *s, struct ge_known *kn, struct ge_err *e)
 	if (pins->has_set && memcmp(an->m.setid, pins->set, GE_SETID) != 0)
 		return (ge_fail(e, GE_EREFUSED,
 		    "the manifest is of another set than the one named"));
+	seen = ge_state_seen(s->st, an->m.setid, &serial, hash, e);
+	if (seen == -1)
+		return (-1);
 	for (i = 0; i < s->n; i++) {
 		c = &s->cand[i];
 		if (!same_set(&c->m, &an->m)) {
 			others++;
 			continue;
 		}
+		c->credible = c->named || 2 * c->sites > s->asked - s->silent ||
+		    (seen && memcmp(c->m.hash, hash, 32) == 0);
 		votes += (size_t)c->sites;
 		if (pins->has_signer && ge_manifest_counts(&c->m, pins) != 2)
 			continue;
-		if (best != NULL && c->m.serial == best->m.serial) {
+		if (!pins->has_signer && best != NULL &&
+		    c->credible != best->credible) {
+			if (best->credible)
+				continue;
+		} else if (best != NULL && c->m.serial == best->m.serial) {
 			fork |= pins->has_signer &&
 			    memcmp(c->m.body, best->m.body, 32) != 0;
 			if (c->rank < best->rank || (c->rank == best->rank &&
@@ -312,8 +326,18 @@ decide(struct search *s, struct ge_known *kn, struct ge_err *e)
 	/* What the others say of places is history all the same. */
 	for (i = 0; i < s->n; i++) {
 		c = &s->cand[i];
-		if (c == best || !same_set(&c->m, &best->m))
+		if (c == best)
 			continue;
+		if (ge_grow(&kn->lost, &kn->caplost, kn->nlost + 1, 32,
+		    e) == -1)
+			return (-1);
+		memcpy(kn->lost[kn->nlost++], c->m.hash, 32);
+		if (!same_set(&c->m, &best->m))
+			continue;
+		if (ge_grow(&kn->alsosites, &kn->capalsosites, kn->nalso + 1,
+		    sizeof(*kn->alsosites), e) == -1)
+			return (-1);
+		kn->alsosites[kn->nalso] = c->sites + 2 * c->named;
 		if (ge_grow(&kn->also, &kn->capalso, kn->nalso + 1,
 		    sizeof(*kn->also), e) == -1)
 			return (-1);
@@ -391,6 +415,8 @@ ge_known_release(struct ge_known *kn)
 	for (i = 0; i < kn->nalso; i++)
 		ge_manifest_release(&kn->also[i]);
 	ge_free(kn->also);
+	ge_free(kn->alsosites);
+	ge_free(kn->lost);
 	ge_free(kn->text);
 	ge_free(kn->answered);
 	ge_free(kn->current);

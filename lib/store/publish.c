@@ -33,6 +33,7 @@ struct copy {
 
 struct work {
 	const struct ge_store *st;
+	const struct ge_known *kn;
 	const struct ge_manifest *m;
 	const char *text;
 	size_t len;
@@ -99,9 +100,21 @@ fetch(const struct work *w, int site, const char *name, uint8_t **buf,
 	return (*len <= MANIFEST_MAX);
 }
 
+static int
+judged(const struct work *w, const struct ge_manifest *m)
+{
+	size_t i;
+
+	for (i = 0; i < w->kn->nlost; i++)
+		if (memcmp(w->kn->lost[i], m->hash, 32) == 0)
+			return (ge_manifest_counts(m, &w->st->pins) < 2);
+	return (0);
+}
+
 /*
  * Something else is there.  A manifest of the set that is as new as ours, or
- * newer, stays; an older one, or what is none, is replaced.  The rank keeps a
+ * newer, stays unless it has been judged; an older one, or what is none, is
+ * replaced.  The rank keeps a
  * forged one from staying if there is a signer to tell by.
  */
 static int
@@ -145,7 +158,7 @@ other(const struct work *w, struct copy *c, struct ge_err *e)
 		}
 		put(w, c);
 	} else if (memcmp(m.setid, w->m->setid, GE_SETID) != 0 ||
-	    m.serial < w->m->serial ||
+	    m.serial < w->m->serial || judged(w, &m) ||
 	    ge_manifest_counts(&m, &w->st->pins) <
 	    ge_manifest_counts(w->m, &w->st->pins)) {
 		put(w, c);
@@ -205,11 +218,11 @@ advance(const struct work *w, struct copy *c, struct ge_err *e)
 }
 
 int
-ge_manifest_publish(const struct ge_store *st, const struct ge_manifest *m,
-    const char *text, size_t len, int *stored, int *contested,
+ge_manifest_publish(const struct ge_store *st, const struct ge_known *kn,
+    const struct ge_manifest *m, const char *text, size_t len, int *stored, int *contested,
     struct ge_err *e)
 {
-	struct work w = { .st = st, .m = m, .text = text, .len = len };
+	struct work w = { .st = st, .kn = kn, .m = m, .text = text, .len = len };
 	char id[2 * GE_SETID + 1];
 	struct ge_op *op[ABREAST];
 	struct copy *c = NULL;

@@ -302,7 +302,7 @@ push_settle(struct push *pu, struct ge_err *e)
 		/* Those that were given up have been named. */
 		open.gone = pu->barred;
 		if (make_manifest(pu, &m, &headers, e) == -1 ||
-		    ge_manifest_publish(&open, &m, p->text, p->len, &stored,
+		    ge_manifest_publish(&open, &pu->kn, &m, p->text, p->len, &stored,
 		    &contested, e) == -1)
 			goto out;
 	}

@@ -46,7 +46,12 @@ struct ge_known {
 	 * counts: history all the same.
 	 */
 	struct ge_manifest *also;
-	size_t nalso, capalso;
+	int *alsosites;			/* [nalso] sites that serve it; the user's
+					   own file counts like two */
+	size_t nalso, capalso, capalsosites;
+	/* Hashes of all that were seen and do not count. */
+	uint8_t (*lost)[32];
+	size_t nlost, caplost;
 };
 
 /*

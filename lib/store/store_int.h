@@ -151,12 +151,14 @@ const struct ge_seen *ge_survey_find(const struct ge_survey *sv,
     uint32_t segment, int index, size_t *n);
 
 /*
- * ge_manifest_publish(st, m, text, len, stored, contested, e):
+ * ge_manifest_publish(st, kn, m, text, len, stored, contested, e):
  * Put a manifest to every site that is not gone, each in one step, read it back;
- * remember its serial.  *stored: how many have it; *contested: how many have
- * another that is as new, or newer, and keep it.  0, -1 only if told to stop.
+ * remember its serial.  Of others that are as new, or newer, those are replaced
+ * that kn has seen and judged (kn->lost) and that no signer named vouches for.
+ * *stored: how many have it; *contested: how many keep another.  0, -1 only if
+ * told to stop.
  */
-int ge_manifest_publish(const struct ge_store *st,
+int ge_manifest_publish(const struct ge_store *st, const struct ge_known *kn,
     const struct ge_manifest *m, const char *text, size_t len, int *stored,
     int *contested, struct ge_err *e);
 
