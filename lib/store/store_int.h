@@ -176,6 +176,64 @@ int ge_state_seen(const struct ge_store *st, const uint8_t *setid,
     uint64_t *serial, uint8_t hash[32], struct ge_err *e);
 
 /*
+ * The past of a set that no manifest tells: what this machine has sent to a site,
+ * or was about to, proved or not.  A site that has taken a fragment and denies it
+ * has it all the same, and the rule counts it.  It is written down before a byte
+ * leaves, so that a run that is killed has not forgotten.
+ */
+struct ge_past {
+	const struct ge_sites *sites;
+	struct ge_try {
+		uint32_t segment;
+		uint32_t before;	/* 1 + the one before it in its chain */
+		int16_t site;
+		uint8_t index, epoch;
+	} *v;				/* of earlier runs first, then of ge_past_add */
+	size_t n, cap;
+	uint32_t *head;
+	char *path;			/* of the journal; NULL: none is kept */
+	int fd;
+	int unknown;			/* it names sites that the sites file lacks */
+	int64_t synced;
+};
+
+enum {
+	GE_PAST_LINE = 128
+};
+
+/*
+ * ge_past_open(past, st, setid, adding, e):
+ * What earlier runs have left.  Without a folder to remember things in there is
+ * nothing; where it cannot be written a note says so.  0, -1.
+ *
+ * ge_past_send(past, segment, index, epoch, site):
+ * Into the journal: this is about to be sent there.  If that fails a note says so.
+ *
+ * ge_past_add(past, ...): count it: 0, -1.  ge_past_has: is it counted?
+ *
+ * ge_past_ever(past, segment, epoch, ever):
+ * Add what each site may have had.
+ *
+ *	ever  [sites->n]  in/out  masks of indices
+ *
+ * ge_past_close(past, told):
+ * With told a manifest that more than half of the sites have tells of all of it:
+ * the journal is removed, unless another run adds to it.  A struct of zeros, or
+ * one that is closed, may be closed.
+ */
+int ge_past_open(struct ge_past *past, const struct ge_store *st,
+    const uint8_t *setid, int adding, struct ge_err *e);
+void ge_past_send(struct ge_past *past, uint32_t segment, int index, int epoch,
+    int site);
+int ge_past_add(struct ge_past *past, uint32_t segment, int index, int epoch,
+    int site, struct ge_err *e);
+int ge_past_has(const struct ge_past *past, uint32_t segment, int index,
+    int epoch, int site);
+void ge_past_ever(const struct ge_past *past, uint32_t segment, int epoch,
+    uint64_t *ever);
+void ge_past_close(struct ge_past *past, int told);
+
+/*
  * ge_object_proved(st, site, name, h, hdr, full, code, e):
  * Is this very fragment at the site?  The header is read back and compared, the
  * size, and the last block (with full all blocks) checked against the table.
