@@ -1,0 +1,224 @@
+#if defined(__x86_64__)
+#include <immintrin.h>
+#include <string.h>
+
+#include "model/gemm_int.h"
+
+enum {
+	NV = 2
+};
+
+/*
+ * The sums of a tile stay in registers.  AVX-512: 12 x 32 leaves room for two of b
+ * and one of a among 32 registers; AVX2: 6 x 16 for the same among 16.
+ */
+#define KERNEL(isa, name, type, STEP, MR, W, vec, xvec, LOAD, STORE, ZERO,	\
+    XLOAD, XSET, MULADD)						\
+__attribute__((target(isa)))						\
+static void								\
+name(size_t k, const type *a, const type *b, float *c, size_t ldc,	\
+    int add)								\
+{									\
+	vec s[MR][NV];							\
+	xvec y[NV], x;							\
+	size_t i;							\
+	int r, q;							\
+									\
+	_Pragma("GCC unroll 12")					\
+	for (r = 0; r < MR; r++)					\
+		_Pragma("GCC unroll 2")					\
+		for (q = 0; q < NV; q++)				\
+			s[r][q] = add ? LOAD(c + (size_t)r * ldc +	\
+			    q * W) : ZERO();				\
+	for (i = 0; i < k; i += STEP) {					\
+		_Pragma("GCC unroll 2")					\
+		for (q = 0; q < NV; q++)				\
+			y[q] = XLOAD(b + q * W * STEP);			\
+		_Pragma("GCC unroll 12")				\
+		for (r = 0; r < MR; r++) {				\
+			x = XSET(a + r * STEP);				\
+			_Pragma("GCC unroll 2")				\
+			for (q = 0; q < NV; q++)			\
+				s[r][q] = MULADD(x, y[q], s[r][q]);	\
+		}							\
+		a += MR * STEP;						\
+		b += NV * W * STEP;					\
+	}								\
+	_Pragma("GCC unroll 12")					\
+	for (r = 0; r < MR; r++)					\
+		_Pragma("GCC unroll 2")					\
+		for (q = 0; q < NV; q++)				\
+			STORE(c + (size_t)r * ldc + q * W, s[r][q]);	\
+}
+
+static inline int32_t
+pair(const uint16_t *a)
+{
+	int32_t v;
+
+	memcpy(&v, a, sizeof(v));
+	return (v);
+}
+
+/* AVX2: two bfloat16 of each lane apart, the odd ones first into the sum. */
+__attribute__((target("avx2,fma")))
+static inline __m256
+dot2(__m256i x, __m256i y, __m256 s)
+{
+	const __m256i odd = _mm256_set1_epi32((int)0xffff0000);
+
+	s = _mm256_fmadd_ps(_mm256_castsi256_ps(_mm256_and_si256(x, odd)),
+	    _mm256_castsi256_ps(_mm256_and_si256(y, odd)), s);
+	return (_mm256_fmadd_ps(_mm256_castsi256_ps(_mm256_slli_epi32(x, 16)),
+	    _mm256_castsi256_ps(_mm256_slli_epi32(y, 16)), s));
+}
+
+__attribute__((target("avx512f")))
+static inline __m512
+dot2wide(__m512i x, __m512i y, __m512 s)
+{
+	const __m512i odd = _mm512_set1_epi32((int)0xffff0000);
+
+	s = _mm512_fmadd_ps(_mm512_castsi512_ps(_mm512_and_si512(x, odd)),
+	    _mm512_castsi512_ps(_mm512_and_si512(y, odd)), s);
+	return (_mm512_fmadd_ps(_mm512_castsi512_ps(_mm512_slli_epi32(x, 16)),
+	    _mm512_castsi512_ps(_mm512_slli_epi32(y, 16)), s));
+}
+
+#define PAIR256(p) _mm256_set1_epi32(pair(p))
+#define PAIR512(p) _mm512_set1_epi32(pair(p))
+#define LOADI256(p) _mm256_loadu_si256((const __m256i *)(const void *)(p))
+#define LOADI512(p) _mm512_loadu_si512((const void *)(p))
+#define DPBF16(x, y, s) _mm512_dpbf16_ps(s, (__m512bh)(x), (__m512bh)(y))
+#define SET256(p) _mm256_broadcast_ss(p)
+#define SET512(p) _mm512_set1_ps(*(p))
+
+KERNEL("avx2,fma", avx2_f32, float, 1, 6, 8, __m256, __m256,
+    _mm256_loadu_ps, _mm256_storeu_ps, _mm256_setzero_ps, _mm256_loadu_ps,
+    SET256, _mm256_fmadd_ps)
+KERNEL("avx2,fma", avx2_bf16, uint16_t, 2, 6, 8, __m256, __m256i,
+    _mm256_loadu_ps, _mm256_storeu_ps, _mm256_setzero_ps, LOADI256, PAIR256,
+    dot2)
+KERNEL("avx512f", avx512_f32, float, 1, 12, 16, __m512, __m512,
+    _mm512_loadu_ps, _mm512_storeu_ps, _mm512_setzero_ps, _mm512_loadu_ps,
+    SET512, _mm512_fmadd_ps)
+KERNEL("avx512f", avx512_bf16, uint16_t, 2, 12, 16, __m512, __m512i,
+    _mm512_loadu_ps, _mm512_storeu_ps, _mm512_setzero_ps, LOADI512, PAIR512,
+    dot2wide)
+KERNEL("avx512f,avx512bf16", avx512bf16_bf16, uint16_t, 2, 12, 16, __m512,
+    __m512i, _mm512_loadu_ps, _mm512_storeu_ps, _mm512_setzero_ps, LOADI512,
+    PAIR512, DPBF16)
+
+/* 16 x 16 of 32 bits, in place: x[r] lane i becomes x[i] lane r. */
+__attribute__((target("avx512f")))
+static inline void
+transpose(__m512i x[16])
+{
+	__m512i y[16];
+	int i;
+
+	_Pragma("GCC unroll 8")
+	for (i = 0; i < 16; i += 2) {
+		y[i] = _mm512_unpacklo_epi32(x[i], x[i + 1]);
+		y[i + 1] = _mm512_unpackhi_epi32(x[i], x[i + 1]);
+	}
+	_Pragma("GCC unroll 4")
+	for (i = 0; i < 16; i += 4) {
+		x[i] = _mm512_unpacklo_epi64(y[i], y[i + 2]);
+		x[i + 1] = _mm512_unpackhi_epi64(y[i], y[i + 2]);
+		x[i + 2] = _mm512_unpacklo_epi64(y[i + 1], y[i + 3]);
+		x[i + 3] = _mm512_unpackhi_epi64(y[i + 1], y[i + 3]);
+	}
+	_Pragma("GCC unroll 4")
+	for (i = 0; i < 4; i++) {
+		y[i] = _mm512_shuffle_i32x4(x[i], x[i + 4], 0x88);
+		y[i + 4] = _mm512_shuffle_i32x4(x[i], x[i + 4], 0xdd);
+		y[i + 8] = _mm512_shuffle_i32x4(x[i + 8], x[i + 12], 0x88);
+		y[i + 12] = _mm512_shuffle_i32x4(x[i + 8], x[i + 12], 0xdd);
+	}
+	_Pragma("GCC unroll 4")
+	for (i = 0; i < 4; i++) {
+		x[i] = _mm512_shuffle_i32x4(y[i], y[i + 8], 0x88);
+		x[i + 8] = _mm512_shuffle_i32x4(y[i], y[i + 8], 0xdd);
+		x[i + 4] = _mm512_shuffle_i32x4(y[i + 4], y[i + 12], 0x88);
+		x[i + 12] = _mm512_shuffle_i32x4(y[i + 4], y[i + 12], 0xdd);
+	}
+}
+
+__attribute__((target("avx512f,avx512bf16")))
+static inline __m512i
+halves(const float *v)
+{
+
+	return ((__m512i)_mm512_cvtne2ps_pbh(_mm512_loadu_ps(v + 16),
+	    _mm512_loadu_ps(v)));
+}
+
+#define WORDS(v) _mm512_loadu_si512((const void *)(v))
+
+/* Of up to 16 rows `step` numbers each make a line of 16 words; those turned. */
+#define ROWS(isa, name, type, step, LINE)				\
+__attribute__((target(isa)))						\
+static size_t								\
+name(type *dst, const float *v, size_t ld, size_t w, size_t k)		\
+{									\
+	__m512i x[16];							\
+	size_t i, r, q, n;						\
+	__mmask16 some;							\
+									\
+	for (i = 0; i + step <= k; i += step)				\
+		for (r = 0; r < w; r += 16) {				\
+			n = w - r < 16 ? w - r : 16;			\
+			some = (__mmask16)((1u << n) - 1);		\
+			_Pragma("GCC unroll 16")			\
+			for (q = 0; q < 16; q++)			\
+				x[q] = q < n ? LINE(v + (r + q) * ld +	\
+				    i) : _mm512_setzero_si512();	\
+			transpose(x);					\
+			_Pragma("GCC unroll 16")			\
+			for (q = 0; q < 16; q++)			\
+				_mm512_mask_storeu_epi32(dst + (i *	\
+				    w / (step / 16) + q * w + r) *	\
+				    (step / 16), some, x[q]);		\
+		}							\
+	return (i);							\
+}
+
+ROWS("avx512f", avx512_rows, float, 16, WORDS)
+ROWS("avx512f,avx512bf16", avx512bf16_rows, uint16_t, 32, halves)
+
+__attribute__((target("avx512f,avx512bw,avx512bf16")))
+static size_t
+avx512bf16_cols(uint16_t *dst, const float *v, size_t ld, size_t w, size_t k)
+{
+	/* Of two rows of 16 in turn one word of each. */
+	static const uint16_t turn[32] = { 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5,
+	    21, 6, 22, 7, 23, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14,
+	    30, 15, 31 };
+	const __m512i index = _mm512_loadu_si512((const void *)turn);
+	const float *x;
+	size_t i, r, n;
+	__mmask16 some;
+	__m512bh both;
+
+	for (i = 0; i + 2 <= k; i += 2)
+		for (r = 0; r < w; r += 16) {
+			n = w - r < 16 ? w - r : 16;
+			some = (__mmask16)((1u << n) - 1);
+			x = v + i * ld + r;
+			both = _mm512_cvtne2ps_pbh(_mm512_maskz_loadu_ps(some,
+			    x + ld), _mm512_maskz_loadu_ps(some, x));
+			_mm512_mask_storeu_epi32(dst + i * w + 2 * r, some,
+			    _mm512_permutexvar_epi16(index, (__m512i)both));
+		}
+	return (i);
+}
+
+const struct ge_kernel ge_kernel_avx2 = { "avx2", 6, 16, avx2_f32, avx2_bf16,
+    NULL, NULL, NULL };
+const struct ge_kernel ge_kernel_avx512 = { "avx512", 12, 32, avx512_f32,
+    avx512_bf16, avx512_rows, NULL, NULL };
+const struct ge_kernel ge_kernel_avx512bf16 = { "avx512bf16", 12, 32,
+    avx512_f32, avx512bf16_bf16, avx512_rows, avx512bf16_rows,
+    avx512bf16_cols };
+#endif
