@@ -38,6 +38,11 @@ PKGS = libisal libcrypto libarchive zlib libcurl expat
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null)
 
+ifeq ($(shell uname -m),x86_64)
+AVX2 = -mavx2 -mfma
+AVX512 = $(AVX2) -mavx512f -mavx512dq -mprefer-vector-width=512
+endif
+
 STD = -std=c11 -D_POSIX_C_SOURCE=200809L -Ilib
 WARN = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wold-style-definition -Wvla -Wpointer-arith -Wwrite-strings -Wundef \
@@ -150,6 +155,11 @@ $(B)/%.o: %.c $(B)/flags
 	$(Q)$(COMPILE) $(W) -MMD -MP -c -o $@ $<
 
 $(B)/cmd/cli.o: private COMMON += -DGE_VERSION='"$(VERSION)"'
+
+# Loops over numbers, and only the fused multiply-adds that are written as such.
+$(B)/lib/model/%.o: private CFLAGS += -O3 -ffp-contract=off -fno-math-errno
+$(B)/lib/model/ops_avx2.o: private CFLAGS += $(AVX2)
+$(B)/lib/model/ops_avx512.o: private CFLAGS += $(AVX512)
 
 $(B)/libge.a: $(LIB:%=$(B)/%)
 $(B)/libcli.a: $(CLI:%=$(B)/%)

@@ -100,7 +100,7 @@ int
 ge_pool_jobs(const struct ge_pool *p)
 {
 
-	return (p->nthreads + 1);
+	return (p == NULL ? 1 : p->nthreads + 1);
 }
 
 void
@@ -109,7 +109,7 @@ ge_pool_run(struct ge_pool *p, size_t n,
 {
 	size_t i;
 
-	if (p->nthreads == 0 || n < 2) {
+	if (p == NULL || p->nthreads == 0 || n < 2) {
 		for (i = 0; i < n; i++)
 			fn(arg, i, 0);
 		return;

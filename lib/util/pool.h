@@ -14,6 +14,7 @@ struct ge_pool;
 /*
  * ge_pool_new(jobs, e): jobs - 1 threads beside the caller; fewer if there are none
  * to be had.  ge_pool_free: NULL is fine.  ge_pool_jobs: how many, with the caller.
+ * No pool, NULL, is the caller alone.
  *
  * ge_pool_run(p, n, fn, arg):
  * Call fn(arg, i, worker) for i in 0..n-1, worker in 0..jobs-1 telling which scratch
