@@ -34,7 +34,7 @@ ifneq ($(filter check check-ceph,$(MAKECMDGOALS)),)
 WERROR ?= $(if $(SAN),0,1)
 endif
 
-PKGS = libisal libcrypto libarchive zlib libcurl expat
+PKGS = libisal libcrypto libarchive zlib libcurl expat jansson
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null)
 

@@ -1,3 +1,5 @@
+#include <stdint.h>
+
 /* Made by contrib/unicode-classes, of Unicode 14.0.0. */
 static const uint32_t letters[][2] = {
 	{ 0x41, 0x5a }, { 0x61, 0x7a }, { 0xaa, 0xaa }, { 0xb5, 0xb5 },

@@ -266,8 +266,10 @@ op_adamw(float *restrict w, float *restrict m, float *restrict v,
 	}
 }
 
+#if defined(OPS)
 const struct ge_ops OPS = {
 	VARIANT, op_norm, op_norm_back, op_rope, op_swiglu, op_swiglu_back,
 	op_softmax, op_softmax_again, op_softmax_back, op_loss, op_dot, op_add,
 	op_scaled, op_adamw
 };
+#endif
