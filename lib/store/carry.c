@@ -116,8 +116,9 @@ remember(struct push *pu, const struct task *t, struct ge_err *e)
 {
 	struct failure *f;
 
-	if (ge_grow(&pu->fail, &pu->capfail, pu->nfail + 1, sizeof(*f), e) ==
-	    -1)
+	if (ge_past_add(&pu->past, t->h.segment, t->h.index, t->h.epoch,
+	    t->op.site, e) == -1 || ge_grow(&pu->fail, &pu->capfail,
+	    pu->nfail + 1, sizeof(*f), e) == -1)
 		return (-1);
 	f = &pu->fail[pu->nfail++];
 	f->segment = t->h.segment;
@@ -165,22 +166,6 @@ look(struct push *pu, struct task *t, int site, enum stage stage)
 	start(pu, t);
 }
 
-/* Has the site listed all that it has, and not this? */
-static int
-unseen(const struct push *pu, const struct task *t, int site)
-{
-	const struct ge_seen *seen;
-	size_t n;
-
-	if (!pu->sv.answered[site])
-		return (0);
-	for (seen = ge_survey_find(&pu->sv, t->h.segment, t->h.index, &n);
-	    n > 0; seen++, n--)
-		if (seen->site == site && seen->epoch == t->h.epoch)
-			return (0);
-	return (1);
-}
-
 /* Send it where it is to go, elsewhere if that site is closed by now. */
 static int
 send_to(struct push *pu, struct task *t, struct ge_err *e)
@@ -205,12 +190,13 @@ send_to(struct push *pu, struct task *t, struct ge_err *e)
 	t->op.kind = GE_OP_PUT;
 	t->op.urgent = 0;
 	t->op.replace = 0;
-	t->op.unseen = unseen(pu, t, *at);
+	t->op.unseen = pu->fresh;
 	t->op.body = t->fd > 0 ? NULL : t->buf;
 	t->op.fd = t->fd;
 	t->op.fdoff = 0;
 	t->op.len = t->h.fraglen;
 	t->stage = PUT;
+	ge_past_send(&pu->past, t->h.segment, t->h.index, t->h.epoch, *at);
 	start(pu, t);
 	return (0);
 }
@@ -248,8 +234,8 @@ look_further(struct push *pu, struct task *t, struct ge_err *e)
 		look(pu, t, *at, LOOK);
 		return (0);
 	}
-	*at = t->absent && !closed(pu, t->seg, t->cand[0]) ? t->cand[0] :
-	    UNASSIGNED;
+	*at = t->absent && !closed(pu, t->seg, t->cand[0]) &&
+	    pu->rule.usable[t->cand[0]] ? t->cand[0] : UNASSIGNED;
 	return (send_to(pu, t, e));
 }
 
