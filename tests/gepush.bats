@@ -392,6 +392,46 @@ alone() {
 	cmp m "$out"
 }
 
+# invented SERIAL: the manifest of the set as a liar would have it.
+invented() {
+	tar xOf set.ge "$set/manifest" | sed -e '/^signature/d' \
+	    -e "s/^serial .*/serial $1/" -e 's/^name .*/name his/' \
+	    -e 's/^created .*/created 1999-01-01T00:00:00Z/' \
+	    -e "s/^previous .*/previous $(printf %064d 0)/"
+	echo 'place 0 0-0 0=site8'
+}
+
+@test "gepush: -S signs nothing that is a liar's word" {
+	ready
+	keys
+	gefrag -k 3 -n 6 -b 4k -O payload=4k -q -S sign.pem -N ours in >set.ge
+	set=$(tar tf set.ge | sed -n '$s|/.*||p')
+	mkdir -p "host1/$set"
+	invented 18446744073709551615 >"host1/$set/manifest"
+	expect 0 gepush -s sites -S sign.pem set.ge
+	cp "$out" m
+	grep -qx 'name ours' m
+	grep -qx 'serial 1' m
+	fails grep -q 1999 m
+	all_have m
+	gepull -q -s sites -V sign.pub "$set" | gejoin -q | cmp - in
+	# What several say of places may be true: it is the past.
+	rm -rf host*/* "$XDG_STATE_HOME"
+	for i in 1 2 3 4 5 6; do
+		mkdir -p "host$i/$set"
+		invented 7 >"host$i/$set/manifest"
+	done
+	expect 0 gepush -s sites -x site8 -S sign.pem set.ge
+	cp "$out" m
+	grep -qx 'name ours' m
+	grep -qx 'serial 8' m
+	grep -qx 'place 0 0-0 0=site8' m
+	fails grep -q site8 <(now_at m)
+	expect 0 gepush -s sites -S sign.pem set.ge
+	cmp m "$out"
+	all_have m
+}
+
 @test "gepush: a newer manifest at the sites stays, its places count" {
 	ready
 	gepush -s sites set.ge >m
