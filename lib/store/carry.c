@@ -61,6 +61,8 @@ site_name(const struct push *pu, int site)
 static void
 task_free(struct push *pu, struct task *t)
 {
+	static const uint8_t nothing[32];
+	struct ge_err ignored;
 
 	if (t == NULL)
 		return;
@@ -77,8 +79,13 @@ task_free(struct push *pu, struct task *t)
 		ge_wipe(t->proof.buf, t->h.len);
 	ge_block_free(t->buf);
 	ge_block_free(t->proof.buf);
-	if (t->fd > 0)
+	if (t->fd > 0) {
+		/* The file has no name, but its blocks would be left. */
+		if (t->h.mode != GE_PLAIN)
+			(void)ge_pwrite(t->fd, nothing, sizeof(nothing),
+			    t->h.share, &ignored);
 		close(t->fd);
+	}
 	ge_free(t);
 }
 
@@ -311,13 +318,10 @@ handle(struct push *pu, double seconds, struct ge_err *e)
 
 	if (pu->ntasks == 0)
 		return (0);
-	switch (rc = ge_net_next(pu->st->net, seconds, &op, e)) {
-	case 1:
+	if ((rc = ge_net_next(pu->st->net, seconds, &op, e)) == 1) {
 		t = op->tag;
 		t->flying = 0;
 		return (advance(pu, t, e) == -1 ? -1 : 1);
-	case -1:
-		pu->stopped = 1;
 	}
 	assert(rc != 0 || seconds >= 0);
 	return (rc);
@@ -336,27 +340,18 @@ push_wait(struct push *pu, int all, struct ge_err *e)
 void
 push_abandon(struct push *pu)
 {
-	struct ge_err ignored;
 	struct ge_op *op;
 	struct task *t, *next;
 
 	for (t = pu->task; t != NULL; t = next) {
 		next = t->next;
-		if (t->flying)
-			ge_op_cancel(pu->st->net, &t->op);
-		else
+		if (!t->flying)
 			task_free(pu, t);
 	}
-	/*
-	 * Once told to stop the net gives nothing back: what it may still be
-	 * reading from must then stay until it is closed.
-	 */
-	while (pu->task != NULL && !pu->stopped) {
-		if (ge_net_next(pu->st->net, -1, &op, &ignored) != 1)
-			pu->stopped = 1;
-		else
-			task_free(pu, op->tag);
-	}
+	/* Only what has come back can be freed, and its key share wiped. */
+	while (pu->task != NULL &&
+	    (op = ge_net_reclaim(pu->st->net)) != NULL)
+		task_free(pu, op->tag);
 }
 
 /*

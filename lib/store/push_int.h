@@ -82,7 +82,6 @@ struct push {
 	struct task *task;		/* under way */
 	size_t ntasks;
 	uint64_t room;			/* bytes that they hold */
-	int stopped;			/* operations cannot be had back */
 };
 
 enum {
