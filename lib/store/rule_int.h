@@ -41,6 +41,9 @@ int ge_rule_init(struct ge_rule *r, const struct ge_sites *sites,
     const uint8_t *gone, int k, int n, int plain, struct ge_err *e);
 void ge_rule_release(struct ge_rule *r);
 
+/* ge_rule_within(sites, t): may site t hold fragments, by its country? */
+int ge_rule_within(const struct ge_sites *sites, const struct ge_site *t);
+
 /*
  * ge_rule_choose(r, ever, now, barred, e):
  * Give a site to each index that has none, so that the rule holds for all of the
@@ -55,7 +58,7 @@ void ge_rule_release(struct ge_rule *r);
  *	barred  [nsites]  in      nonzero: not for this segment; NULL: none
  *
  * Counts what it gives into r->load.  0; -1: GE_EREFUSED if no choice keeps the
- * rule, saying what would be needed ("9 fragments of 6 need at least 3 values of
+ * rule, saying what would be needed ("a set of 6 of 9 needs at least 3 values of
  * operator, there are 2"); now is then unchanged.
  */
 int ge_rule_choose(struct ge_rule *r, const uint64_t *ever, int16_t *now,
