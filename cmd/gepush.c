@@ -115,6 +115,25 @@ summary(const struct options *o)
 	    (unsigned long long)p->resumed, cli_bytes(sent, p->sent));
 }
 
+/* When not all went as it was planned: how far that is from loss. */
+static void
+after_failures(const struct ge_push *p)
+{
+
+	if (p->text == NULL || p->spare_sites < 0)
+		return;
+	if (p->worst_label != NULL)
+		cli_say("%d site%s given up; %d more may vanish, whichever "
+		    "they are; or %d more value%s of %s", p->given_up,
+		    p->given_up == 1 ? " was" : "s were", p->spare_sites,
+		    p->spare_domains, p->spare_domains == 1 ? "" : "s",
+		    p->worst_label);
+	else
+		cli_say("%d site%s given up; %d more may vanish, whichever "
+		    "they are", p->given_up, p->given_up == 1 ? " was" :
+		    "s were", p->spare_sites);
+}
+
 static int
 run(struct options *o, struct ge_err *e)
 {
@@ -133,6 +152,8 @@ run(struct options *o, struct ge_err *e)
 		    (o->unplaced - LISTED));
 	if (cli_verbosity() > 0)
 		summary(o);
+	if (o->p.given_up > 0 && !cli_is_quiet())
+		after_failures(&o->p);
 	/* What could be proved is told also when that is not enough. */
 	if (o->p.text != NULL && ge_write(cli_stdout(), o->p.text, o->p.len,
 	    &late) == -1 && rc == 0) {

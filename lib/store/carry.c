@@ -98,6 +98,7 @@ close_site(struct push *pu, int site, const char *why)
 	if (pu->barred[site])
 		return;
 	pu->barred[site] = 1;
+	pu->p->given_up++;
 	ge_note(GE_WARN, "site '%s' is given up: %s", site_name(pu, site), why);
 	for (t = pu->task; t != NULL; t = t->next)
 		if (t->flying && t->op.site == site)

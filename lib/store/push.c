@@ -349,7 +349,7 @@ ge_push_run(struct ge_push *p, const struct ge_store *st, struct ge_err *e)
 	p->text = NULL;
 	p->len = 0;
 	p->fragments = p->placed = p->sent = p->resumed = 0;
-	p->fewest = 0;
+	p->fewest = p->given_up = 0;
 	if ((pu.feed = ge_feed_open(p->operand, p->noperands, e)) == NULL ||
 	    take_all(&pu, e) == -1)
 		goto out;

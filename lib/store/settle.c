@@ -6,6 +6,7 @@
 #include "store/push_int.h"
 #include "util/hook.h"
 #include "util/mem.h"
+#include "util/num.h"
 
 /*
  * What came of a push: the manifest, with places for what is proved and for
@@ -29,6 +30,33 @@ count(uint64_t mask)
 	return (n);
 }
 
+/* Nothing has come: was it cut or unreadable, or is it the wrong input? */
+static int
+nothing(const struct push *pu, struct ge_err *e)
+{
+	const struct ge_push *p = pu->p;
+	const char *only = pu->intext != NULL ? ", only a manifest" : "";
+	char ours[2 * GE_SETID + 1];
+
+	if (ge_feed_cut(pu->feed))
+		return (ge_fail(e, GE_EFAIL, "the stream ended early: there is "
+		    "no fragment in it"));
+	if (ge_feed_unread(pu->feed) > 0)
+		return (ge_fail(e, GE_EFAIL, "no fragment could be read"));
+	if (pu->st->pins.has_set)
+		return (ge_fail(e, GE_EUSAGE, "no fragment of set %s in the "
+		    "input%s", ge_hex(ours, pu->st->pins.set, GE_SETID),
+		    only));
+	if (p->noperands > 1)
+		return (ge_fail(e, GE_EUSAGE, "no fragment in the %zu operands"
+		    "%s", p->noperands, only));
+	if (p->noperands == 0 || strcmp(p->operand[0], "-") == 0)
+		return (ge_fail(e, GE_EUSAGE, "standard input: no fragment in "
+		    "it%s", only));
+	return (ge_fail(e, GE_EUSAGE, "'%s': no fragment in it%s",
+	    p->operand[0], only));
+}
+
 /* Has all of the set come, as far as can be told? */
 static int
 complete(const struct push *pu, struct ge_err *e)
@@ -37,8 +65,7 @@ complete(const struct push *pu, struct ge_err *e)
 	uint64_t s, off = 0;
 
 	if (!pu->begun)
-		return (ge_fail(e, GE_EFAIL, "the stream ended early: there is "
-		    "no fragment in it"));
+		return (nothing(pu, e));
 	if (pu->nbegun < pu->nsegs)
 		for (s = 0; s < pu->nsegs; s++)
 			if (push_segment(pu, s) == NULL)
@@ -473,6 +500,28 @@ out:
 	return (rc);
 }
 
+/* What may still vanish of a segment, if that is less than of those before it. */
+static void
+spare(const struct push *pu, const struct segment *seg)
+{
+	const struct ge_sites *sites = pu->st->sites;
+	struct ge_push *p = pu->p;
+	size_t d;
+	int n;
+
+	n = ge_rule_spare(&pu->rule, seg->done, seg->at, NULL);
+	if (n < p->spare_sites)
+		p->spare_sites = n;
+	for (d = 0; d < sites->ndomains; d++) {
+		n = ge_rule_spare(&pu->rule, seg->done, seg->at,
+		    sites->domain[d]);
+		if (n < p->spare_domains) {
+			p->spare_domains = n;
+			p->worst_label = sites->domain[d];
+		}
+	}
+}
+
 /* Tell what is not placed; count. */
 static void
 tally(const struct push *pu, uint64_t *worst)
@@ -484,10 +533,11 @@ tally(const struct push *pu, uint64_t *worst)
 	int i, n;
 
 	p->fragments = pu->nsegs * (uint64_t)pu->h.n;
-	p->fewest = pu->h.n;
+	p->fewest = p->spare_sites = p->spare_domains = pu->h.n;
 	*worst = 0;
 	for (s = 0; s < pu->nsegs; s++) {
 		seg = push_segment(pu, s);
+		spare(pu, seg);
 		n = count(seg->done);
 		p->placed += (uint64_t)n;
 		if (n < p->fewest) {

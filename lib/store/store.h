@@ -95,6 +95,9 @@ struct ge_push {
 	uint64_t fragments, placed;	/* should be, are proved to be */
 	uint64_t sent, resumed;		/* bytes sent; fragments there before */
 	int fewest;			/* placed fragments of the worst segment */
+	int given_up;			/* sites, since it began */
+	int spare_sites, spare_domains;	/* as of ge_check; -1: data would be lost */
+	const char *worst_label;
 };
 
 /*
