@@ -48,7 +48,7 @@ struct task {
 	struct ge_proof proof;
 	int16_t cand[CANDIDATES];
 	int ncand, atcand;
-	uint64_t room;
+	size_t held, cap;		/* of buf, proof.buf */
 };
 
 static const char *
@@ -56,6 +56,72 @@ site_name(const struct push *pu, int site)
 {
 
 	return (pu->st->sites->site[site].name);
+}
+
+/*
+ * Memory of tasks that are done is kept for those to come, which want as much: new
+ * memory must be cleared by the system first.
+ */
+static uint8_t *
+block_take(struct push *pu, size_t len, struct ge_err *e)
+{
+	struct spare *s;
+	uint8_t *buf;
+	size_t i;
+
+	for (i = pu->nspares; i-- > 0; ) {
+		s = &pu->spare[i];
+		if (s->len != len)
+			continue;
+		buf = s->buf;
+		*s = pu->spare[--pu->nspares];
+		return (buf);
+	}
+	if ((buf = ge_block_alloc(len, e)) != NULL)
+		pu->room += len;
+	return (buf);
+}
+
+static void
+block_give(struct push *pu, uint8_t *buf, size_t len, size_t secret)
+{
+
+	if (buf == NULL)
+		return;
+	ge_wipe(buf, secret);
+	if (pu->nspares == SPARES) {
+		ge_block_free(buf);
+		pu->room -= len;
+		return;
+	}
+	pu->spare[pu->nspares].buf = buf;
+	pu->spare[pu->nspares++].len = len;
+}
+
+/* Could a task have these two blocks?  What is in the way and spare is freed. */
+static int
+room_for(struct push *pu, size_t held, size_t cap)
+{
+	size_t i, want = held + cap;
+	int left[2] = { 1, 1 };
+
+	for (i = 0; i < pu->nspares; i++)
+		if (left[0] && pu->spare[i].len == held) {
+			left[0] = 0;
+			want -= held;
+		} else if (left[1] && pu->spare[i].len == cap) {
+			left[1] = 0;
+			want -= cap;
+		}
+	for (i = 0; i < pu->nspares && pu->room + want > ROOM; )
+		if (pu->spare[i].len == held || pu->spare[i].len == cap) {
+			i++;
+		} else {
+			pu->room -= pu->spare[i].len;
+			ge_block_free(pu->spare[i].buf);
+			pu->spare[i] = pu->spare[--pu->nspares];
+		}
+	return (pu->room + want <= ROOM);
 }
 
 static void
@@ -72,13 +138,8 @@ task_free(struct push *pu, struct task *t)
 			t->next->link = t->link;
 		pu->ntasks--;
 	}
-	pu->room -= t->room;
-	if (t->buf != NULL)
-		ge_wipe(t->buf, t->h.len);
-	if (t->proof.buf != NULL)
-		ge_wipe(t->proof.buf, t->h.len);
-	ge_block_free(t->buf);
-	ge_block_free(t->proof.buf);
+	block_give(pu, t->buf, t->held, t->h.len);
+	block_give(pu, t->proof.buf, t->cap, t->h.len);
 	if (t->fd > 0) {
 		/* The file has no name, but its blocks would be left. */
 		if (t->h.mode != GE_PLAIN)
@@ -353,6 +414,8 @@ push_abandon(struct push *pu)
 	while (pu->task != NULL &&
 	    (op = ge_net_reclaim(pu->st->net)) != NULL)
 		task_free(pu, op->tag);
+	while (pu->nspares > 0)
+		ge_block_free(pu->spare[--pu->nspares].buf);
 }
 
 /*
@@ -410,8 +473,8 @@ task_new(struct push *pu, const struct ge_item *it, struct segment *seg,
 	cap = ge_proof_room(h, pu->p->full || spool);
 	if (cap <= STRETCH)
 		cap = spool ? STRETCH + 1 : cap;
-	while (pu->ntasks > 0 && (pu->ntasks >= TASKS ||
-	    pu->room + held + cap > ROOM))
+	while ((!room_for(pu, held, cap) || pu->ntasks >= TASKS) &&
+	    pu->ntasks > 0)
 		if (handle(pu, -1, e) == -1)
 			return (NULL);
 	if ((t = ge_alloc(sizeof(*t), e)) == NULL)
@@ -419,14 +482,14 @@ task_new(struct push *pu, const struct ge_item *it, struct segment *seg,
 	t->op.tag = t;
 	t->h = *h;
 	t->seg = seg;
-	t->room = held + cap;
-	pu->room += t->room;
+	t->held = held;
+	t->cap = cap;
 	t->proof.h = &t->h;
 	t->proof.dh = t->dh;
 	t->proof.full = pu->p->full;
 	t->proof.cap = cap;
-	if ((t->buf = ge_block_alloc(held, e)) == NULL ||
-	    (t->proof.buf = ge_block_alloc(cap, e)) == NULL ||
+	if ((t->buf = block_take(pu, held, e)) == NULL ||
+	    (t->proof.buf = block_take(pu, cap, e)) == NULL ||
 	    (spool && (t->fd = ge_spool_open(e)) == -1)) {
 		task_free(pu, t);
 		return (NULL);

@@ -41,6 +41,10 @@ struct failure {
 
 struct task;
 
+enum {
+	SPARES = 64
+};
+
 struct push {
 	struct ge_push *p;
 	const struct ge_store *st;
@@ -81,7 +85,12 @@ struct push {
 
 	struct task *task;		/* under way */
 	size_t ntasks;
-	uint64_t room;			/* bytes that they hold */
+	uint64_t room;			/* bytes that they hold, or that are spare: */
+	struct spare {
+		uint8_t *buf;
+		size_t len;
+	} spare[SPARES];
+	size_t nspares;
 };
 
 enum {
