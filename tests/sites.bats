@@ -274,6 +274,90 @@ reply_lost() {
 	reply_lost dav MOVE 1
 }
 
+# kept I NAME OLD NEW: one of the two is there, or hidden as it was, whole.
+kept() {
+	local f
+	if [ -e "$(site_folder "$1")/$2" ]; then
+		cmp -s "$(site_folder "$1")/$2" "$3" ||
+			cmp "$(site_folder "$1")/$2" "$4"
+		return
+	fi
+	for f in $(left "$1"); do
+		! cmp -s "$f" "$3" || return 0
+	done
+	echo "neither $3 nor $4 is left"
+	return 1
+}
+
+@test "sites: WebDAV: what is replaced is there until the new is" {
+	local i pid refuse='{"method": "MOVE", "nth": 1, "status": 412}'
+	nine dav
+	bytes 300000 1 >old
+	bytes 300000 2 >new
+	# A server that never overwrites: the old is put aside, and back.
+	site 0 put site1 o old
+	fault 1 "[$refuse, {\"method\": \"MOVE\", \"nth\": 2, \"status\": 500}]"
+	site 1 -r -t 1 put site1 o new
+	said "failed site 'site1': 'o': cannot store: naming it: HTTP status 500 InternalError"
+	site_get 1 o | cmp - old
+	[ -z "$(left 1)" ]
+	fault 1 "[$refuse]"
+	site 0 -r put site1 o new
+	site_get 1 o | cmp - new
+	[ -z "$(left 1)" ]
+	# It cannot be put back: nothing is removed.
+	fault 1 "[$refuse, {\"method\": \"MOVE\", \"nth\": [2, 3], \"status\": 500}]"
+	site 1 -r -t 1 put site1 o old
+	told "InternalError; what was there is perhaps '.o."
+	[ "$(left 1 | wc -l)" -eq 2 ]
+	kept 1 o new old
+	# Whatever answer is lost.
+	for i in 1 2 3; do
+		rm -f $(left 1)
+		site_put 1 o old
+		fault 1 "[$refuse, {\"method\": \"MOVE\", \"nth\": $i, \"lost_reply\": true}]"
+		site 1 -r -t 1 put site1 o new || [ $i = 3 ]
+		kept 1 o old new
+	done
+	rm -f $(left 1)
+	fault 1 '[{"method": "MOVE", "lost_reply": true}]'
+	site_put 1 o old
+	site 1 -r -t 1 put site1 o new
+	kept 1 o old new
+	[ -z "$(left 1)" ]
+	# Nothing is there after a MOVE that failed: what was sent may be all.
+	site_rm 1 o
+	fault 1 '[{"method": "MOVE", "status": 500}]'
+	site 1 -r -t 1 put site1 o new
+	cmp "$(left 1)" new
+	# Killed between the two.
+	rm -f $(left 1)
+	site_put 1 o old
+	fault 1 "[$refuse, {\"method\": \"MOVE\", \"nth\": 2, \"status\": 500, \"stall\": 60}]"
+	"$GE_BUILD/tool/site" -r sites put site1 o new 3>&- &
+	pid=$!
+	gone() { ! [ -e "$(site_folder 1)/o" ]; }
+	until_true gone
+	kill -KILL $pid
+	wait $pid || :
+	kept 1 o old new
+}
+
+@test "sites: SFTP: what is replaced is there until the new is" {
+	local n
+	nine sftp
+	bytes 20000 1 >old
+	bytes 20000 2 >new
+	for ((n = 21800; n < 23000; n += 60)); do
+		rm -f $(left 1)
+		cp old "$(site_folder 1)/o"
+		fault 1 "[{\"cut_up\": $n, \"times\": 1}]"
+		"$GE_BUILD/tool/site" -r -t 1 sites put site1 o new 2>"$err" || :
+		kept 1 o old new
+		! grep -qx 'done' "$err" || cmp "$(site_folder 1)/o" new
+	done
+}
+
 @test "sites: no room is said" {
 	local kind
 	for kind in s3 dav; do

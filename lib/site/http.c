@@ -315,8 +315,11 @@ ge_x_fresh(struct ge_op_int *x)
 void
 ge_x_brief(struct ge_op_int *x)
 {
+	long left = BRIEF;
 
-	curl_easy_setopt(x->easy, CURLOPT_TIMEOUT_MS, BRIEF);
+	if (x->tidying)
+		left = (long)((x->tidyby - ge_clock()) * 1000);
+	curl_easy_setopt(x->easy, CURLOPT_TIMEOUT_MS, left > 1 ? left : 1L);
 }
 
 void

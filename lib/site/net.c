@@ -14,6 +14,7 @@ enum {
 #define LARGE	((uint64_t)1 << 20)	/* worth a link of its own for a while */
 #define WAKE	0.1	/* seconds between looks at the hook */
 #define HANG	2.0	/* that work may take to notice that it is cancelled */
+#define TIDY	2.0	/* to remove what an operation left */
 
 struct ge_run {
 	size_t left;		/* operations that have not come back */
@@ -360,6 +361,7 @@ advance(struct ge_net *net, struct ge_op_int *x, enum ge_verdict v)
 	if (v != GE_X_END && atomic_load(&x->cancel) && !x->tidying) {
 		v = ge_x_end(x, GE_OP_CANCELLED, "cancelled");
 		x->tidying = 1;
+		x->tidyby = ge_clock() + TIDY;
 		if (x->s->way->tidy != NULL)
 			v = x->s->way->tidy(x);
 		if (x->nomem)
@@ -386,7 +388,7 @@ begin(struct ge_net *net, struct ge_op_int *x)
 	x->first = 0;
 	x->step = 0;
 	x->code = CURLE_OK;
-	x->mkdirs = x->swapped = x->cond = x->nomem = x->reset = 0;
+	x->mkdirs = x->cond = x->nomem = x->reset = 0;
 	x->part = x->nparts = x->entries = 0;
 	x->idle = 0;
 	x->mark[0] = x->tmp[0] = x->aside[0] = '\0';

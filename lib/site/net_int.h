@@ -113,6 +113,7 @@ struct ge_op_int {
 	atomic_int cancel;
 	int tidying;
 	int awaited;		/* the reply says what is to be removed */
+	double tidyby;		/* and it is to be done by then */
 	_Atomic uint64_t got;
 	int tries;		/* begun */
 	int once;		/* no use to try again */
@@ -140,7 +141,7 @@ struct ge_op_int {
 	char tmp[GE_X_PATH];	/* temporary name */
 	char aside[GE_X_PATH];
 	char mark[1100];	/* upload id, continuation token */
-	int mkdirs, swapped;
+	int mkdirs;
 	int reset;		/* S3: the clock was */
 	int64_t skew;		/* S3: with which it was signed */
 	int cond;		/* S3: sent If-None-Match */

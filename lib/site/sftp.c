@@ -9,12 +9,14 @@
 
 /*
  * SFTP, version 3.  An object is sent under a temporary name and renamed, which
- * there fails if the new name is taken.
+ * there fails if the new name is taken.  Then the old is renamed first, and back if
+ * the new cannot take its place; the one is removed when the other is there.
+ * (libcurl knows nothing of posix-rename@openssh.com.)
  */
 
 enum step {
 	P_BEGIN, P_GET, P_HEAD, P_LIST, P_REMOVE, P_PUT, P_MKDIR, P_PEEK,
-	P_SWAP, P_CLEAN, P_ROOT
+	P_SWAP, P_BACK, P_CLEAN, P_ROOT
 };
 
 static int
@@ -144,6 +146,7 @@ go(struct ge_op_int *x, enum step to)
 	size_t len;
 
 	x->step = (int)to;
+	x->awaited = to == P_SWAP;
 	if (ge_x_path(x, path, x->op->name) == -1)
 		return (GE_X_END);
 	if (ge_x_fresh(x) == -1)
@@ -192,9 +195,15 @@ go(struct ge_op_int *x, enum step to)
 		l = command(x, l, "rename", x->tmp, path);
 		quote(x, command(x, l, "*rm", x->aside, NULL));
 		break;
+	case P_BACK:
+		x->headers = command(x, l, "*rename", x->aside, path);
+		curl_easy_setopt(x->easy, CURLOPT_QUOTE, x->headers);
+		curl_easy_setopt(x->easy, CURLOPT_NOBODY, 1L);
+		ge_x_url(x, "sftp", path, NULL);
+		if (x->tidying)
+			ge_x_brief(x);
+		break;
 	case P_CLEAN:
-		if (x->aside[0] != '\0')
-			l = command(x, l, "*rename", x->aside, path);
 		quote(x, command(x, l, "*rm", x->tmp, NULL));
 		ge_x_brief(x);
 		break;
@@ -246,18 +255,26 @@ ended(struct ge_op_int *x)
 	return (ge_x_curl(x));
 }
 
+static int
+unreached(const struct ge_op_int *x)
+{
+
+	return (x->code == CURLE_COULDNT_CONNECT ||
+	    x->code == CURLE_COULDNT_RESOLVE_HOST ||
+	    x->code == CURLE_PEER_FAILED_VERIFICATION ||
+	    x->code == CURLE_LOGIN_DENIED);
+}
+
+/* x->op->result and the cause stay; what was sent goes, and the old comes back. */
 static enum ge_verdict
 clean(struct ge_op_int *x)
 {
 
-	if (x->code == CURLE_COULDNT_CONNECT ||
-	    x->code == CURLE_COULDNT_RESOLVE_HOST ||
-	    x->code == CURLE_PEER_FAILED_VERIFICATION ||
-	    x->code == CURLE_LOGIN_DENIED)
+	if (unreached(x))
 		return (GE_X_END);
 	x->result = x->op->result;
 	memcpy(x->why, x->cause, sizeof(x->why));
-	return (go(x, P_CLEAN));
+	return (go(x, x->aside[0] != '\0' ? P_BACK : P_CLEAN));
 }
 
 static enum ge_verdict
@@ -382,6 +399,12 @@ look(struct ge_op_int *x)
 	case P_SWAP:
 		(void)ended(x);
 		return (x->op->result == GE_OP_DONE ? GE_X_END : clean(x));
+	case P_BACK:
+		if (x->code == CURLE_OK)
+			return (go(x, P_CLEAN));
+		return (ge_x_end(x, x->result, "%.100s; what was there is "
+		    "perhaps '%.140s' now", x->why,
+		    strrchr(x->aside, '/') + 1));
 	case P_ROOT:
 		return (ge_x_rooted(x,
 		    x->code != CURLE_REMOTE_FILE_NOT_FOUND));
