@@ -458,4 +458,4 @@ tidy(struct ge_op_int *x)
 	return (undo(x));
 }
 
-const struct ge_way ge_way_dav = { open_site, step, NULL, tidy };
+const struct ge_way ge_way_dav = { open_site, step, NULL, 0, tidy };

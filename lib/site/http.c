@@ -14,6 +14,8 @@
 #include "util/world.h"
 
 #define BRIEF	2000L		/* milliseconds */
+#define SILENT	5.0		/* seconds for a site that has timed out */
+#define SLACK	2.0		/* for libcurl to say by itself that it did */
 
 enum {
 	DROPPED = 1 << 20,	/* bytes of a body that nobody wants */
@@ -97,6 +99,7 @@ header(char *line, size_t size, size_t n, void *arg)
 	time_t t;
 
 	n *= size;
+	ge_x_beat(x);
 	if (n >= 12 && strncmp(line, "HTTP/", 5) == 0) {
 		char *p = memchr(line, ' ', n - 4);
 
@@ -250,12 +253,26 @@ loopback(const char *host)
 	    strcmp(host, "[::1]") == 0 || strncmp(host, "127.", 4) == 0);
 }
 
+void
+ge_x_limits(const struct ge_op_int *x, double *connect, double *stall)
+{
+	const struct ge_net_conf *c = ge_net_conf(x->net);
+
+	*connect = c->connect;
+	*stall = c->stall;
+	if (x->s->silent && *connect > SILENT)
+		*connect = SILENT;
+	if (x->s->silent && *stall > SILENT)
+		*stall = SILENT;
+}
+
 int
 ge_x_fresh(struct ge_op_int *x)
 {
 	const struct ge_net_conf *c = ge_net_conf(x->net);
 	const char *ca = x->s->site->ca != NULL ? x->s->site->ca : c->ca;
-	long stall = (long)c->stall;
+	double connect, seconds, left = c->total;
+	long stall;
 	CURL *h;
 
 	if (x->easy == NULL)
@@ -279,8 +296,17 @@ ge_x_fresh(struct ge_op_int *x)
 	x->post = NULL;
 	x->hostkey = 0;
 
-	if (stall < c->stall || stall < 1)
+	x->brief = 0;
+
+	ge_x_limits(x, &connect, &seconds);
+	x->patience = connect + seconds + SLACK;
+	stall = (long)seconds;
+	if (stall < seconds || stall < 1)
 		stall++;
+	if (x->op->kind == GE_OP_LIST)
+		left -= ge_clock() - x->started;
+	if (left < 0)
+		left = 0;
 	curl_easy_setopt(h, CURLOPT_PRIVATE, x);
 	curl_easy_setopt(h, CURLOPT_ERRORBUFFER, x->errbuf);
 	curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
@@ -295,10 +321,10 @@ ge_x_fresh(struct ge_op_int *x)
 	curl_easy_setopt(h, CURLOPT_UPLOAD_BUFFERSIZE, 64L << 10);
 	curl_easy_setopt(h, CURLOPT_EXPECT_100_TIMEOUT_MS, 200L);
 	curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS,
-	    (long)(c->connect * 1000) + 1);
+	    (long)(connect * 1000) + 1);
 	curl_easy_setopt(h, CURLOPT_LOW_SPEED_LIMIT, 1024L);
 	curl_easy_setopt(h, CURLOPT_LOW_SPEED_TIME, stall);
-	curl_easy_setopt(h, CURLOPT_TIMEOUT_MS, (long)(c->total * 1000) + 1);
+	curl_easy_setopt(h, CURLOPT_TIMEOUT_MS, (long)(left * 1000) + 1);
 	curl_easy_setopt(h, CURLOPT_HEADERFUNCTION, header);
 	curl_easy_setopt(h, CURLOPT_HEADERDATA, x);
 	curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, take);
@@ -317,6 +343,7 @@ ge_x_brief(struct ge_op_int *x)
 {
 	long left = BRIEF;
 
+	x->brief = 1;
 	if (x->tidying)
 		left = (long)((x->tidyby - ge_clock()) * 1000);
 	curl_easy_setopt(x->easy, CURLOPT_TIMEOUT_MS, left > 1 ? left : 1L);

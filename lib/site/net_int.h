@@ -63,6 +63,7 @@ struct ge_netsite {
 	int nocond;		/* S3: knows no If-None-Match */
 	int64_t skew;		/* S3: its clock less ours, if it minds */
 	int takes;		/* HTTP: took what was sent to it last */
+	int silent;		/* what was asked last has timed out */
 	const struct ge_op_int *sending;	/* the PUT begun last, if it runs */
 };
 
@@ -76,6 +77,7 @@ struct ge_way {
 	/* x->step == 0 begins a try. */
 	enum ge_verdict (*step)(struct ge_op_int *x);
 	void (*work)(struct ge_op_int *x);
+	int hangs;		/* work may, in the system; then it is left */
 	/* It was cancelled: remove what is left of it.  NULL: nothing is. */
 	enum ge_verdict (*tidy)(struct ge_op_int *x);
 };
@@ -93,6 +95,14 @@ enum ge_x_state {
 enum ge_x_at {
 	GE_X_TODO, GE_X_TAKEN, GE_X_RETURNED,
 	GE_X_ORPHAN		/* with a worker, and nobody waits for it */
+};
+
+/*
+ * Who has what is the caller's (body, buf, fd, entry): a worker only while it
+ * holds it, and never once the operation was given back without it.
+ */
+enum ge_x_hold {
+	GE_X_FREE, GE_X_HELD, GE_X_GONE
 };
 
 struct ge_run;
@@ -117,7 +127,14 @@ struct ge_op_int {
 	_Atomic uint64_t got;
 	int tries;		/* begun */
 	int once;		/* no use to try again */
-	double when, began, first;
+	int late;		/* tries that timed out */
+	int hushed;		/* the site was silent when it began */
+	double when, started, began, first;
+	_Atomic int hold;	/* enum ge_x_hold */
+	_Atomic uint64_t beat;	/* grows while something moves */
+	uint64_t seen;		/* of it, at the time `heard` */
+	double heard;
+	double patience;	/* seconds without a beat */
 
 	/* A try. */
 	int step;
@@ -126,6 +143,7 @@ struct ge_op_int {
 	char errbuf[CURL_ERROR_SIZE];
 	struct curl_slist *headers;
 	int nomem;
+	int brief;		/* ge_x_brief */
 	struct ge_reply reply;
 	enum ge_sink sink;
 	int stopped;		/* we cut it: enough, or wrong (cause) */
@@ -212,8 +230,21 @@ int ge_x_path(struct ge_op_int *x, char out[GE_X_PATH], const char *name);
 /* ge_x_cancelled(x): it is not worth going on. */
 int ge_x_cancelled(struct ge_op_int *x);
 
-/* ge_x_moved(x, up, down): count, and progress of a GET. */
+/*
+ * ge_x_moved(x, up, down): count, and progress of a GET; ge_x_beat(x): it moves.
+ */
 void ge_x_moved(struct ge_op_int *x, uint64_t up, uint64_t down);
+void ge_x_beat(struct ge_op_int *x);
+
+/*
+ * ge_x_hold(x): what is the caller's may be touched until ge_x_let.  0, or -1:
+ * the operation was given back.
+ */
+int ge_x_hold(struct ge_op_int *x);
+void ge_x_let(struct ge_op_int *x);
+
+/* ge_x_limits(x, connect, stall): seconds; few of them for a silent site. */
+void ge_x_limits(const struct ge_op_int *x, double *connect, double *stall);
 
 /*
  * ge_x_temporary(x, out, path): a hidden name beside path that nobody uses.

@@ -184,6 +184,7 @@ hash(struct ge_op_int *x, uint64_t off, uint64_t len)
 	size_t n;
 
 	x->has_sha = 0;
+	x->why[0] = '\0';
 	if (x->op->fd > 0 && (buf = ge_block_alloc(CHUNK, &e)) == NULL) {
 		snprintf(x->why, sizeof(x->why), "%.250s", e.msg);
 		return;
@@ -191,12 +192,17 @@ hash(struct ge_op_int *x, uint64_t off, uint64_t len)
 	ge_sha256_init(&h);
 	for (at = 0; at < len && !ge_x_cancelled(x); at += n) {
 		n = len - at < CHUNK ? (size_t)(len - at) : CHUNK;
-		if (buf != NULL && ge_x_source(x, off + at, buf, n, &e) == -1) {
-			snprintf(x->why, sizeof(x->why), "%.250s", e.msg);
+		if (ge_x_hold(x) == -1)
 			goto out;
-		}
-		ge_sha256_add(&h, buf != NULL ? buf : x->op->body + off + at,
-		    n);
+		if (buf == NULL)
+			ge_sha256_add(&h, x->op->body + off + at, n);
+		else if (ge_x_source(x, off + at, buf, n, &e) == -1)
+			snprintf(x->why, sizeof(x->why), "%.250s", e.msg);
+		else
+			ge_sha256_add(&h, buf, n);
+		ge_x_let(x);
+		if (x->why[0] != '\0')
+			goto out;
 	}
 	ge_sha256_end(&h, x->sha);
 	x->has_sha = 1;
@@ -400,6 +406,7 @@ request(struct ge_op_int *x)
 		x->sink = GE_SINK_TEXT;
 		/* Joining may take long, without a byte. */
 		curl_easy_setopt(x->easy, CURLOPT_LOW_SPEED_LIMIT, 0L);
+		x->patience = ge_net_conf(x->net)->total;
 		break;
 	}
 	case S_ABORT:
@@ -702,4 +709,4 @@ step(struct ge_op_int *x)
 	return (v);
 }
 
-const struct ge_way ge_way_s3 = { open_site, step, work, tidy };
+const struct ge_way ge_way_s3 = { open_site, step, work, 0, tidy };

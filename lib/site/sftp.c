@@ -430,4 +430,4 @@ tidy(struct ge_op_int *x)
 	return (x->tmp[0] != '\0' ? clean(x) : GE_X_END);
 }
 
-const struct ge_way ge_way_sftp = { open_site, step, NULL, tidy };
+const struct ge_way ge_way_sftp = { open_site, step, NULL, 0, tidy };
