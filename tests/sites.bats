@@ -184,20 +184,77 @@ goes_nowhere() {
 	goes_nowhere dav
 }
 
-@test "sites: S3 bears a clock that is a year off" {
+@test "sites: S3 bears a clock that is hours off, not one that is days" {
 	nine s3
 	fault 1 '[]'
 	bytes 100000 >in
 	gefrag -k 2 -n 3 -b 4k in >st
 	head -n 3 sites >three
+	export GE_TEST_NOW=$(($(date +%s) - 80000))
 	fixed x gepush -s three <st >m
 	fixed x gepush -q -s three <st >m2 || :
 	gepull -s three m | gejoin | cmp - in
 	# Once refused, the site's time is kept.
 	[ "$(fault_log 1 | grep -c '"status": 403')" -lt 9 ]
+	GE_TEST_NOW=$(($(date +%s) - 90000))
+	fixed x gels -s three >"$out" 2>"$err" || :
+	grep -qE "its clock and ours differ by 9000[0-9] seconds" "$err"
 	fault 1 '[{"skew": -7200}]'
 	site 1 head site1 o
 	said "denied site 'site1': 'o': cannot look up: HTTP status 403"
+}
+
+@test "sites: a listing that does not advance ends" {
+	local head='<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>t{n}</NextContinuationToken>' page
+	nine s3
+	for page in '<Contents><Key>P/a</Key><Size>1</Size></Contents>' \
+	    '<CommonPrefixes><Prefix>P/d/</Prefix></CommonPrefixes>' ''; do
+		page=${page//P/$(site_prefix)}
+		fault 1 "[{\"status\": 200, \"body\": \"$head$page</ListBucketResult>\"}]"
+		site 1 -t 1 -T 60 list site1 ''
+		said "failed site 'site1': cannot list: a wrong answer: the listing does not advance"
+		[ "$(wc -l <"$out")" -le 2 ]
+	done
+	# Nor goes back.
+	page="<Contents><Key>$(site_prefix)/z</Key><Size>1</Size></Contents>"
+	fault 1 "[{\"status\": 200, \"times\": 1, \"body\": \"$head$page</ListBucketResult>\"}]"
+	site_put 1 a sites
+	site 1 -t 1 list site1 ''
+	told 'cannot list: '
+}
+
+@test "sites: what a server says is fit for a terminal" {
+	nine s3
+	fault 1 '[{"status": 403, "code": "A\u007fB\u00e9\u009bC"}]'
+	site 1 put site1 o sites
+	said "denied site 'site1': 'o': cannot store: HTTP status 403 A\\x7fB\\xc3\\xa9\\xc2\\x9bC"
+}
+
+@test "sites: one that was never made is said in the same words" {
+	local kind verb what
+	for kind in sftp dav s3; do
+		nine $kind
+		case $kind in
+		sftp)	rmdir "$(site_folder 1)"
+			what="folder '$(site_folder 1)'" ;;
+		dav)	rmdir "$(site_folder 1)"
+			what="folder '/ge/$(site_prefix)'"
+			# nginx makes it.
+			fault 1 '[{"method": "PUT,MKCOL", "status": 409}]' ;;
+		s3)	sed -i '1s|/ge/|/nobucket/|;1s|/site1/|/nobucket/|' sites
+			what=$(site_url 1)
+			what=${what#*://*/}
+			what="bucket '${what%%/*}'" ;;
+		esac
+		for verb in 'get site1 o' 'head site1 o' 'list site1 ' \
+		    'put site1 o sites' 'put site1 d/o sites'; do
+			# shellcheck disable=SC2086
+			set -- $verb
+			[ $# -gt 2 ] || set -- "$@" ''
+			site 1 "$@"
+			told "there is no $what: make it first"
+		done
+	done
 }
 
 @test "sites: answers that are not what was asked for are not taken" {

@@ -283,6 +283,11 @@ putted(struct ge_op_int *x)
 	}
 	(void)ge_x_status(x, x->mkdirs && status != 507 ?
 	    "its folder cannot be made" : NULL);
+	if (status == 404 || status == 409) {
+		x->result = x->op->result;
+		memcpy(x->why, x->cause, sizeof(x->why));
+		return (go(x, D_ROOT));
+	}
 	return (status == 401 || status == 403 ? GE_X_END : clean(x));
 }
 
@@ -341,11 +346,11 @@ listed(struct ge_op_int *x)
 	if (x->reply.status != 207) {
 		(void)ge_x_status(x, NULL);
 		/* The site's own folder is another matter. */
-		if (x->op->result == GE_OP_ABSENT)
-			(void)ge_x_end(x, x->op->name[0] == '\0' ?
-			    GE_OP_FAILED : GE_OP_ABSENT,
-			    "there is no such folder");
-		return (GE_X_END);
+		if (x->op->result != GE_OP_ABSENT)
+			return (GE_X_END);
+		if (x->op->name[0] == '\0')
+			return (ge_x_rootless(x, x->s->site->path));
+		return (ge_x_end(x, GE_OP_ABSENT, "there is no such folder"));
 	}
 	if (ge_answer_end(x->list, &token, &e) == -1)
 		return (ge_x_end(x, GE_OP_FAILED, "a wrong answer: %s",

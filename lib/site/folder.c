@@ -46,6 +46,10 @@ mounted(const struct job *j)
 	rc = stat(path, &st);
 	if (ge_x_cancelled(x))
 		(void)ge_x_end(x, GE_OP_CANCELLED, "cancelled");
+	else if (rc == -1 && (errno == ENOENT || errno == ENOTDIR))
+		(void)ge_x_end(x, GE_OP_FAILED,
+		    "there is no folder '%.200s': mount or make it first",
+		    path);
 	else if (rc == -1)
 		(void)ge_x_end(x, GE_OP_FAILED, "folder '%s': %s", path,
 		    strerror(errno));

@@ -443,6 +443,7 @@ begin(struct ge_net *net, struct ge_op_int *x)
 	x->mkdirs = x->cond = x->nomem = x->reset = 0;
 	x->part = x->nparts = x->entries = 0;
 	x->idle = 0;
+	x->last[0] = x->high[0] = '\0';
 	x->mark[0] = x->tmp[0] = x->aside[0] = '\0';
 	x->reply.later = -1;
 	x->op->size = GE_OP_UNKNOWN;

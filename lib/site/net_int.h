@@ -30,7 +30,8 @@ enum ge_sink {
 
 enum {
 	GE_X_TEXT = 16384,
-	GE_X_PATH = 8192
+	GE_X_PATH = 8192,
+	GE_X_NAME = 4200	/* of a listing, with "/" */
 };
 
 struct ge_net;
@@ -170,7 +171,9 @@ struct ge_op_int {
 	size_t nparts_text, parts_cap;
 	int has_sha;
 	uint8_t sha[32];
-	uint64_t entries;
+	uint64_t entries;	/* of a listing, all pages */
+	char last[GE_X_NAME];	/* the highest key of the pages before */
+	char high[GE_X_NAME];	/* and so far; S3 */
 	int idle;		/* pages without an entry */
 	int hostkey;		/* ssh: 1 another, 2 unknown */
 };
@@ -251,6 +254,12 @@ void ge_x_limits(const struct ge_op_int *x, double *connect, double *stall);
  */
 int ge_x_temporary(struct ge_op_int *x, char out[GE_X_PATH], const char *path);
 
+/*
+ * ge_x_plain(out, cap, s): what a server said, fit for a terminal: what is not
+ * printable ASCII becomes \xXX.  Returns out.
+ */
+const char *ge_x_plain(char *out, size_t cap, const char *s);
+
 /* ge_x_curl(x): the end that a failure of curl's, x->code, means. */
 enum ge_verdict ge_x_curl(struct ge_op_int *x);
 
@@ -265,12 +274,22 @@ enum ge_verdict ge_x_status(struct ge_op_int *x, const char *name);
 int ge_x_root(struct ge_op_int *x);
 enum ge_verdict ge_x_rooted(struct ge_op_int *x, int there);
 
+/*
+ * ge_x_rootless(x, path): the end: the site's own folder, or its bucket, is not
+ * there, and trying again will not make it.
+ */
+enum ge_verdict ge_x_rootless(struct ge_op_int *x, const char *path);
+
 /* The whole of GET over HTTP, after its request is set up; and its reply. */
 void ge_x_range(struct ge_op_int *x);
 enum ge_verdict ge_x_got(struct ge_op_int *x);
 enum ge_verdict ge_x_headed(struct ge_op_int *x);
 
-/* ge_x_list(x, kind, base): entries will come through x->list. */
+/*
+ * ge_x_list(x, kind, base): entries will come through x->list.
+ * ge_x_paged(x): a page has come; did it lead on?  0, or -1.
+ */
 int ge_x_list(struct ge_op_int *x, enum ge_answer_kind kind, const char *base);
+int ge_x_paged(struct ge_op_int *x);
 
 #endif

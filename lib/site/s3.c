@@ -24,6 +24,7 @@ enum {
 	CHUNK = 1 << 20,
 	SMALL = 65536,		/* hashed without ado */
 	SKEW = 60,		/* seconds that a clock may be wrong */
+	DAY = 86400,
 	IDLE = 100		/* pages of a list without an entry */
 };
 
@@ -619,7 +620,7 @@ listed(struct ge_op_int *x)
 		(void)ge_x_status(x, NULL);
 		/* There are no folders, so none can be missing. */
 		if (x->op->result == GE_OP_ABSENT)
-			(void)ge_x_end(x, GE_OP_FAILED, "no such bucket");
+			(void)ge_x_rootless(x, x->s->site->path);
 		return (GE_X_END);
 	}
 	if (ge_answer_end(x->list, &token, &e) == -1)
@@ -630,7 +631,9 @@ listed(struct ge_op_int *x)
 	if (strlen(token) >= sizeof(x->mark) || strcmp(token, x->mark) == 0 ||
 	    (ge_answer_count(x->list) == 0 && ++x->idle > IDLE))
 		return (ge_x_end(x, GE_OP_FAILED,
-		    "a wrong answer: a list without end"));
+		    "a wrong answer: the listing does not advance"));
+	if (ge_x_paged(x) == -1)
+		return (GE_X_END);
 	memcpy(x->mark, token, strlen(token) + 1);
 	return (go(x, S_LIST));
 }
@@ -651,7 +654,8 @@ look(struct ge_op_int *x)
 	/* A request is signed with the time; a server may mind that of ours. */
 	if (x->reply.status == 403 && x->reply.date > 0) {
 		skew = x->reply.date - ge_now();
-		if (llabs(skew - x->skew) > SKEW && !x->reset) {
+		if (llabs(skew - x->skew) > SKEW && !x->reset &&
+		    llabs(skew) <= DAY) {
 			x->reset = 1;
 			x->s->skew = skew;
 			return (request(x));

@@ -238,6 +238,7 @@ says(const struct ge_op_int *x, const char *what)
 static enum ge_verdict
 ended(struct ge_op_int *x)
 {
+	char why[200];
 
 	if (x->code == CURLE_OK)
 		return (ge_x_end(x, GE_OP_DONE, "done"));
@@ -249,9 +250,11 @@ ended(struct ge_op_int *x)
 		    GE_OP_ABSENT, "no such file or folder"));
 	if (x->code == CURLE_QUOTE_ERROR && (says(x, "ermission denied") ||
 	    says(x, "not empty")))
-		return (ge_x_end(x, GE_OP_DENIED, "%s", x->errbuf));
+		return (ge_x_end(x, GE_OP_DENIED, "%s",
+		    ge_x_plain(why, sizeof(why), x->errbuf)));
 	if (x->code == CURLE_QUOTE_ERROR && x->op->kind == GE_OP_REMOVE)
-		return (ge_x_end(x, GE_OP_DENIED, "%s", x->errbuf));
+		return (ge_x_end(x, GE_OP_DENIED, "%s",
+		    ge_x_plain(why, sizeof(why), x->errbuf)));
 	return (ge_x_curl(x));
 }
 
@@ -289,6 +292,11 @@ putted(struct ge_op_int *x)
 		return (go(x, P_MKDIR));
 	}
 	(void)ended(x);
+	if (x->code == CURLE_REMOTE_FILE_NOT_FOUND) {
+		x->result = x->op->result;
+		memcpy(x->why, x->cause, sizeof(x->why));
+		return (go(x, P_ROOT));
+	}
 	return (x->op->result == GE_OP_DONE ? GE_X_END : clean(x));
 }
 
@@ -338,11 +346,11 @@ listed(struct ge_op_int *x)
 		return (ge_x_end(x, GE_OP_DONE, "done"));
 	if (x->code != CURLE_OK) {
 		(void)ended(x);
-		if (x->op->result == GE_OP_ABSENT)
-			(void)ge_x_end(x, x->op->name[0] == '\0' ?
-			    GE_OP_FAILED : GE_OP_ABSENT,
-			    "there is no such folder");
-		return (GE_X_END);
+		if (x->op->result != GE_OP_ABSENT)
+			return (GE_X_END);
+		if (x->op->name[0] == '\0')
+			return (ge_x_rootless(x, x->s->site->path));
+		return (ge_x_end(x, GE_OP_ABSENT, "there is no such folder"));
 	}
 	if (ge_answer_end(x->list, &token, &e) == -1)
 		return (ge_x_end(x, GE_OP_FAILED, "a wrong answer: %s",

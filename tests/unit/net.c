@@ -426,6 +426,7 @@ static void
 test_folder(void)
 {
 	char path[512];
+	struct stat st;
 	int good;
 
 	good = put(0, "d/e/a", "hello", 0) == GE_OP_DONE;
@@ -442,6 +443,10 @@ test_folder(void)
 	good &= simple(GE_OP_HEAD, 0, "d/e/b") == GE_OP_ABSENT;
 	good &= simple(GE_OP_HEAD, 0, "d/e") == GE_OP_ABSENT;
 	good &= get(0, "d/e/b", 0, 1) == GE_OP_ABSENT;
+	snprintf(path, sizeof(path), "%s/s0/d/e/a", tmp);
+	good &= stat(path, &st) == 0 && (st.st_mode & 07777) == 0600;
+	snprintf(path, sizeof(path), "%s/s0/d", tmp);
+	good &= stat(path, &st) == 0 && (st.st_mode & 07777) == 0700;
 	check(good, "folders: put, get, head");
 	good = put(0, "d/z", "", 0) == GE_OP_DONE;
 	good &= simple(GE_OP_LIST, 0, "") == GE_OP_DONE &&
@@ -475,6 +480,9 @@ test_folder(void)
 	    simple(GE_OP_LIST, 1, "") == GE_OP_FAILED &&
 	    simple(GE_OP_LIST, 1, "d/") == GE_OP_FAILED &&
 	    simple(GE_OP_REMOVE, 1, "a") == GE_OP_FAILED;
+	snprintf(path, sizeof(path), "site 's1': 'a': cannot remove: there is "
+	    "no folder '%s/s1': mount or make it first", tmp);
+	good &= strcmp(op.err.msg, path) == 0;
 	snprintf(path, sizeof(path), "%s/s1", tmp);
 	good &= access(path, F_OK) == -1;
 	check(good, "folders: the site's own is neither made nor missed");
@@ -574,7 +582,7 @@ put_big(void)
  * A disk that hangs: what reads or writes a file tells gate[1], and goes on when
  * gate[0] says so.
  */
-static int gate[2];
+static int gate[2], asked, go;
 static atomic_int hangs;	/* 1: reads, 2: writes */
 static atomic_int leaked;	/* what was written was no longer to be */
 
@@ -612,7 +620,7 @@ writev(int fd, const struct iovec *v, int n)
 
 /* The far ends of the gate. */
 static void
-build_gate(int *asked, int *go)
+build_gate(void)
 {
 	int in[2], out[2];
 
@@ -620,8 +628,8 @@ build_gate(int *asked, int *go)
 		die("pipe");
 	gate[0] = out[0];
 	gate[1] = in[1];
-	*asked = in[0];
-	*go = out[1];
+	asked = in[0];
+	go = out[1];
 }
 
 static void
@@ -652,12 +660,11 @@ test_hang(const struct ge_sites *s)
 	struct ge_net_conf c = { .jobs = 4 };
 	static struct ge_op many[3];
 	static uint8_t back[3][64];
-	int asked, go, i, n, good = 1;
+	int i, n, good = 1;
 	struct ge_op *o;
 	struct ge_net *hung;
 	struct ge_err e;
 
-	build_gate(&asked, &go);
 	if ((hung = ge_net_open(s, &c, &e)) == NULL)
 		die(e.msg);
 	atomic_store(&hangs, 1);
@@ -695,12 +702,11 @@ test_stalled(const struct ge_sites *s)
 	struct ge_net_conf c = { .jobs = 6, .stall = 0.1 };
 	enum { LEN = 3 << 20 };
 	struct ge_op one, *o = &one;
-	int asked, go, good;
+	int good;
 	struct ge_net *hung;
 	struct ge_err e;
 	uint8_t *body;
 
-	build_gate(&asked, &go);
 	if ((hung = ge_net_open(s, &c, &e)) == NULL ||
 	    (body = malloc(LEN)) == NULL)
 		die("memory");
@@ -737,7 +743,7 @@ test_stalled(const struct ge_sites *s)
 	    o->result == GE_OP_FAILED;
 	memset(body, 'S', LEN);
 	free(body);
-	release(go, 2);
+	release(go, 1);
 	ge_net_close(hung);
 	atomic_store(&hangs, 0);
 	check(good && !atomic_load(&leaked) && simple(GE_OP_HEAD, 0, "sent") ==
@@ -885,6 +891,7 @@ main(void)
 	}
 	if ((net = ge_net_open(&s, &c, &e)) == NULL)
 		die(e.msg);
+	build_gate();
 	test_folder();
 	test_many();
 	put_big();
