@@ -587,25 +587,31 @@ kept() {
 	site_get 1 o | cmp - in
 }
 
-# cancelled KIND RULE: nothing stays.
+# cancelled KIND RULE: while something lies at the site; nothing stays.
 cancelled() {
+	local pid
 	nine "$1"
 	bytes 3000000 >in
 	fault 1 "[$2]"
-	site 1 -C put site1 d/o in
+	"$GE_BUILD/tool/site" -W sites put site1 d/o in 2>"$err" 3>&- &
+	pid=$!
+	begun() { [ -n "$(left 1)" ]; }
+	until_true begun
+	kill -USR1 $pid
+	fails wait $pid
 	said "cancelled site 'site1': 'd/o': cannot store: cancelled"
-	fault 1 '[]'
 	[ -z "$(left 1)" ]
 	[ -z "$(site_names 1)" ]
+	fault 1 '[]'
 	site 0 put site1 d/o in
 }
 
 @test "sites: SFTP: what is cancelled leaves nothing" {
-	cancelled sftp '{"rate": 2000000}'
+	cancelled sftp '{"rate": 200000}'
 }
 
 @test "sites: WebDAV: what is cancelled leaves nothing" {
-	cancelled davs '{"method": "PUT,MOVE", "stall": 1}'
+	cancelled davs '{"method": "PUT,MOVE", "stall": 60}'
 }
 
 # race KIND: ten writers, each with bytes of its own; one wins.
