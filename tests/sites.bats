@@ -79,6 +79,8 @@ stores() {
 
 @test "sites: SFTP stores, gives back, lists, removes" {
 	stores sftp
+	site 0 put site1 e/o one
+	[ "$(stat -c %a "$(site_folder 1)/e" "$(site_folder 1)/e/o" | xargs)" = '700 600' ]
 }
 
 @test "sites: WebDAV stores, gives back, lists, removes" {
@@ -479,11 +481,17 @@ kept() {
 	chmod 600 netrc
 	site 1 head site1 o
 	told absent
+	# The file that nobody named, too.
+	sed -i 's/netrc=[^ 	]*//' sites
+	cp netrc "$HOME/.netrc"
+	chmod 640 "$HOME/.netrc"
+	site 2 head site1 o
+	said "site: 'sites': line 1: site 'site1': '$HOME/.netrc' is readable for others (chmod 600)"
 	nine s3
 	cp "$AWS_SHARED_CREDENTIALS_FILE" aws
 	chmod 604 aws
 	AWS_SHARED_CREDENTIALS_FILE=aws site 2 head site1 o
-	told "site: site 'site1': 'aws' is readable for others (chmod 600)"
+	told "site: 'sites': line 1: site 'site1': 'aws' is readable for others (chmod 600)"
 	nine sftp
 	cp "$(server_dir sftp)/id" id
 	chmod 644 id
@@ -504,11 +512,11 @@ kept() {
 	cp right sites
 	site 0 head site1 o
 	AWS_SHARED_CREDENTIALS_FILE=none site 2 head site1 o
-	said "site: site 'site1': no credentials for S3: no profile 'site1' in 'none'"
+	said "site: 'sites': line 1: site 'site1': no credentials for S3: no profile 'site1' in 'none'"
 	unset AWS_ACCESS_KEY_ID
 	sed -i -n '1s/profile=[^ 	]*//p' sites
 	AWS_SHARED_CREDENTIALS_FILE=none site 2 head site1 o
-	said "site: site 'site1': no credentials for S3: neither AWS_ACCESS_KEY_ID nor profile 'default' in 'none'"
+	said "site: 'sites': line 1: site 'site1': no credentials for S3: neither AWS_ACCESS_KEY_ID nor profile 'default' in 'none'"
 	AWS_PROFILE=site1 site 0 head site1 o
 }
 

@@ -773,8 +773,11 @@ open_sites(struct ge_net *net, struct ge_err *e)
 		s->site = &net->sites->site[i];
 		s->way = ways[s->site->transport];
 		s->cap = cap;
-		if (s->way->open != NULL && s->way->open(net, s, e) == -1)
-			return (ge_within(e, "site '%s'", s->site->name));
+		if (s->way->open == NULL || s->way->open(net, s, e) == 0)
+			continue;
+		ge_within(e, "site '%s'", s->site->name);
+		return (net->sites->file == NULL ? -1 : ge_within(e,
+		    "'%s': line %lu", net->sites->file, s->site->line));
 	}
 	return (0);
 }

@@ -180,6 +180,8 @@ go(struct ge_op_int *x, enum step to)
 		    ge_x_temporary(x, x->tmp, path) == -1)
 			return (GE_X_END);
 		ge_x_send(x, 0, x->op->len);
+		/* There may be shares of keys in it. */
+		curl_easy_setopt(x->easy, CURLOPT_NEW_FILE_PERMS, 0600L);
 		l = command(x, l, "rename", x->tmp, path);
 		x->headers = l;
 		curl_easy_setopt(x->easy, CURLOPT_POSTQUOTE, l);
@@ -187,6 +189,7 @@ go(struct ge_op_int *x, enum step to)
 		break;
 	case P_MKDIR:
 		quote(x, parents(x, path));
+		curl_easy_setopt(x->easy, CURLOPT_NEW_DIRECTORY_PERMS, 0700L);
 		break;
 	case P_SWAP:
 		if (ge_x_temporary(x, x->aside, path) == -1)
