@@ -8,8 +8,8 @@
 
 /*
  * A repair under way: heal.c plans and goes through the segments, remake.c makes
- * and puts fragments, refresh.c gives new shares and destroys old ones, merge.c
- * knows the history and writes the manifest.
+ * and puts fragments, refresh.c gives new shares and destroys old ones, heads.c
+ * reads headers back, merge.c knows the history and writes the manifest.
  */
 
 /* A fragment to be made, or moved. */
@@ -47,8 +47,7 @@ struct found {				/* of the report, or of our own check */
 struct fresh {
 	uint32_t segment;
 	uint8_t epoch;
-	uint8_t record[32];
-	size_t hlen;			/* of a header */
+	uint8_t root[32], record[32];
 	int16_t *site;			/* [n] */
 };
 
@@ -134,6 +133,23 @@ int heal_shares(struct healer *hl, struct making *mk, int epoch,
 int heal_own_shares(struct making *mk, uint8_t (*all)[32]);
 int heal_put(struct healer *hl, const struct making *mk, int16_t *site,
     const uint8_t *over, struct ge_err *e);
+
+/*
+ * heal_record(out, h, hdr, root): a hash of what all n of an epoch share.
+ *
+ * heal_heads(hl, segment, epoch, site, root, record, good, e):
+ * Read headers back: which are of this root, with a valid share, and their object
+ * as long as they say?
+ *
+ *	site    [n]  in   where each is; -1: not asked
+ *	record  [n]  out  of those that are good
+ *	good         out  mask of them
+ */
+void heal_record(uint8_t out[32], const struct ge_hdr *h, const uint8_t *hdr,
+    const uint8_t root[32]);
+int heal_heads(struct healer *hl, uint32_t segment, int epoch,
+    const int16_t *site, const uint8_t root[32], uint8_t (*record)[32],
+    uint64_t *good, struct ge_err *e);
 
 /*
  * heal_refresh(hl, mk, now, e): all n of a segment in a new epoch.

@@ -4,7 +4,6 @@
 #include "store/heal_int.h"
 #include "util/hook.h"
 #include "util/mem.h"
-#include "util/sha256.h"
 
 /*
  * New shares for a segment, and the end of the old ones.
@@ -12,18 +11,6 @@
 enum {
 	BATCH = 64
 };
-
-static void
-hash_record(uint8_t out[32], const struct ge_hdr *h, const uint8_t *hdr,
-    const uint8_t root[32])
-{
-	struct ge_sha256 sha;
-
-	ge_sha256_init(&sha);
-	ge_sha256_add(&sha, root, 32);
-	ge_sha256_add(&sha, hdr + h->records, 32 * (size_t)h->n);
-	ge_sha256_end(&sha, out);
-}
 
 /*
  * All n in a new epoch, beside the old; the old go when the manifest tells of the
@@ -68,9 +55,9 @@ heal_refresh(struct healer *hl, struct making *mk, const int16_t *now,
 	hl->nfresh++;
 	fr->segment = h->segment;
 	fr->epoch = (uint8_t)mk->epoch;
-	fr->hlen = h->len;
+	memcpy(fr->root, mk->g->root, 32);
 	memcpy(fr->site, site, (size_t)h->n * sizeof(*fr->site));
-	hash_record(fr->record, h, mk->hdr, mk->g->root);
+	heal_record(fr->record, h, mk->hdr, mk->g->root);
 	for (i = 0; i < mk->n; i++)
 		if (heal_add_spot(&hl->moved, h->segment, i, mk->epoch, site[i],
 		    e) == -1)
@@ -79,69 +66,58 @@ heal_refresh(struct healer *hl, struct making *mk, const int16_t *now,
 	return (0);
 }
 
-/* Are all n of the new epoch at their sites, now that the old are to go? */
+/*
+ * Are all n of an epoch at their sites, of one record?
+ *
+ *	record  what they must have, or NULL: any
+ */
 static int
-settled(struct healer *hl, const struct fresh *fr, struct ge_err *e)
+settled(struct healer *hl, uint32_t segment, int epoch, const int16_t *site,
+    const uint8_t root[32], const uint8_t *record, struct ge_err *e)
 {
-	char name[GE_FRAG_NAME];
-	struct ge_hdr h;
-	struct ge_op op, *one = &op;
-	uint8_t *buf, dh[32], root[32], record[32];
-	size_t room = fr->hlen;
-	int i, rc = -1;
+	uint8_t all[GE_N_MAX][32];
+	uint64_t good;
+	int i;
 
-	if ((buf = ge_alloc(room, e)) == NULL)
+	if (heal_heads(hl, segment, epoch, site, root, all, &good, e) == -1)
 		return (-1);
-	for (i = 0; i < hl->map.n; i++) {
-		memset(&op, 0, sizeof(op));
-		op.kind = GE_OP_GET;
-		op.site = fr->site[i];
-		snprintf(op.name, sizeof(op.name), "%s", ge_frag_name(name,
-		    hl->kn->setid, fr->segment, i, fr->epoch));
-		op.buf = buf;
-		op.len = room;
-		if (ge_op_run(hl->st->net, &one, 1, e) == -1)
-			goto out;
-		if (op.result != GE_OP_DONE || ge_hdr_parse(&h, buf,
-		    (size_t)op.got, 0, e) == -1 || h.index != i ||
-		    h.epoch != fr->epoch || !h.has_share ||
-		    (op.size != GE_OP_UNKNOWN && op.size != h.fraglen))
-			break;
-		ge_hash_descriptor(dh, &h, buf);
-		ge_hash_root(root, &h, buf, dh);
-		hash_record(record, &h, buf, root);
-		if (memcmp(record, fr->record, 32) != 0 ||
-		    !ge_share_valid(&h, buf, dh))
-			break;
-	}
-	rc = i == hl->map.n;
-out:
-	ge_wipe(buf, room);
-	ge_free(buf);
-	return (rc);
+	for (i = 0; i < hl->map.n; i++)
+		if ((good >> i & 1) == 0 || memcmp(all[i], record != NULL ?
+		    record : all[0], 32) != 0)
+			return (0);
+	return (1);
 }
 
-/* Objects of a segment that are older than an epoch, at every site that may. */
+/* What a survey lists of a segment that is older than an epoch. */
 static int
-outdated(struct healer *hl, struct spots *sp, uint32_t segment, int epoch,
-    struct ge_err *e)
+listed(const struct healer *hl, const struct ge_survey *sv, struct spots *sp,
+    uint32_t segment, int epoch, struct ge_err *e)
 {
 	const struct ge_seen *seen;
+	size_t n;
+	int idx;
+
+	for (idx = 0; idx < hl->map.n; idx++) {
+		seen = ge_survey_find(sv, segment, idx, &n);
+		while (n-- > 0)
+			if (seen[n].epoch < epoch && heal_add_spot(sp, segment,
+			    idx, seen[n].epoch, seen[n].site, e) == -1)
+				return (-1);
+	}
+	return (0);
+}
+
+/* What sites that are treated as gone may have, which nobody has asked. */
+static int
+unasked(struct healer *hl, struct spots *sp, uint32_t segment, int epoch,
+    struct ge_err *e)
+{
 	const struct ge_mapline *l;
 	const struct ge_manifest *m;
 	const struct ge_place *pl;
 	uint32_t i;
-	size_t n;
-	int idx, q, site;
+	int q, site;
 
-	for (idx = 0; idx < hl->map.n; idx++) {
-		seen = ge_survey_find(&hl->sv, segment, idx, &n);
-		while (n-- > 0)
-			if (seen[n].epoch < epoch && heal_add_spot(sp, segment, idx,
-			    seen[n].epoch, seen[n].site, e) == -1)
-				return (-1);
-	}
-	/* What is treated as gone has not been asked what it has. */
 	for (i = hl->map.first[segment]; i < hl->map.first[segment + 1]; i++) {
 		l = &hl->map.line[i];
 		m = hl->map.from[l->from];
@@ -149,9 +125,9 @@ outdated(struct healer *hl, struct spots *sp, uint32_t segment, int epoch,
 		for (q = 0; pl->epoch < epoch && q < pl->n; q++) {
 			site = hl->map.site[l->from][m->placesite[pl->at +
 			    (size_t)q]];
-			if (site != -1 && hl->st->gone[site] && heal_add_spot(sp,
-			    segment, m->placeindex[pl->at + (size_t)q],
-			    pl->epoch, site, e) == -1)
+			if (site != -1 && hl->st->gone[site] &&
+			    heal_add_spot(sp, segment, m->placeindex[pl->at +
+			    (size_t)q], pl->epoch, site, e) == -1)
 				return (-1);
 		}
 	}
@@ -206,46 +182,118 @@ remove_all(struct healer *hl, const struct spots *sp, struct ge_err *e)
 	return (0);
 }
 
+/* Of segments that this run has given new shares. */
+static int
+replaced(struct healer *hl, struct spots *old, struct ge_err *e)
+{
+	const struct fresh *fr;
+	size_t i;
+
+	for (i = 0; i < hl->nfresh; i++) {
+		fr = &hl->fresh[i];
+		switch (settled(hl, fr->segment, fr->epoch, fr->site, fr->root,
+		    fr->record, e)) {
+		case -1:
+			return (-1);
+		case 0:
+			ge_fail(e, GE_EDEGRADED, "segment %lu: the new shares "
+			    "are not all there; the old stay",
+			    (unsigned long)fr->segment);
+			heal_worse(hl, e);
+			continue;
+		}
+		if (listed(hl, &hl->sv, old, fr->segment, fr->epoch, e) ==
+		    -1 || unasked(hl, old, fr->segment, fr->epoch, e) == -1)
+			return (-1);
+	}
+	return (0);
+}
+
+/* What sites treated as gone list, if they answer. */
+static int
+ask_gone(const struct healer *hl, struct ge_survey *sv, struct ge_err *e)
+{
+	struct ge_store st = *hl->st;
+	size_t i, n = st.sites->n;
+	int rc;
+
+	if ((st.gone = ge_alloc(n, e)) == NULL)
+		return (-1);
+	for (i = 0; i < n; i++)
+		st.gone[i] = !hl->st->gone[i];
+	rc = memchr(st.gone, 0, n) == NULL ? 0 :
+	    ge_survey_soon(&st, hl->kn->setid, sv, NULL, NULL, e);
+	ge_free(st.gone);
+	return (rc);
+}
+
 /*
- * Old shares, when nothing needs them any more: all n of a newer epoch are there,
- * and more than half of the sites have the manifest that says so.
+ * Left behind by a repair that was killed: of a segment of which nothing was
+ * found wrong.
+ */
+static int
+left_behind(struct healer *hl, struct spots *old, struct ge_err *e)
+{
+	const struct ge_manifest *m = &hl->kn->m;
+	struct ge_survey gone;
+	size_t s, t = 0, before;
+	int rc = -1, epoch;
+
+	memset(&gone, 0, sizeof(gone));
+	for (s = 0; s < hl->map.nsegs && hl->map.epoch[s] == 0; s++)
+		;
+	if (s == hl->map.nsegs)
+		return (0);
+	if (ask_gone(hl, &gone, e) == -1)
+		goto out;
+	for (; s < hl->map.nsegs; s++) {
+		while (t < hl->ntasks && hl->task[t].segment < s)
+			t++;
+		epoch = hl->map.epoch[s];
+		if (epoch == 0 || (t < hl->ntasks && hl->task[t].segment == s) ||
+		    (hl->whole != NULL && hl->whole[s] != hl->map.n))
+			continue;
+		before = old->n;
+		if (listed(hl, &hl->sv, old, (uint32_t)s, epoch, e) == -1 ||
+		    listed(hl, &gone, old, (uint32_t)s, epoch, e) == -1)
+			goto out;
+		if (old->n == before)
+			continue;
+		switch (settled(hl, (uint32_t)s, epoch, heal_places(hl,
+		    (uint32_t)s), m->segment[s].root, NULL, e)) {
+		case -1:
+			goto out;
+		case 0:
+			old->n = before;
+		}
+	}
+	rc = 0;
+out:
+	ge_survey_release(&gone);
+	return (rc);
+}
+
+/*
+ * Old shares, when nothing needs them any more: all n of a newer epoch are there
+ * with good shares, and more than half of the sites have the manifest that says
+ * so.  Who reads no shares cannot tell.
  */
 int
 heal_destroy_old(struct healer *hl, int stored, struct ge_err *e)
 {
 	struct spots old = { NULL, 0, 0 };
-	size_t s, sites = 0;
-	int rc = -1, there;
+	int rc = -1;
 
-	for (s = 0; s < hl->st->sites->n; s++)
-		sites += !hl->st->gone[s];
-	if (2 * (size_t)stored <= sites) {
+	if (hl->h->blind || hl->kn->m.mode == GE_PLAIN)
+		return (0);
+	if (2 * (size_t)stored <= hl->st->sites->n) {
 		if (hl->nfresh > 0)
 			ge_note(GE_WARN, "too few sites have the new manifest: "
 			    "the old shares stay");
 		return (0);
 	}
-	for (s = 0; s < hl->nfresh; s++) {
-		if ((there = settled(hl, &hl->fresh[s], e)) == -1)
-			goto out;
-		if (there == 0) {
-			ge_fail(e, GE_EDEGRADED, "segment %lu: the new shares "
-			    "are not all there; the old stay",
-			    (unsigned long)hl->fresh[s].segment);
-			heal_worse(hl, e);
-			continue;
-		}
-		if (outdated(hl, &old, hl->fresh[s].segment,
-		    hl->fresh[s].epoch, e) == -1)
-			goto out;
-	}
-	/* Left behind by a repair that was killed. */
-	for (s = 0; hl->whole != NULL && s < hl->map.nsegs; s++)
-		if (hl->whole[s] == hl->map.n && hl->map.epoch[s] > 0 &&
-		    outdated(hl, &old, (uint32_t)s, hl->map.epoch[s], e) == -1)
-			goto out;
-	rc = remove_all(hl, &old, e);
-out:
+	if (replaced(hl, &old, e) == 0 && left_behind(hl, &old, e) == 0)
+		rc = remove_all(hl, &old, e);
 	ge_free(old.v);
 	return (rc);
 }
