@@ -568,7 +568,8 @@ begin(struct healer *hl, struct ge_err *e)
 	const struct ge_store *st = hl->st;
 	const struct ge_manifest *m = &hl->kn->m;
 
-	if ((hl->ever = ge_alloc(st->sites->n * sizeof(*hl->ever), e)) ==
+	if (ge_past_open(&hl->past, st, hl->kn->setid, !hl->h->dry, e) == -1 ||
+	    (hl->ever = ge_alloc(st->sites->n * sizeof(*hl->ever), e)) ==
 	    NULL || (hl->barred = ge_alloc(st->sites->n, e)) == NULL ||
 	    (hl->name = ge_alloc(GE_N_MAX * sizeof(*hl->name), e)) == NULL ||
 	    ge_map_init(&hl->map, st->sites, hl->kn, e) == -1 ||
@@ -645,12 +646,23 @@ verdict(struct healer *hl, int stored, struct ge_err *e)
 	return (0);
 }
 
+/* More than half of the sites that are not gone? */
+static int
+most(const struct healer *hl, int stored)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < hl->st->sites->n; i++)
+		n += !hl->st->gone[i];
+	return (2 * (size_t)stored > n);
+}
+
 int
 ge_heal_run(struct ge_heal *h, const struct ge_store *st, struct ge_known *kn,
     struct ge_err *e)
 {
 	struct healer hl = { .h = h, .st = st, .kn = kn, .spool = -1 };
-	int stored, rc = -1;
+	int stored, told = 0, rc = -1;
 	size_t i;
 
 	if (!kn->has)
@@ -664,11 +676,14 @@ ge_heal_run(struct ge_heal *h, const struct ge_store *st, struct ge_known *kn,
 		goto out;
 	}
 	if (may_move(&hl, e) == -1 || work(&hl, e) == -1 ||
-	    heal_tell(&hl, &stored, e) == -1 ||
-	    heal_destroy_old(&hl, stored, e) == -1)
+	    heal_tell(&hl, &stored, e) == -1)
+		goto out;
+	told = !hl.untold && most(&hl, stored);
+	if (heal_destroy_old(&hl, stored, e) == -1)
 		goto out;
 	rc = verdict(&hl, stored, e);
 out:
+	ge_past_close(&hl.past, told);
 	ge_map_release(&hl.map);
 	ge_rule_release(&hl.rule);
 	ge_survey_release(&hl.sv);
@@ -680,7 +695,6 @@ out:
 	ge_free(hl.told);
 	ge_free(hl.whole);
 	ge_free(hl.moved.v);
-	ge_free(hl.tried.v);
 	ge_free(hl.ever);
 	ge_free(hl.barred);
 	ge_free(hl.name);

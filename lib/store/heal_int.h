@@ -71,7 +71,8 @@ struct healer {
 					   whole and of the segment's epoch */
 	int nomem;
 	struct spots moved;		/* has come to another place */
-	struct spots tried;		/* no answer: it may have come there */
+	struct ge_past past;		/* what sites may have that no manifest tells */
+	int untold;			/* some of it the manifest does not tell either */
 	struct fresh *fresh;
 	size_t nfresh, capfresh;
 	uint64_t *ever;			/* [sites] */

@@ -35,7 +35,6 @@ void
 heal_history(struct healer *hl, uint32_t segment, int epoch)
 {
 	const struct ge_seen *seen;
-	const struct spot *v;
 	size_t n, i;
 	int idx;
 
@@ -46,11 +45,7 @@ heal_history(struct healer *hl, uint32_t segment, int epoch)
 			if (seen[i].epoch == epoch)
 				hl->ever[seen[i].site] |= (uint64_t)1 << idx;
 	}
-	for (i = hl->tried.n; i-- > 0; ) {
-		v = &hl->tried.v[i];
-		if (v->segment == segment && v->epoch == epoch)
-			hl->ever[v->site] |= (uint64_t)1 << v->index;
-	}
+	ge_past_ever(&hl->past, segment, epoch, hl->ever);
 }
 
 /* The newest epoch that anybody knows of. */
@@ -253,62 +248,208 @@ merge(struct healer *hl, struct ge_known *kn, int next, struct ge_err *e)
 	return (lines);
 }
 
-/* The manifest that comes after kn's, or kn's own if there is nothing to tell. */
+/* Does one of the manifest's own lines tell of it? */
 static int
-compose(struct healer *hl, struct ge_known *kn, struct ge_err *e)
+told(const struct ge_map *map, const struct ge_try *t)
 {
-	struct ge_heal *h = hl->h;
-	size_t i, o;
-	long lines;
-	int again;
+	const struct ge_manifest *m = map->from[0];
+	const struct ge_mapline *l;
+	const struct ge_place *pl;
+	uint32_t i;
+	int q;
 
-	/* The one that some sites would not have. */
-	again = h->text != NULL && h->len == kn->len &&
-	    memcmp(h->text, kn->text, kn->len) == 0;
-	ge_free(h->text);
-	h->text = NULL;
-	if ((lines = merge(hl, kn, 0, e)) == -1)
-		return (-1);
-	if (hl->st->pins.has_signer && hl->st->signkey == NULL)
-		lines = again = 0;
-	if (hl->moved.n == 0 && lines == 0 && !again) {
-		if ((h->text = ge_alloc(kn->len + 1, e)) == NULL)
-			return (-1);
-		memcpy(h->text, kn->text, kn->len);
-		h->len = kn->len;
-		return (0);
+	for (i = map->first[t->segment]; i < map->first[t->segment + 1]; i++) {
+		l = &map->line[i];
+		pl = &m->place[l->place];
+		for (q = 0; l->from == 0 && pl->epoch == t->epoch &&
+		    q < pl->n; q++)
+			if (m->placeindex[pl->at + (size_t)q] == t->index &&
+			    map->site[0][m->placesite[pl->at + (size_t)q]] ==
+			    t->site)
+				return (1);
 	}
+	return (0);
+}
+
+/* What may have come to a site, and neither the manifest nor a move tells of it. */
+static int
+untold(const struct healer *hl, const struct ge_map *map, struct spots *sp,
+    struct ge_err *e)
+{
+	const struct ge_try *t;
+	struct spot at;
+	size_t i;
+
+	for (i = 0; i < hl->past.n; i++) {
+		t = &hl->past.v[i];
+		if (t->segment >= map->nsegs || t->index >= map->n ||
+		    told(map, t))
+			continue;
+		at.segment = t->segment;
+		at.index = t->index;
+		at.epoch = t->epoch;
+		at.site = t->site;
+		if ((hl->moved.n == 0 || bsearch(&at, hl->moved.v, hl->moved.n,
+		    sizeof(at), by_place) == NULL) &&
+		    heal_add_spot(sp, t->segment, t->index, t->epoch, t->site,
+		    e) == -1)
+			return (-1);
+	}
+	return (0);
+}
+
+/* Where an index is: of the lines from `own` on, else of those of the map. */
+static long
+current_pair(const struct ge_manifest *m, const struct ge_map *map, size_t own,
+    uint32_t segment, int index, int *epoch)
+{
+	const struct ge_place *pl;
+	const struct ge_mapline *l;
+	uint32_t i;
+	size_t p;
+	int q;
+
+	for (p = m->nplaces; p-- > own; ) {
+		pl = &m->place[p];
+		for (q = 0; segment >= pl->first && segment <= pl->last &&
+		    q < pl->n; q++)
+			if (m->placeindex[pl->at + (size_t)q] == index) {
+				*epoch = pl->epoch;
+				return ((long)pl->at + q);
+			}
+	}
+	for (i = map->first[segment + 1]; i-- > map->first[segment]; ) {
+		l = &map->line[i];
+		pl = &m->place[l->place];
+		for (q = 0; l->from == 0 && q < pl->n; q++)
+			if (m->placeindex[pl->at + (size_t)q] == index) {
+				*epoch = pl->epoch;
+				return ((long)pl->at + q);
+			}
+	}
+	return (-1);
+}
+
+struct now {
+	uint32_t segment;
+	uint8_t index, epoch;
+	uint32_t name;			/* in the manifest */
+};
+
+/* Lines of the past into m, and again those of what is now, which they follow. */
+static int
+append_past(struct healer *hl, struct ge_manifest *m,
+    const struct ge_map *map, size_t own, struct spots *sp, struct ge_err *e)
+{
+	struct now *now;
+	size_t i, j, n = 0;
+	uint64_t mask;
+	long pair;
+	int epoch, rc = -1;
+
+	if (sp->n == 0)
+		return (0);
+	qsort(sp->v, sp->n, sizeof(*sp->v), by_place);
+	if ((now = ge_alloc(sp->n * sizeof(*now), e)) == NULL)
+		return (-1);
+	for (i = 0; i < sp->n; i++) {
+		if ((pair = current_pair(m, map, own, sp->v[i].segment,
+		    sp->v[i].index, &epoch)) == -1)
+			continue;
+		now[n].segment = sp->v[i].segment;
+		now[n].index = sp->v[i].index;
+		now[n].epoch = (uint8_t)epoch;
+		now[n++].name = m->placesite[pair];
+	}
+	if (append(hl, m, sp, e) == -1)
+		goto out;
+	for (i = 0; i < n; i = j) {
+		for (j = i, mask = 0; j < n && now[j].segment ==
+		    now[i].segment && now[j].epoch == now[i].epoch; j++) {
+			mask |= (uint64_t)1 << now[j].index;
+			hl->name[now[j].index] = m->sitename[now[j].name];
+		}
+		if (ge_manifest_place(m, now[i].epoch, now[i].segment,
+		    now[i].segment, mask, hl->name, e) == -1)
+			goto out;
+	}
+	rc = 0;
+out:
+	ge_free(now);
+	return (rc);
+}
+
+/* kn's own manifest, as there is nothing to tell. */
+static int
+as_before(struct ge_heal *h, const struct ge_known *kn, struct ge_err *e)
+{
+
+	if ((h->text = ge_alloc(kn->len + 1, e)) == NULL)
+		return (-1);
+	memcpy(h->text, kn->text, kn->len);
+	h->len = kn->len;
+	return (0);
+}
+
+/* The manifest that comes after kn's, of which map is. */
+static int
+successor(struct healer *hl, struct ge_known *kn, const struct ge_map *map,
+    struct spots *past, long lines, struct ge_err *e)
+{
+	size_t own = kn->m.nplaces;
+
 	if (kn->m.nsigners > 0 && hl->st->signkey == NULL)
 		ge_note(GE_WARN, "the new manifest is not signed: give the "
 		    "key with -S");
 	ge_manifest_next(&kn->m);
 	if (lines > 0 && merge(hl, kn, 1, e) == -1)
 		return (-1);
-	/* Where one may be that has found another place: the past as well. */
+	return (append_past(hl, &kn->m, map, own, past, e) == -1 ||
+	    append(hl, &kn->m, &hl->moved, e) == -1 ||
+	    ge_manifest_format(&kn->m, hl->st->signkey, &hl->h->text,
+	    &hl->h->len, e) == -1 ? -1 : 0);
+}
+
+/* The manifest that comes after kn's, or kn's own if there is nothing to tell. */
+static int
+compose(struct healer *hl, struct ge_known *kn, struct ge_err *e)
+{
+	struct spots past = { NULL, 0, 0 };
+	struct ge_heal *h = hl->h;
+	struct ge_map own, *map = &hl->map;
+	long lines;
+	int again, rc = -1;
+
+	memset(&own, 0, sizeof(own));
+	/* The one that some sites would not have. */
+	again = h->text != NULL && h->len == kn->len &&
+	    memcmp(h->text, kn->text, kn->len) == 0;
+	ge_free(h->text);
+	h->text = NULL;
+	if (kn != hl->kn) {
+		if (ge_map_init(&own, hl->st->sites, kn, e) == -1)
+			goto out;
+		map = &own;
+	}
 	if (hl->moved.n > 0)
 		qsort(hl->moved.v, hl->moved.n, sizeof(*hl->moved.v), by_place);
-	for (i = o = 0; i < hl->tried.n; i++) {
-		struct spot *t = &hl->tried.v[i], at = *t;
-		size_t lo = 0, hi = hl->moved.n, mid;
-
-		at.site = -1;
-		while (lo < hi) {
-			mid = lo + (hi - lo) / 2;
-			if (by_place(&hl->moved.v[mid], &at) < 0)
-				lo = mid + 1;
-			else
-				hi = mid;
-		}
-		if (lo < hl->moved.n && hl->moved.v[lo].segment ==
-		    t->segment && hl->moved.v[lo].epoch == t->epoch &&
-		    hl->moved.v[lo].index == t->index)
-			hl->tried.v[o++] = *t;
-	}
-	hl->tried.n = o;
-	return (append(hl, &kn->m, &hl->tried, e) == -1 ||
-	    append(hl, &kn->m, &hl->moved, e) == -1 ||
-	    ge_manifest_format(&kn->m, hl->st->signkey, &h->text, &h->len,
-	    e) == -1 ? -1 : 0);
+	if ((lines = merge(hl, kn, 0, e)) == -1 ||
+	    untold(hl, map, &past, e) == -1)
+		goto out;
+	if (hl->st->pins.has_signer && hl->st->signkey == NULL)
+		lines = again = 0;
+	/* For the past alone a signed one is not replaced by one that is not. */
+	hl->untold = past.n > 0 && hl->moved.n == 0 &&
+	    hl->st->signkey == NULL &&
+	    (kn->m.nsigners > 0 || hl->st->pins.has_signer);
+	if (hl->untold)
+		past.n = 0;
+	rc = hl->moved.n == 0 && lines == 0 && past.n == 0 && !again ?
+	    as_before(h, kn, e) : successor(hl, kn, map, &past, lines, e);
+out:
+	ge_map_release(&own);
+	ge_free(past.v);
+	return (rc);
 }
 
 /*
@@ -324,7 +465,7 @@ heal_tell(struct healer *hl, int *stored, struct ge_err *e)
 
 	memset(&newer, 0, sizeof(newer));
 	for (round = 0; round < AGAIN && contested > 0; round++) {
-		if (round > 0 || hl->moved.n > 0) {
+		if (round > 0 || hl->moved.n > 0 || hl->past.n > 0) {
 			ge_known_release(&newer);
 			if (ge_known_load(hl->st, hl->kn->setid, &newer,
 			    e) == 0 && newer.has && memcmp(newer.m.digest,

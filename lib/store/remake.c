@@ -200,7 +200,7 @@ heal_put(struct healer *hl, const struct making *mk, int16_t *site,
 	const struct ge_hdr *h = &mk->g->h;
 	struct ge_hdr own;
 	struct ge_op op[GE_N_MAX], *todo[GE_N_MAX];
-	struct ge_err why;
+	struct ge_err why, ignored;
 	char name[GE_FRAG_NAME];
 	int i, rc = -1, n = 0;
 
@@ -226,6 +226,8 @@ heal_put(struct healer *hl, const struct making *mk, int16_t *site,
 			op[i].body = hl->mem + (size_t)i * h->fraglen;
 		}
 		todo[n++] = &op[i];
+		ge_past_send(&hl->past, h->segment, mk->want[i], mk->epoch,
+		    site[i]);
 	}
 	rc = -1;
 	if (ge_op_run(hl->st->net, todo, (size_t)n, e) == -1)
@@ -233,6 +235,10 @@ heal_put(struct healer *hl, const struct making *mk, int16_t *site,
 	for (i = 0; i < mk->n; i++) {
 		if (site[i] == -1)
 			continue;
+		/* Whatever it says of it, it has been sent. */
+		if (ge_past_add(&hl->past, h->segment, mk->want[i], mk->epoch,
+		    site[i], e) == -1)
+			goto out;
 		switch (arrived(hl, mk, i, &op[i], &why)) {
 		case -1:
 			*e = why;
@@ -240,10 +246,6 @@ heal_put(struct healer *hl, const struct making *mk, int16_t *site,
 		case 0:
 			ge_note(GE_WARN, "%s", why.msg);
 			hl->barred[site[i]] = 1;
-			if (op[i].result != GE_OP_DENIED &&
-			    heal_add_spot(&hl->tried, h->segment, mk->want[i],
-			    mk->epoch, site[i], e) == -1)
-				goto out;
 			site[i] = -1;
 			continue;
 		}
@@ -254,7 +256,7 @@ heal_put(struct healer *hl, const struct making *mk, int16_t *site,
 	}
 	rc = 0;
 out:
-	return (forget(hl, mk, rc == -1 ? &why : e) == -1 ? -1 : rc);
+	return (forget(hl, mk, rc == -1 ? &ignored : e) == -1 ? -1 : rc);
 }
 
 /* The shares of the segment: as they are, or of a new epoch if not 0.  0, -1. */

@@ -22,7 +22,7 @@ struct ge_map {
 	size_t nsegs;
 	int n;
 	int16_t *at;			/* [nsegs][n] site now; -1: nowhere known */
-	uint8_t *epoch;			/* [nsegs] the newest of its lines */
+	uint8_t *epoch;			/* [nsegs] the newest of what is now */
 	/* The lines that cover each segment, of all manifests. */
 	const struct ge_manifest **from;	/* [nfrom] */
 	int16_t **site;			/* [nfrom] of each of its site names */
