@@ -14,9 +14,7 @@
  */
 
 enum {
-	POOL = 96 << 20,
-	EPOCH_MAX = 255,
-	ROUNDS = 4			/* other sites for a fragment */
+	POOL = 96 << 20
 };
 
 /* The worst is the last message; the others are told as they come. */
@@ -85,8 +83,8 @@ add_task(struct healer *hl, const struct found *f, struct ge_err *e)
 	t->bad = !gone && (f->state == GE_STATE_MISSING ||
 	    f->state == GE_STATE_CORRUPT || f->state == GE_STATE_STALE);
 	t->there = t->bad && f->state == GE_STATE_CORRUPT;
-	if (f->state == GE_STATE_MISPLACED && (f->site != at ||
-	    f->epoch > hl->map.epoch[f->segment])) {
+	if (f->state == GE_STATE_MISPLACED && f->site != at &&
+	    f->epoch == hl->map.epoch[f->segment]) {
 		t->found = f->site;
 		t->epoch = (uint8_t)f->epoch;
 	}
@@ -114,14 +112,13 @@ note_finding(void *arg, const struct ge_finding *f)
 	struct healer *hl = arg;
 	struct found *l;
 	struct ge_err ignored;
-	int later;
 
 	if (!f->known || f->segment >= hl->map.nsegs || f->index >= hl->map.n)
 		return;
-	/* New shares of which a repair that was killed could not tell. */
-	later = f->state == GE_STATE_OK &&
-	    f->epoch > hl->map.epoch[f->segment];
-	if (f->state == GE_STATE_OK && !later) {
+	if (f->state == GE_STATE_OK) {
+		/* New shares of which a repair that was killed could not tell. */
+		hl->later[f->segment] |= f->epoch >
+		    hl->map.epoch[f->segment];
 		hl->whole[f->segment] += f->epoch ==
 		    hl->map.epoch[f->segment];
 		return;
@@ -132,7 +129,7 @@ note_finding(void *arg, const struct ge_finding *f)
 		return;
 	}
 	l = &hl->found[hl->nfound++];
-	l->state = later ? GE_STATE_MISPLACED : f->state;
+	l->state = f->state;
 	l->segment = f->segment;
 	l->index = f->index;
 	l->epoch = f->epoch;
@@ -185,12 +182,83 @@ take_report(struct healer *hl, struct ge_err *e)
 	return (hl->nomem ? ge_fail(e, GE_EFAIL, "out of memory") : 0);
 }
 
+/* In order, each fragment once. */
+static void
+arrange(struct healer *hl)
+{
+	size_t i, o;
+
+	if (hl->ntasks > 0)
+		qsort(hl->task, hl->ntasks, sizeof(*hl->task), by_fragment);
+	for (i = o = 0; i < hl->ntasks; i++)
+		if (o == 0 || hl->task[o - 1].segment != hl->task[i].segment ||
+		    hl->task[o - 1].index != hl->task[i].index)
+			hl->task[o++] = hl->task[i];
+	hl->ntasks = o;
+}
+
+/* A segment that goes on in a newer epoch: what is of it and what lacks. */
+static int
+go_on(struct healer *hl, uint32_t segment, int epoch, const int16_t *site,
+    struct ge_err *e)
+{
+	struct task *t;
+	int i;
+
+	for (i = 0; i < hl->map.n; i++) {
+		if (ge_grow(&hl->task, &hl->captasks, hl->ntasks + 1,
+		    sizeof(*hl->task), e) == -1)
+			return (-1);
+		t = &hl->task[hl->ntasks++];
+		memset(t, 0, sizeof(*t));
+		t->segment = segment;
+		t->index = (uint8_t)i;
+		t->epoch = (uint8_t)epoch;
+		t->bad = site[i] == -1;
+		t->move = 1;
+		t->found = site[i];
+		t->site = -1;
+	}
+	return (0);
+}
+
+/*
+ * New shares that a repair could not finish: of what is to be worked upon, if no
+ * fewer of them are whole than of those that they replace.
+ */
+static int
+take_up(struct healer *hl, struct ge_err *e)
+{
+	size_t s, i = 0, n, o = 0, before = hl->ntasks, kept = 0;
+	int16_t site[GE_N_MAX];
+	int epoch, rc;
+
+	if (hl->h->blind || hl->kn->m.mode == GE_PLAIN)
+		return (0);
+	for (s = 0; s < hl->map.nsegs; s++, i += n) {
+		for (n = 0; i + n < before && hl->task[i + n].segment == s; n++)
+			;
+		rc = n == 0 && !hl->later[s] ? 0 : heal_resume(hl,
+		    (uint32_t)s, hl->map.n - (int)n, &epoch, site, e);
+		if (rc == -1 || (rc == 1 && go_on(hl, (uint32_t)s, epoch,
+		    site, e) == -1))
+			return (-1);
+		for (o = i; rc == 0 && o < i + n; o++)
+			hl->task[kept++] = hl->task[o];
+	}
+	memmove(&hl->task[kept], &hl->task[before], (hl->ntasks - before) *
+	    sizeof(*hl->task));
+	hl->ntasks -= before - kept;
+	arrange(hl);
+	return (0);
+}
+
 /* What is to be done: of the report, or of a check of our own; and what -x says. */
 static int
 plan(struct healer *hl, struct ge_err *e)
 {
 	struct found *f, gone;
-	size_t i, o;
+	size_t i;
 	int16_t at;
 
 	if ((hl->h->report != NULL ? take_report(hl, e) : audit(hl, e)) == -1)
@@ -214,14 +282,8 @@ plan(struct healer *hl, struct ge_err *e)
 		    hl->st->gone[at]) && add_task(hl, &gone, e) == -1)
 			return (-1);
 	}
-	if (hl->ntasks > 0)
-		qsort(hl->task, hl->ntasks, sizeof(*hl->task), by_fragment);
-	for (i = o = 0; i < hl->ntasks; i++)
-		if (o == 0 || hl->task[o - 1].segment != hl->task[i].segment ||
-		    hl->task[o - 1].index != hl->task[i].index)
-			hl->task[o++] = hl->task[i];
-	hl->ntasks = o;
-	return (0);
+	arrange(hl);
+	return (take_up(hl, e));
 }
 
 /* The tasks of one segment begin at i; how many? */
@@ -370,10 +432,9 @@ treat(struct healer *hl, struct ge_fetch *f, const struct ge_fetched *g,
 	}
 	if ((fresh = sites_for(hl, i, n, mk.epoch, now, e)) == -1)
 		goto out;
-	/* A number that nobody has used: a repair that was killed may have. */
 	if (fresh == 1)
-		fresh = heal_newest(hl, g->h.segment) + 1;
-	if (fresh > EPOCH_MAX) {
+		fresh = heal_new_epoch(hl, g->h.segment);
+	if (fresh == -1) {
 		ge_fail(e, GE_EREFUSED, "segment %lu has used up its epochs: "
 		    "make a new set", (unsigned long)g->h.segment);
 		goto out;
@@ -398,7 +459,7 @@ treat(struct healer *hl, struct ge_fetch *f, const struct ge_fetched *g,
 	    heal_payloads(hl, &mk, e) == -1)
 		goto out;
 	/* A site that fails is passed over for another. */
-	for (round = 0; round < ROUNDS; round++) {
+	for (round = 0; round < HEAL_ROUNDS; round++) {
 		for (j = 0, c = 0; j < n; j++) {
 			site[j] = hl->task[i + j].site != -1 ? -1 :
 			    now[want[j]];
@@ -571,9 +632,12 @@ begin(struct healer *hl, struct ge_err *e)
 	if (ge_past_open(&hl->past, st, hl->kn->setid, !hl->h->dry, e) == -1 ||
 	    (hl->ever = ge_alloc(st->sites->n * sizeof(*hl->ever), e)) ==
 	    NULL || (hl->barred = ge_alloc(st->sites->n, e)) == NULL ||
+	    (hl->vote = ge_alloc(st->sites->n, e)) == NULL ||
 	    (hl->name = ge_alloc(GE_N_MAX * sizeof(*hl->name), e)) == NULL ||
 	    ge_map_init(&hl->map, st->sites, hl->kn, e) == -1 ||
-	    (hl->told = ge_alloc(hl->map.nsegs, e)) == NULL)
+	    (hl->told = ge_alloc(hl->map.nsegs, e)) == NULL ||
+	    (hl->later = ge_alloc(hl->map.nsegs, e)) == NULL ||
+	    ge_survey_run(st, hl->kn->setid, &hl->sv, e) == -1)
 		return (-1);
 	memcpy(hl->told, hl->map.epoch, hl->map.nsegs);
 	if (ge_rule_init(&hl->rule, st->sites, st->gone, m->k, m->n,
@@ -605,8 +669,7 @@ may_move(const struct healer *hl, struct ge_err *e)
 static int
 work(struct healer *hl, struct ge_err *e)
 {
-	if (ge_survey_run(hl->st, hl->kn->setid, &hl->sv, e) == -1 ||
-	    adopt(hl, e) == -1)
+	if (adopt(hl, e) == -1)
 		return (-1);
 	if (hl->ntasks > 0 && (pass(hl, 1, e) == -1 || pass(hl, 0, e) == -1))
 		return (-1);
@@ -693,10 +756,12 @@ out:
 	ge_free(hl.task);
 	ge_free(hl.found);
 	ge_free(hl.told);
+	ge_free(hl.later);
 	ge_free(hl.whole);
 	ge_free(hl.moved.v);
 	ge_free(hl.ever);
 	ge_free(hl.barred);
+	ge_free(hl.vote);
 	ge_free(hl.name);
 	ge_block_free(hl.mem);
 	if (hl.spool != -1)

@@ -9,8 +9,12 @@
 /*
  * A repair under way: heal.c plans and goes through the segments, remake.c makes
  * and puts fragments, refresh.c gives new shares and destroys old ones, heads.c
- * reads headers back, merge.c knows the history and writes the manifest.
+ * reads headers back, resume.c finds new shares that are not told of, merge.c knows the history and writes the manifest.
  */
+
+enum {
+	HEAL_ROUNDS = 4			/* other sites for a fragment */
+};
 
 /* A fragment to be made, or moved. */
 struct task {
@@ -67,6 +71,7 @@ struct healer {
 	struct found *found;
 	size_t nfound, capfound;
 	uint8_t *told;			/* [nsegs] epochs as the manifest has them */
+	uint8_t *later;			/* [nsegs] our check found a newer epoch */
 	uint8_t *whole;			/* [nsegs] fragments that our check found
 					   whole and of the segment's epoch */
 	int nomem;
@@ -77,6 +82,7 @@ struct healer {
 	size_t nfresh, capfresh;
 	uint64_t *ever;			/* [sites] */
 	uint8_t *barred;		/* [sites] */
+	uint8_t *vote;			/* [sites] */
 	const char **name;		/* [GE_N_MAX] of sites */
 	int spool;
 	/* The segment at work. */
@@ -108,10 +114,13 @@ int heal_add_spot(struct spots *sp, uint32_t segment, int index, int epoch,
  * heal_history(hl, segment, epoch): what each site has, or may have, had of it:
  * into hl->ever.
  * heal_newest(hl, segment): the newest epoch that anybody knows of.
+ * heal_new_epoch(hl, segment): a number for new shares that nobody has used; -1 if
+ * there is none.
  * heal_tell(hl, stored, e): write the manifest; *stored: sites that have it.
  */
 void heal_history(struct healer *hl, uint32_t segment, int epoch);
 int heal_newest(const struct healer *hl, uint32_t segment);
+int heal_new_epoch(struct healer *hl, uint32_t segment);
 int heal_tell(struct healer *hl, int *stored, struct ge_err *e);
 
 /*
@@ -153,10 +162,21 @@ int heal_heads(struct healer *hl, uint32_t segment, int epoch,
     uint64_t *good, struct ge_err *e);
 
 /*
- * heal_refresh(hl, mk, now, e): all n of a segment in a new epoch.
+ * heal_resume(hl, segment, least, epoch, site, e):
+ * Is there a newer epoch than is told, with at least so many whole fragments (and
+ * k) of one record?  1, 0, -1.
+ *
+ *	site  [n]  out  where they are; -1: not there
+ */
+int heal_resume(struct healer *hl, uint32_t segment, int least, int *epoch,
+    int16_t *site, struct ge_err *e);
+
+/*
+ * heal_refresh(hl, mk, now, e): all n of a segment in a new epoch, where now says,
+ * or at other sites if some fail: now tells afterwards.
  * heal_destroy_old(hl, stored, e): objects of old epochs that nothing needs.
  */
-int heal_refresh(struct healer *hl, struct making *mk, const int16_t *now,
+int heal_refresh(struct healer *hl, struct making *mk, int16_t *now,
     struct ge_err *e);
 int heal_destroy_old(struct healer *hl, int stored, struct ge_err *e);
 

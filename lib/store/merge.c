@@ -11,6 +11,7 @@
  * What comes of a repair goes into the manifest that comes next.
  */
 enum {
+	EPOCH_MAX = 255,
 	AGAIN = 8			/* manifests in a row, if others write too */
 };
 
@@ -48,21 +49,33 @@ heal_history(struct healer *hl, uint32_t segment, int epoch)
 	ge_past_ever(&hl->past, segment, epoch, hl->ever);
 }
 
+/* The newest epoch that manifests tell of, or that we have sent something in. */
+static int
+newest_told(const struct healer *hl, uint32_t segment)
+{
+	const struct ge_mapline *l;
+	const struct ge_place *pl;
+	uint32_t i;
+	int tried, epoch = hl->map.epoch[segment];
+
+	for (i = hl->map.first[segment]; i < hl->map.first[segment + 1]; i++) {
+		l = &hl->map.line[i];
+		pl = &hl->map.from[l->from]->place[l->place];
+		if (pl->epoch > epoch)
+			epoch = pl->epoch;
+	}
+	tried = ge_past_newest(&hl->past, segment);
+	return (tried > epoch ? tried : epoch);
+}
+
 /* The newest epoch that anybody knows of. */
 int
 heal_newest(const struct healer *hl, uint32_t segment)
 {
 	const struct ge_seen *seen;
-	const struct ge_mapline *l;
-	uint32_t i;
 	size_t n;
-	int idx, epoch = hl->map.epoch[segment];
+	int idx, epoch = newest_told(hl, segment);
 
-	for (i = hl->map.first[segment]; i < hl->map.first[segment + 1]; i++) {
-		l = &hl->map.line[i];
-		if (hl->map.from[l->from]->place[l->place].epoch > epoch)
-			epoch = hl->map.from[l->from]->place[l->place].epoch;
-	}
 	for (idx = 0; idx < hl->map.n; idx++) {
 		seen = ge_survey_find(&hl->sv, segment, idx, &n);
 		while (n-- > 0)
@@ -70,6 +83,48 @@ heal_newest(const struct healer *hl, uint32_t segment)
 				epoch = seen[n].epoch;
 	}
 	return (epoch);
+}
+
+/* How many sites list something of an epoch? */
+static int
+sites_listing(struct healer *hl, uint32_t segment, int epoch)
+{
+	const struct ge_seen *seen;
+	size_t n;
+	int idx, sites = 0;
+
+	memset(hl->vote, 0, hl->st->sites->n);
+	for (idx = 0; idx < hl->map.n; idx++) {
+		seen = ge_survey_find(&hl->sv, segment, idx, &n);
+		while (n-- > 0)
+			if (seen[n].epoch == epoch &&
+			    !hl->vote[seen[n].site]) {
+				hl->vote[seen[n].site] = 1;
+				sites++;
+			}
+	}
+	return (sites);
+}
+
+/*
+ * A name in a list is cheap: what one site invents must not use up the numbers.  So
+ * of those after what is told the first that the fewest sites list.
+ */
+int
+heal_new_epoch(struct healer *hl, uint32_t segment)
+{
+	int epoch, sites, best = -1, least = 0;
+
+	for (epoch = newest_told(hl, segment) + 1; epoch <= EPOCH_MAX;
+	    epoch++) {
+		sites = sites_listing(hl, segment, epoch);
+		if (best != -1 && sites >= least)
+			continue;
+		best = epoch;
+		if ((least = sites) == 0)
+			break;
+	}
+	return (best);
 }
 
 static int

@@ -12,33 +12,93 @@ enum {
 	BATCH = 64
 };
 
+/* Of new shares that are too few to go on with, nothing stays. */
+static int
+withdraw(struct healer *hl, const struct making *mk, const int16_t *site,
+    struct ge_err *e)
+{
+	struct ge_op op[GE_N_MAX], *todo[GE_N_MAX];
+	char name[GE_FRAG_NAME];
+	size_t n = 0;
+	int i;
+
+	memset(op, 0, sizeof(op));
+	for (i = 0; i < mk->n; i++) {
+		if (site[i] == -1)
+			continue;
+		op[n].kind = GE_OP_REMOVE;
+		op[n].site = site[i];
+		snprintf(op[n].name, sizeof(op[n].name), "%s", ge_frag_name(
+		    name, hl->kn->setid, mk->g->h.segment, i, mk->epoch));
+		todo[n] = &op[n];
+		n++;
+	}
+	return (n == 0 ? 0 : ge_op_run(hl->st->net, todo, n, e));
+}
+
+/*
+ * All n to where now says; what a site does not take goes to another, under the
+ * rule.  How many are there; -1.
+ */
+static int
+put_anywhere(struct healer *hl, const struct making *mk, int16_t *now,
+    struct ge_err *e)
+{
+	int16_t site[GE_N_MAX], at[GE_N_MAX];
+	struct ge_err why;
+	int i, round, placed = 0, lacking = 0;
+
+	for (i = 0; i < mk->n; i++) {
+		at[i] = -1;
+		lacking |= now[i] < 0;
+		if (now[i] < 0)
+			now[i] = -1;
+	}
+	for (round = 0; round < HEAL_ROUNDS && placed < mk->n; round++) {
+		if (round > 0 || lacking) {
+			heal_history(hl, mk->g->h.segment, mk->epoch);
+			if (ge_rule_choose(&hl->rule, hl->ever, now,
+			    hl->barred, &why) == -1)
+				break;
+		}
+		for (i = 0; i < mk->n; i++)
+			site[i] = at[i] != -1 || now[i] < 0 ? -1 : now[i];
+		if (heal_put(hl, mk, site, NULL, e) == -1)
+			return (-1);
+		for (i = placed = 0; i < mk->n; i++) {
+			if (site[i] != -1)
+				at[i] = site[i];
+			now[i] = at[i];
+			placed += at[i] != -1;
+		}
+	}
+	return (placed);
+}
+
 /*
  * All n in a new epoch, beside the old; the old go when the manifest tells of the
  * new ones.
  */
 int
-heal_refresh(struct healer *hl, struct making *mk, const int16_t *now,
+heal_refresh(struct healer *hl, struct making *mk, int16_t *now,
     struct ge_err *e)
 {
 	const struct ge_hdr *h = &mk->g->h;
 	uint8_t want[GE_N_MAX];
-	int16_t site[GE_N_MAX];
 	struct fresh *fr;
-	int i, placed = 0;
+	int i, placed;
 
-	for (i = 0; i < h->n; i++) {
+	for (i = 0; i < h->n; i++)
 		want[i] = (uint8_t)i;
-		site[i] = now[i] < 0 ? -1 : now[i];
-	}
 	mk->want = want;
 	mk->n = h->n;
 	if ((mk->spooled = heal_room(hl, (size_t)mk->n, h->fraglen, e)) == -1 ||
 	    heal_payloads(hl, mk, e) == -1 ||
-	    heal_put(hl, mk, site, NULL, e) == -1)
+	    (placed = put_anywhere(hl, mk, now, e)) == -1)
 		return (-1);
-	for (i = 0; i < mk->n; i++)
-		placed += site[i] != -1;
 	if (placed < mk->n) {
+		if (placed < h->k && withdraw(hl, mk, now, e) == -1)
+			return (-1);
 		ge_fail(e, GE_EDEGRADED, "segment %lu: new shares reached %d "
 		    "of %d sites; the old stay", (unsigned long)h->segment,
 		    placed, mk->n);
@@ -56,10 +116,10 @@ heal_refresh(struct healer *hl, struct making *mk, const int16_t *now,
 	fr->segment = h->segment;
 	fr->epoch = (uint8_t)mk->epoch;
 	memcpy(fr->root, mk->g->root, 32);
-	memcpy(fr->site, site, (size_t)h->n * sizeof(*fr->site));
+	memcpy(fr->site, now, (size_t)h->n * sizeof(*fr->site));
 	heal_record(fr->record, h, mk->hdr, mk->g->root);
 	for (i = 0; i < mk->n; i++)
-		if (heal_add_spot(&hl->moved, h->segment, i, mk->epoch, site[i],
+		if (heal_add_spot(&hl->moved, h->segment, i, mk->epoch, now[i],
 		    e) == -1)
 			return (-1);
 	hl->h->refreshed++;

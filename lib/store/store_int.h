@@ -216,6 +216,8 @@ enum {
  *
  *	ever  [sites->n]  in/out  masks of indices
  *
+ * ge_past_newest(past, segment): the newest epoch in it, or 0.
+ *
  * ge_past_close(past, told):
  * With told a manifest that more than half of the sites have tells of all of it:
  * the journal is removed, unless another run adds to it.  A struct of zeros, or
@@ -231,6 +233,7 @@ int ge_past_has(const struct ge_past *past, uint32_t segment, int index,
     int epoch, int site);
 void ge_past_ever(const struct ge_past *past, uint32_t segment, int epoch,
     uint64_t *ever);
+int ge_past_newest(const struct ge_past *past, uint32_t segment);
 void ge_past_close(struct ge_past *past, int told);
 
 /*
