@@ -385,8 +385,9 @@ sites_for(struct healer *hl, size_t i, size_t n, int epoch, int16_t *now,
 			now[hl->task[j].index] = -1;
 		else if (hl->task[j].site != -1)
 			now[hl->task[j].index] = hl->task[j].site;
-	heal_history(hl, hl->task[i].segment, epoch);
-	if (ge_rule_choose(&hl->rule, hl->ever, now, hl->barred, e) == 0)
+	if (heal_history(hl, hl->task[i].segment, epoch, now, e) == -1)
+		return (-1);
+	if (ge_rule_choose(&hl->rule, hl->ever, now, hl->shut, e) == 0)
 		return (0);
 	if (e->code != GE_EREFUSED || hl->kn->m.mode == GE_PLAIN ||
 	    hl->h->blind)
@@ -580,11 +581,13 @@ adopt(struct healer *hl, struct ge_err *e)
 				hl->map.epoch[t->segment] = t->epoch;
 			if (!hl->rule.usable[t->found])
 				continue;
-			heal_history(hl, t->segment, t->epoch);
 			for (idx = 0; idx < hl->map.n; idx++)
 				if (now[idx] == -1)
 					now[idx] = -2;
 			now[t->index] = t->found;
+			if (heal_history(hl, t->segment, t->epoch, now, e) ==
+			    -1)
+				return (-1);
 			if (ge_rule_check(&hl->rule, hl->ever, now, e) == -1) {
 				if (e->code != GE_EREFUSED)
 					return (-1);
@@ -632,6 +635,8 @@ begin(struct healer *hl, struct ge_err *e)
 	if (ge_past_open(&hl->past, st, hl->kn->setid, !hl->h->dry, e) == -1 ||
 	    (hl->ever = ge_alloc(st->sites->n * sizeof(*hl->ever), e)) ==
 	    NULL || (hl->barred = ge_alloc(st->sites->n, e)) == NULL ||
+	    (hl->claim = ge_alloc(st->sites->n * sizeof(*hl->claim), e)) ==
+	    NULL || (hl->shut = ge_alloc(st->sites->n, e)) == NULL ||
 	    (hl->vote = ge_alloc(st->sites->n, e)) == NULL ||
 	    (hl->name = ge_alloc(GE_N_MAX * sizeof(*hl->name), e)) == NULL ||
 	    ge_map_init(&hl->map, st->sites, hl->kn, e) == -1 ||
@@ -760,7 +765,9 @@ out:
 	ge_free(hl.whole);
 	ge_free(hl.moved.v);
 	ge_free(hl.ever);
+	ge_free(hl.claim);
 	ge_free(hl.barred);
+	ge_free(hl.shut);
 	ge_free(hl.vote);
 	ge_free(hl.name);
 	ge_block_free(hl.mem);

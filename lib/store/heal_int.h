@@ -80,8 +80,9 @@ struct healer {
 	int untold;			/* some of it the manifest does not tell either */
 	struct fresh *fresh;
 	size_t nfresh, capfresh;
-	uint64_t *ever;			/* [sites] */
+	uint64_t *ever, *claim;		/* [sites] */
 	uint8_t *barred;		/* [sites] */
+	uint8_t *shut;			/* [sites] barred, or claims to have too much */
 	uint8_t *vote;			/* [sites] */
 	const char **name;		/* [GE_N_MAX] of sites */
 	int spool;
@@ -111,14 +112,16 @@ int heal_add_spot(struct spots *sp, uint32_t segment, int index, int epoch,
     int site, struct ge_err *e);
 
 /*
- * heal_history(hl, segment, epoch): what each site has, or may have, had of it:
- * into hl->ever.
+ * heal_history(hl, segment, epoch, now, e): what each site has, or may have, had of
+ * it: into hl->ever; into hl->shut who is barred, or says that it has had more than
+ * the rule bears.
  * heal_newest(hl, segment): the newest epoch that anybody knows of.
  * heal_new_epoch(hl, segment): a number for new shares that nobody has used; -1 if
  * there is none.
  * heal_tell(hl, stored, e): write the manifest; *stored: sites that have it.
  */
-void heal_history(struct healer *hl, uint32_t segment, int epoch);
+int heal_history(struct healer *hl, uint32_t segment, int epoch,
+    const int16_t *now, struct ge_err *e);
 int heal_newest(const struct healer *hl, uint32_t segment);
 int heal_new_epoch(struct healer *hl, uint32_t segment);
 int heal_tell(struct healer *hl, int *stored, struct ge_err *e);

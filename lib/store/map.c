@@ -60,10 +60,11 @@ ge_map_init(struct ge_map *map, const struct ge_sites *sites,
 	    NULL || (map->site = ge_alloc((1 + kn->nalso) *
 	    sizeof(*map->site), e)) == NULL)
 		goto out;
-	map->nfrom = 1 + kn->nalso;
-	map->from[0] = &kn->m;
+	map->from[map->nfrom++] = &kn->m;
+	/* What one site alone tells of others is none of their history. */
 	for (i = 0; i < kn->nalso; i++)
-		map->from[i + 1] = &kn->also[i];
+		if (kn->alsosites[i] > 1)
+			map->from[map->nfrom++] = &kn->also[i];
 	if (resolve(map, e) == -1)
 		goto out;
 	for (i = 0; i < map->nsegs * (size_t)map->n; i++)

@@ -31,22 +31,55 @@ heal_add_spot(struct spots *sp, uint32_t segment, int index, int epoch, int site
 	return (0);
 }
 
-/* What each site has, or may have, had of a segment in an epoch: into hl->ever. */
-void
-heal_history(struct healer *hl, uint32_t segment, int epoch)
+/* The same of what the sites list, and may say for nothing: into hl->claim. */
+static void
+claims(struct healer *hl, uint32_t segment, int epoch)
 {
 	const struct ge_seen *seen;
 	size_t n, i;
 	int idx;
 
-	ge_map_ever(&hl->map, segment, epoch, hl->ever);
+	memset(hl->claim, 0, hl->st->sites->n * sizeof(*hl->claim));
 	for (idx = 0; idx < hl->map.n; idx++) {
 		seen = ge_survey_find(&hl->sv, segment, idx, &n);
 		for (i = 0; i < n; i++)
 			if (seen[i].epoch == epoch)
-				hl->ever[seen[i].site] |= (uint64_t)1 << idx;
+				hl->claim[seen[i].site] |= (uint64_t)1 << idx;
 	}
+}
+
+/*
+ * What each site has, or may have, had of a segment in an epoch: into hl->ever.
+ * What a site lists is its own word: if that is more than the rule bears, it gets
+ * nothing more, and nobody else is hindered.
+ */
+int
+heal_history(struct healer *hl, uint32_t segment, int epoch,
+    const int16_t *now, struct ge_err *e)
+{
+	uint64_t before;
+	size_t s;
+	int known;
+
+	ge_map_ever(&hl->map, segment, epoch, hl->ever);
 	ge_past_ever(&hl->past, segment, epoch, hl->ever);
+	claims(hl, segment, epoch);
+	memcpy(hl->shut, hl->barred, hl->st->sites->n);
+	known = ge_rule_check(&hl->rule, hl->ever, now, e) == 0;
+	if (!known && e->code != GE_EREFUSED)
+		return (-1);
+	for (s = 0; s < hl->st->sites->n; s++) {
+		before = hl->ever[s];
+		hl->ever[s] |= hl->claim[s];
+		if (!known || hl->ever[s] == before ||
+		    ge_rule_check(&hl->rule, hl->ever, now, e) == 0)
+			continue;
+		if (e->code != GE_EREFUSED)
+			return (-1);
+		hl->ever[s] = before;
+		hl->shut[s] = 1;
+	}
+	return (0);
 }
 
 /* The newest epoch that manifests tell of, or that we have sent something in. */
@@ -283,7 +316,7 @@ merge(struct healer *hl, struct ge_known *kn, int next, struct ge_err *e)
 		    ge_manifest_counts(a, &hl->st->pins) != 2)
 			continue;
 		/* One site alone may invent, or have rotted. */
-		if (!hl->st->pins.has_signer && kn->alsosites[i] < 2)
+		if (kn->alsosites[i] < 2)
 			continue;
 		for (p = 0; p < a->nplaces && p < n && same_line(a, p,
 		    &kn->m, p); p++)

@@ -56,9 +56,11 @@ put_anywhere(struct healer *hl, const struct making *mk, int16_t *now,
 	}
 	for (round = 0; round < HEAL_ROUNDS && placed < mk->n; round++) {
 		if (round > 0 || lacking) {
-			heal_history(hl, mk->g->h.segment, mk->epoch);
+			if (heal_history(hl, mk->g->h.segment, mk->epoch,
+			    now, e) == -1)
+				return (-1);
 			if (ge_rule_choose(&hl->rule, hl->ever, now,
-			    hl->barred, &why) == -1)
+			    hl->shut, &why) == -1)
 				break;
 		}
 		for (i = 0; i < mk->n; i++)

@@ -36,8 +36,8 @@ struct ge_map {
 };
 
 /*
- * ge_map_init(map, sites, kn, e): of kn->m and the history of kn->also, borrowed
- * until ge_map_release.  0, -1.
+ * ge_map_init(map, sites, kn, e): of kn->m and the history of what more than one
+ * site serves of kn->also, borrowed until ge_map_release.  0, -1.
  */
 int ge_map_init(struct ge_map *map, const struct ge_sites *sites,
     const struct ge_known *kn, struct ge_err *e);
