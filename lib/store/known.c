@@ -337,7 +337,8 @@ decide(struct search *s, struct ge_known *kn, struct ge_err *e)
 		if (ge_grow(&kn->alsosites, &kn->capalsosites, kn->nalso + 1,
 		    sizeof(*kn->alsosites), e) == -1)
 			return (-1);
-		kn->alsosites[kn->nalso] = c->sites + 2 * c->named;
+		kn->alsosites[kn->nalso] = c->sites + 2 * (c->named ||
+		    (pins->has_signer && ge_manifest_counts(&c->m, pins) == 2));
 		if (ge_grow(&kn->also, &kn->capalso, kn->nalso + 1,
 		    sizeof(*kn->also), e) == -1)
 			return (-1);

@@ -41,7 +41,9 @@ ge_map_init(struct ge_map *map, const struct ge_sites *sites,
 	uint64_t total = 0;
 	const struct ge_manifest *m;
 	const struct ge_place *pl;
+	uint8_t *epoch = NULL;		/* [nsegs][n] */
 	uint32_t *at;
+	size_t f;
 	int q, rc = -1;
 
 	memset(map, 0, sizeof(*map));
@@ -51,16 +53,18 @@ ge_map_init(struct ge_map *map, const struct ge_sites *sites,
 	if ((map->at = ge_alloc(map->nsegs * (size_t)map->n *
 	    sizeof(*map->at), e)) == NULL ||
 	    (map->epoch = ge_alloc(map->nsegs, e)) == NULL ||
+	    (epoch = ge_alloc(map->nsegs * (size_t)map->n, e)) == NULL ||
 	    (map->first = ge_alloc((map->nsegs + 2) * sizeof(*map->first),
 	    e)) == NULL ||
 	    (map->from = ge_alloc((1 + kn->nalso) * sizeof(*map->from), e)) ==
 	    NULL || (map->site = ge_alloc((1 + kn->nalso) *
 	    sizeof(*map->site), e)) == NULL)
 		goto out;
-	map->nfrom = 1 + kn->nalso;
-	map->from[0] = &kn->m;
+	map->from[map->nfrom++] = &kn->m;
+	/* What one site alone tells of others is none of their history. */
 	for (i = 0; i < kn->nalso; i++)
-		map->from[i + 1] = &kn->also[i];
+		if (kn->alsosites[i] > 1)
+			map->from[map->nfrom++] = &kn->also[i];
 	if (resolve(map, e) == -1)
 		goto out;
 	for (i = 0; i < map->nsegs * (size_t)map->n; i++)
@@ -94,18 +98,23 @@ ge_map_init(struct ge_map *map, const struct ge_sites *sites,
 				map->line[at[s]++].from = (uint16_t)i;
 				if (i > 0)
 					continue;
-				if (pl->epoch > map->epoch[s])
-					map->epoch[s] = pl->epoch;
-				for (q = 0; q < pl->n; q++)
-					map->at[s * (size_t)map->n +
-					    m->placeindex[pl->at + (size_t)q]] =
-					    map->site[0][m->placesite[pl->at +
-					    (size_t)q]];
+				for (q = 0; q < pl->n; q++) {
+					f = s * (size_t)map->n + m->placeindex[
+					    pl->at + (size_t)q];
+					map->at[f] = map->site[0][m->placesite[
+					    pl->at + (size_t)q]];
+					epoch[f] = pl->epoch;
+				}
 			}
 		}
 	}
+	/* A line of the past may be of a newer epoch, that came to nothing. */
+	for (f = 0; f < map->nsegs * (size_t)map->n; f++)
+		if (epoch[f] > map->epoch[f / (size_t)map->n])
+			map->epoch[f / (size_t)map->n] = epoch[f];
 	rc = 0;
 out:
+	ge_free(epoch);
 	return (rc);
 }
 

@@ -88,6 +88,23 @@ ge_past_ever(const struct ge_past *past, uint32_t segment, int epoch,
 	}
 }
 
+int
+ge_past_newest(const struct ge_past *past, uint32_t segment)
+{
+	const struct ge_try *t;
+	uint32_t i;
+	int epoch = 0;
+
+	if (past->n == 0)
+		return (0);
+	for (i = *head(past, segment); i != 0; i = t->before) {
+		t = &past->v[i - 1];
+		if (t->segment == segment && t->epoch > epoch)
+			epoch = t->epoch;
+	}
+	return (epoch);
+}
+
 /* One line: what is none (the last may be torn) is passed over.  0, -1. */
 static int
 take_line(struct ge_past *past, char *line, struct ge_err *e)

@@ -47,7 +47,8 @@ struct ge_known {
 	 */
 	struct ge_manifest *also;
 	int *alsosites;			/* [nalso] sites that serve it; the user's
-					   own file counts like two */
+					   own file, and what his signer has signed,
+					   count like two more */
 	size_t nalso, capalso, capalsosites;
 	/* Hashes of all that were seen and do not count. */
 	uint8_t (*lost)[32];

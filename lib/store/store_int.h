@@ -22,7 +22,7 @@ struct ge_map {
 	size_t nsegs;
 	int n;
 	int16_t *at;			/* [nsegs][n] site now; -1: nowhere known */
-	uint8_t *epoch;			/* [nsegs] the newest of its lines */
+	uint8_t *epoch;			/* [nsegs] the newest of what is now */
 	/* The lines that cover each segment, of all manifests. */
 	const struct ge_manifest **from;	/* [nfrom] */
 	int16_t **site;			/* [nfrom] of each of its site names */
@@ -36,8 +36,8 @@ struct ge_map {
 };
 
 /*
- * ge_map_init(map, sites, kn, e): of kn->m and the history of kn->also, borrowed
- * until ge_map_release.  0, -1.
+ * ge_map_init(map, sites, kn, e): of kn->m and the history of what more than one
+ * site serves of kn->also, borrowed until ge_map_release.  0, -1.
  */
 int ge_map_init(struct ge_map *map, const struct ge_sites *sites,
     const struct ge_known *kn, struct ge_err *e);
@@ -216,6 +216,8 @@ enum {
  *
  *	ever  [sites->n]  in/out  masks of indices
  *
+ * ge_past_newest(past, segment): the newest epoch in it, or 0.
+ *
  * ge_past_close(past, told):
  * With told a manifest that more than half of the sites have tells of all of it:
  * the journal is removed, unless another run adds to it.  A struct of zeros, or
@@ -231,6 +233,7 @@ int ge_past_has(const struct ge_past *past, uint32_t segment, int index,
     int epoch, int site);
 void ge_past_ever(const struct ge_past *past, uint32_t segment, int epoch,
     uint64_t *ever);
+int ge_past_newest(const struct ge_past *past, uint32_t segment);
 void ge_past_close(struct ge_past *past, int told);
 
 /*
