@@ -179,15 +179,51 @@ void() {
 	bytes 1000 7 >in
 	gefrag -q -N twice in | gepush -q -s sites >m2
 	expect 5 gepull -s sites twice
-	said "gepull: 'twice': several sets have this label: name one by its id"
+	grep -qP "^gepull: 'twice': several sets have this label: name one by its id: [0-9a-f]{32}, [0-9a-f]{32}\$" "$err"
+	told "$first"
 	[ ! -s "$out" ]
 	pulls m2
 	mkdir host1/${first:0:4}0000000000000000000000000000
 	expect 5 gepull -s sites "${first:0:4}"
-	said "gepull: '${first:0:4}': several sets begin so"
+	grep -qP "^gepull: '${first:0:4}': several sets begin so: [0-9a-f]{32}, [0-9a-f]{32}\$" "$err"
 	echo x >m
 	expect 5 gepull -s sites m
 	grep -q "^gepull: 'm': " "$err"
+}
+
+@test "gepull: one site gives no set a label, nor makes one ambiguous" {
+	nine_with 'file' -N thesis
+	mine=$set
+	cp in first
+	bytes 5000 9 >in
+	gefrag -q in | gepush -q -s sites >m2
+	theirs=$(sed -n 's/^set //p' m2)
+	# The others do not say so.
+	sed '/^previous /a name junk' m2 >"host4/$theirs/manifest"
+	expect 4 gepull -s sites junk
+	# The others do not say anything.
+	rm host[1-35-9]/"$theirs/manifest"
+	expect 5 gepull -s sites -O state="$PWD/none" junk
+	said "gepull: 'junk': too few sites say that this label is of $theirs: name a set by its id"
+	[ ! -s "$out" ]
+	sed '/^previous /a name thesis' m2 >"host4/$theirs/manifest"
+	expect 0 gepull -s sites -O state="$PWD/none" thesis
+	said "gepull: 'thesis': too few sites say that this label is of $theirs as well"
+	gejoin -q "$out" | cmp - first
+	# Only he answers: still one.
+	for i in 1 2 3 5 6 7 8 9; do
+		site_kill $i
+	done
+	expect 5 gepull -q -s sites -O state="$PWD/void" thesis
+	for i in 1 2 3 5 6 7 8 9; do
+		site_begin $i
+	done
+	# Old manifests have the label too: all who say so count.
+	for i in 1 2 3 4; do
+		sed 's/^created 2/created 1/' m >"host$i/$mine/manifest"
+	done
+	rm host5/"$mine"/manifest
+	expect 0 gepull -q -s sites -O state="$PWD/none" thesis
 }
 
 @test "gepull: no site has a manifest" {
