@@ -210,12 +210,33 @@ repair() {
 	expect 0 repair m
 	cmp m "$out"
 	all_have m 1 2 3 4
-	# Two of one serial, and neither knows more: a third comes after both.
+	# Another of the same serial, of one site alone, is nothing.
 	sed 's/^created 2/created 1/' m >m2
 	cp m2 "s2/$set/manifest"
 	expect 0 repair m
+	cmp m "$out"
+	all_have m 1 2 3 4
+	# Two sites tell of places: a third comes after both and tells all.
+	cp m m2
+	echo "place 0 0-0 0=site$(where 0 0)" >>m2
+	cp m2 "s2/$set/manifest"
+	cp m2 "s3/$set/manifest"
+	expect 0 repair m
 	follows m "$out"
 	all_have "$out" 1 2 3 4
+	cp "$out" m3
+	grep ^place m2 | grep -vxFf m3 | diff /dev/null -
+	expect 0 repair m
+	cmp m3 "$out"
+	# Places at sites that nobody knows are nothing either.
+	cp m3 m
+	sed "\$s/=site.*/=site99/" m2 | sed 's/^serial .*/serial 1/' >m4
+	sed -i "s/^previous .*/$(grep ^previous m3)/" m4
+	cp m4 "s2/$set/manifest"
+	cp m4 "s3/$set/manifest"
+	expect 0 repair m
+	cmp m "$out"
+	all_have m 1 2 3 4
 }
 
 @test "gerepair -s: one lost site costs k fragments a segment, and writes one" {
