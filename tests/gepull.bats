@@ -472,6 +472,50 @@ void() {
 	grep -q "^$serial " "$state"
 }
 
+@test "gepull: the next manifest must follow on the one that was seen" {
+	keys
+	nine_with 'file'
+	state=$PWD/st/$set
+	mkdir st
+	sed "s/^serial .*/serial 8/;s/^previous .*/previous $(printf %064d 5)/" m >m8
+	for i in 1 2 3 4 5 6 7 8 9; do
+		cp m8 "host$i/$set/manifest"
+	done
+	echo "7 $(printf %064d 5)" >"$state"
+	pulls -O state="$PWD/st" "$set"
+	grep -qx "8 $(sha256sum <m8 | cut -c 1-64)" "$state"
+	echo "7 $(printf %064d 6)" >"$state"
+	expect 5 gepull -q -s sites -O state="$PWD/st" "$set"
+	said "gepull: set $set has been forked: the manifest does not follow on that of serial 7 that was seen"
+	echo "6 $(printf %064d 6)" >"$state"
+	pulls -O state="$PWD/st" "$set"
+	# Its signer knows what he did.
+	rm -r st/* host?/*
+	gefrag -q in >set.ge
+	gepush -q -s sites set.ge >m
+	set=$(sed -n 's/^set //p' m)
+	state=$PWD/st/$set
+	gepush -q -S sign.pem -s sites set.ge >m
+	echo "$(($(sed -n 's/^serial //p' m) - 1)) $(printf %064d 6)" >"$state"
+	expect 5 gepull -q -s sites -O state="$PWD/st" "$set"
+	pulls -V sign.pub -O state="$PWD/st" "$set"
+}
+
+@test "gepull: two at once do not forget what the other has seen" {
+	nine_with 'file'
+	mkdir st
+	serial=$(sed -n 's/^serial //p' m)
+	exec 9<st
+	flock 9
+	gepull -q -s sites -O state="$PWD/st" "$set" >stream 3>&- 9<&- &
+	pid=$!
+	until_true grep -q -- "-> FLOCK .* $pid " /proc/locks
+	echo "$((serial + 1)) $(printf %064d 5)" >"st/$set"
+	exec 9<&-
+	wait $pid
+	grep -q "^$((serial + 1)) " "st/$set"
+}
+
 @test "gepull: -x is not asked at all" {
 	nine_with dav
 	for i in 1 2 3; do

@@ -239,6 +239,47 @@ repair() {
 	all_have m 1 2 3 4
 }
 
+@test "gerepair -s: what one site has of a manifest is not remembered" {
+	ready 4 2 4
+	state=$BATS_TEST_TMPDIR/state/getools
+	[ -e "$state/$set" ]
+	rm -r "$state"
+	for i in 2 3 4; do
+		rm "s$i/$set/manifest"
+		mkdir -p "s$i/$set/manifest/in the way"
+	done
+	expect 3 repair "$set"
+	[ ! -e "$state/$set" ]
+	rm -r s2/"$set"/manifest s3/"$set"/manifest
+	expect 3 repair "$set"
+	grep -q "^$(sed -n 's/^serial //p' m) " "$state/$set"
+}
+
+@test "gerepair -s: the greatest serial is a liar's, and no end" {
+	ready 5 2 4
+	max=18446744073709551615
+	sed "s/^serial .*/serial $max/;s/^previous .*/previous $(printf %064d 5)/" m >last
+	for what in m "$set"; do
+		cp last "s2/$set/manifest"
+		rm -rf "$BATS_TEST_TMPDIR/state"
+		expect 0 repair $what
+		cmp m "$out"
+		all_have m 1 2 3 4 5
+	done
+	cp last "s2/$set/manifest"
+	x=$(where 0 0)
+	expect 0 repair -x "site$x" m
+	follows m "$out"
+	cp "$out" m
+	back m
+	# Who names it himself is told.
+	rm -rf "$BATS_TEST_TMPDIR/state"
+	sed "s/^serial .*/serial $max/" m >last
+	x=$(where 0 0)
+	expect 5 repair -x "site$x" last
+	told 'no serial comes after that of the manifest'
+}
+
 @test "gerepair -s: one lost site costs k fragments a segment, and writes one" {
 	ready 7 3 6
 	f=$(stat -c %s "$(at 0 0)")

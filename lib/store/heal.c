@@ -1268,7 +1268,8 @@ compose(struct healer *hl, struct ge_known *kn, struct ge_err *e)
 	if (kn->m.nsigners > 0 && hl->st->signkey == NULL)
 		ge_note(GE_WARN, "the new manifest is not signed: give the "
 		    "key with -S");
-	ge_manifest_next(&kn->m);
+	if (ge_manifest_next(&kn->m, e) == -1)
+		return (-1);
 	if (lines > 0 && merge(hl, kn, 1, e) == -1)
 		return (-1);
 	/* Where one may be that has found another place: the past as well. */
@@ -1328,6 +1329,8 @@ write_manifest(struct healer *hl, int *stored, struct ge_err *e)
 		    e) == -1)
 			goto out;
 	}
+	if (contested == 0)
+		(void)ge_state_heard(hl->st, &kn->m, *stored);
 	if (contested > 0) {
 		ge_fail(e, GE_EFAIL, "%d sites keep another manifest: run "
 		    "again", contested);

@@ -387,9 +387,9 @@ decide(struct search *s, struct ge_known *kn, struct ge_err *e)
 	if (ge_state_check(s->st, &kn->m, e) == -1)
 		return (-1);
 	/* A site alone could make us remember a serial that never was. */
-	if (best->rank > 1 || 2 * (size_t)best->sites > s->st->sites->n)
+	if (best->named)
 		ge_state_keep(s->st, &kn->m);
-	else if (named > 0)
+	else if (!ge_state_heard(s->st, &kn->m, best->sites) && named > 0)
 		ge_state_keep(s->st, &kn->also[named - 1]);
 	return (0);
 }
