@@ -270,6 +270,15 @@ listed() {
 	listed '2/3 3/- 1 unknown 0 -'
 }
 
+@test "gels: that nothing can be remembered is said once" {
+	three
+	set_at x
+	set_at y
+	expect 0 gels -s sites -O state=/dev/null/st
+	[ "$(grep -c 'an older manifest will not be noticed: ' "$err")" -eq 1 ]
+	[ "$(wc -l <"$out")" -eq 3 ]
+}
+
 @test "gels: more sets than are asked about at once" {
 	three
 	gefrag "${SMALL[@]}" -N many -d d <<<x

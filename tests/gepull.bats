@@ -179,15 +179,51 @@ void() {
 	bytes 1000 7 >in
 	gefrag -q -N twice in | gepush -q -s sites >m2
 	expect 5 gepull -s sites twice
-	said "gepull: 'twice': several sets have this label: name one by its id"
+	grep -qP "^gepull: 'twice': several sets have this label: name one by its id: [0-9a-f]{32}, [0-9a-f]{32}\$" "$err"
+	told "$first"
 	[ ! -s "$out" ]
 	pulls m2
 	mkdir host1/${first:0:4}0000000000000000000000000000
 	expect 5 gepull -s sites "${first:0:4}"
-	said "gepull: '${first:0:4}': several sets begin so"
+	grep -qP "^gepull: '${first:0:4}': several sets begin so: [0-9a-f]{32}, [0-9a-f]{32}\$" "$err"
 	echo x >m
 	expect 5 gepull -s sites m
 	grep -q "^gepull: 'm': " "$err"
+}
+
+@test "gepull: one site gives no set a label, nor makes one ambiguous" {
+	nine_with 'file' -N thesis
+	mine=$set
+	cp in first
+	bytes 5000 9 >in
+	gefrag -q in | gepush -q -s sites >m2
+	theirs=$(sed -n 's/^set //p' m2)
+	# The others do not say so.
+	sed '/^previous /a name junk' m2 >"host4/$theirs/manifest"
+	expect 4 gepull -s sites junk
+	# The others do not say anything.
+	rm host[1-35-9]/"$theirs/manifest"
+	expect 5 gepull -s sites -O state="$PWD/none" junk
+	said "gepull: 'junk': too few sites say that this label is of $theirs: name a set by its id"
+	[ ! -s "$out" ]
+	sed '/^previous /a name thesis' m2 >"host4/$theirs/manifest"
+	expect 0 gepull -s sites -O state="$PWD/none" thesis
+	said "gepull: 'thesis': too few sites say that this label is of $theirs as well"
+	gejoin -q "$out" | cmp - first
+	# Only he answers: still one.
+	for i in 1 2 3 5 6 7 8 9; do
+		site_kill $i
+	done
+	expect 5 gepull -q -s sites -O state="$PWD/void" thesis
+	for i in 1 2 3 5 6 7 8 9; do
+		site_begin $i
+	done
+	# Old manifests have the label too: all who say so count.
+	for i in 1 2 3 4; do
+		sed 's/^created 2/created 1/' m >"host$i/$mine/manifest"
+	done
+	rm host5/"$mine"/manifest
+	expect 0 gepull -q -s sites -O state="$PWD/none" thesis
 }
 
 @test "gepull: no site has a manifest" {
@@ -434,6 +470,50 @@ void() {
 	usurping 4
 	pulls m
 	grep -q "^$serial " "$state"
+}
+
+@test "gepull: the next manifest must follow on the one that was seen" {
+	keys
+	nine_with 'file'
+	state=$PWD/st/$set
+	mkdir st
+	sed "s/^serial .*/serial 8/;s/^previous .*/previous $(printf %064d 5)/" m >m8
+	for i in 1 2 3 4 5 6 7 8 9; do
+		cp m8 "host$i/$set/manifest"
+	done
+	echo "7 $(printf %064d 5)" >"$state"
+	pulls -O state="$PWD/st" "$set"
+	grep -qx "8 $(sha256sum <m8 | cut -c 1-64)" "$state"
+	echo "7 $(printf %064d 6)" >"$state"
+	expect 5 gepull -q -s sites -O state="$PWD/st" "$set"
+	said "gepull: set $set has been forked: the manifest does not follow on that of serial 7 that was seen"
+	echo "6 $(printf %064d 6)" >"$state"
+	pulls -O state="$PWD/st" "$set"
+	# Its signer knows what he did.
+	rm -r st/* host?/*
+	gefrag -q in >set.ge
+	gepush -q -s sites set.ge >m
+	set=$(sed -n 's/^set //p' m)
+	state=$PWD/st/$set
+	gepush -q -S sign.pem -s sites set.ge >m
+	echo "$(($(sed -n 's/^serial //p' m) - 1)) $(printf %064d 6)" >"$state"
+	expect 5 gepull -q -s sites -O state="$PWD/st" "$set"
+	pulls -V sign.pub -O state="$PWD/st" "$set"
+}
+
+@test "gepull: two at once do not forget what the other has seen" {
+	nine_with 'file'
+	mkdir st
+	serial=$(sed -n 's/^serial //p' m)
+	exec 9<st
+	flock 9
+	gepull -q -s sites -O state="$PWD/st" "$set" >stream 3>&- 9<&- &
+	pid=$!
+	until_true grep -q -- "-> FLOCK .* $pid " /proc/locks
+	echo "$((serial + 1)) $(printf %064d 5)" >"st/$set"
+	exec 9<&-
+	wait $pid
+	grep -q "^$((serial + 1)) " "st/$set"
 }
 
 @test "gepull: -x is not asked at all" {

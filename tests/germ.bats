@@ -125,7 +125,8 @@ unreadable() {
 	set_at twice
 	find a b c | sort >before
 	expect 5 germ -f -s sites twice
-	said "germ: 'twice': several sets have this label: name one by its id"
+	told "germ: 'twice': several sets have this label: name one by its id: "
+	told "$id"
 	expect 4 germ -f -s sites thrice
 	expect 4 germ -f -s sites 'a label'
 	expect 5 germ -f -s sites -O set="$(printf %032d 1)" "$id"
@@ -134,6 +135,24 @@ unreadable() {
 	expect 5 germ -f -s sites nope twice "$id"
 	fails ls a/"$id"
 	[ "$(wc -l <"$err")" -eq 2 ]
+}
+
+@test "germ: a label that one site has given a set removes nothing" {
+	three
+	id=$(set_at precious)
+	find a b c | sort >before
+	sed 's/^name .*/name junk/' "d/$id/manifest" >"b/$id/manifest"
+	expect 4 germ -f -s sites junk
+	mv "a/$id/manifest" m
+	rm "c/$id/manifest"
+	expect 5 germ -f -s sites -O state="$PWD/none" junk
+	said "germ: 'junk': too few sites say that this label is of $id: name a set by its id"
+	cp m "a/$id/manifest"
+	cp m "c/$id/manifest"
+	find a b c | sort | diff before -
+	# Two of three do.
+	expect 0 germ -f -s sites precious
+	fails ls a/"$id"
 }
 
 @test "germ: -t lists all and removes nothing" {

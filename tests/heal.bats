@@ -210,12 +210,74 @@ repair() {
 	expect 0 repair m
 	cmp m "$out"
 	all_have m 1 2 3 4
-	# Two of one serial, and neither knows more: what most sites have stays.
+	# Another of the same serial, of one site alone, is nothing.
 	sed 's/^created 2/created 1/' m >m2
 	cp m2 "s2/$set/manifest"
 	expect 0 repair m
 	cmp m "$out"
 	all_have m 1 2 3 4
+	# Two sites tell of places: a third comes after both and tells all.
+	cp m m2
+	echo "place 0 0-0 0=site$(where 0 0)" >>m2
+	cp m2 "s2/$set/manifest"
+	cp m2 "s3/$set/manifest"
+	expect 0 repair m
+	follows m "$out"
+	all_have "$out" 1 2 3 4
+	cp "$out" m3
+	grep ^place m2 | grep -vxFf m3 | diff /dev/null -
+	expect 0 repair m
+	cmp m3 "$out"
+	# Places at sites that nobody knows are nothing either.
+	cp m3 m
+	sed "\$s/=site.*/=site99/" m2 | sed 's/^serial .*/serial 1/' >m4
+	sed -i "s/^previous .*/$(grep ^previous m3)/" m4
+	cp m4 "s2/$set/manifest"
+	cp m4 "s3/$set/manifest"
+	expect 0 repair m
+	cmp m "$out"
+	all_have m 1 2 3 4
+}
+
+@test "gerepair -s: what one site has of a manifest is not remembered" {
+	ready 4 2 4
+	state=$BATS_TEST_TMPDIR/state/getools
+	[ -e "$state/$set" ]
+	rm -r "$state"
+	for i in 2 3 4; do
+		rm "s$i/$set/manifest"
+		mkdir -p "s$i/$set/manifest/in the way"
+	done
+	expect 3 repair "$set"
+	[ ! -e "$state/$set" ]
+	rm -r s2/"$set"/manifest s3/"$set"/manifest
+	expect 3 repair "$set"
+	grep -q "^$(sed -n 's/^serial //p' m) " "$state/$set"
+}
+
+@test "gerepair -s: the greatest serial is a liar's, and no end" {
+	ready 5 2 4
+	max=18446744073709551615
+	sed "s/^serial .*/serial $max/;s/^previous .*/previous $(printf %064d 5)/" m >last
+	for what in m "$set"; do
+		cp last "s2/$set/manifest"
+		rm -rf "$BATS_TEST_TMPDIR/state"
+		expect 0 repair $what
+		cmp m "$out"
+		all_have m 1 2 3 4 5
+	done
+	cp last "s2/$set/manifest"
+	x=$(where 0 0)
+	expect 0 repair -x "site$x" m
+	follows m "$out"
+	cp "$out" m
+	back m
+	# Who names it himself is told.
+	rm -rf "$BATS_TEST_TMPDIR/state"
+	sed "s/^serial .*/serial $max/" m >last
+	x=$(where 0 0)
+	expect 5 repair -x "site$x" last
+	told 'no serial comes after that of the manifest'
 }
 
 @test "gerepair -s: one lost site costs k fragments a segment, and writes one" {

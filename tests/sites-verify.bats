@@ -116,6 +116,15 @@ received() {
 	[ "$(tail -n 1 "$err")" = 'geverify: fragments not whole or not in their place: 2' ]
 }
 
+@test "geverify -s: a header longer than any of the set is damage" {
+	small
+	inflate s1/"$set"/0000000000.01.gef 200 4096
+	expect 3 geverify -s sites m
+	reported "corrupt - 0 1 s1 its header contradicts the others"
+	expect 3 geverify -s sites -O blind m
+	reported "corrupt - 0 1 s1 its header contradicts the others"
+}
+
 @test "geverify -s: the same without any manifest" {
 	small
 	rm s?/"$set"/manifest

@@ -190,11 +190,11 @@ int ge_manifest_place(struct ge_manifest *m, int epoch, uint32_t first,
     struct ge_err *e);
 
 /*
- * ge_manifest_next(m): make m the successor of the file it was read from or last
- * written to (its hash): serial + 1, previous, no signers.  After the greatest
- * serial comes the same: for readers a fork, which they refuse.
+ * ge_manifest_next(m, e): make m the successor of the file it was read from or
+ * last written to (its hash): serial + 1, previous, no signers.  0, or -1
+ * GE_EREFUSED after the greatest serial: m is as it was.
  */
-void ge_manifest_next(struct ge_manifest *m);
+int ge_manifest_next(struct ge_manifest *m, struct ge_err *e);
 
 /*
  * ge_manifest_signed(m, key, e): is one of its signatures by this private key?

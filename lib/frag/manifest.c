@@ -552,15 +552,18 @@ ge_manifest_place(struct ge_manifest *m, int epoch, uint32_t first,
 	return (0);
 }
 
-void
-ge_manifest_next(struct ge_manifest *m)
+int
+ge_manifest_next(struct ge_manifest *m, struct ge_err *e)
 {
 
+	if (m->serial == UINT64_MAX)
+		return (ge_fail(e, GE_EREFUSED, "no serial comes after that of "
+		    "the manifest"));
+	m->serial++;
 	memcpy(m->previous, m->hash, 32);
-	if (m->serial < UINT64_MAX)
-		m->serial++;
 	m->nsigners = 0;
 	m->settled = m->nplaces;
+	return (0);
 }
 
 /* What a signature covers, of a text up to its signature lines, or NULL. */

@@ -251,6 +251,34 @@ anchor(const struct search *s)
 	return (best);
 }
 
+/* More than half of the sites that answered, and no site alone. */
+static int
+most(const struct search *s, int sites)
+{
+
+	return (2 * sites > s->asked - s->silent &&
+	    (sites > 1 || s->asked == 1));
+}
+
+/* Is it more than a site's word that the set has the label of this manifest? */
+static int
+labelled(const struct search *s, const struct candidate *c)
+{
+	const struct ge_manifest *m;
+	int votes = 0;
+	size_t i;
+
+	if (c->credible || c->rank > 0 || s->st->pins.has_set)
+		return (1);
+	for (i = 0; i < s->n; i++) {
+		m = &s->cand[i].m;
+		if (m->name != NULL && c->m.name != NULL &&
+		    strcmp(m->name, c->m.name) == 0 && same_set(m, &c->m))
+			votes += s->cand[i].sites;
+	}
+	return (most(s, votes));
+}
+
 /*
  * Of those that agree with the anchor the highest serial, then the one that most
  * sites serve.  The serial of one that is not signed is a site's word: what the
@@ -289,7 +317,7 @@ decide(struct search *s, struct ge_known *kn, struct ge_err *e)
 			others++;
 			continue;
 		}
-		c->credible = c->named || 2 * c->sites > s->asked - s->silent ||
+		c->credible = c->named || most(s, c->sites) ||
 		    (seen && memcmp(c->m.hash, hash, 32) == 0);
 		votes += (size_t)c->sites;
 		if (pins->has_signer && ge_manifest_counts(&c->m, pins) != 2)
@@ -322,6 +350,7 @@ decide(struct search *s, struct ge_known *kn, struct ge_err *e)
 		    "serial %llu are signed: the set has been forked",
 		    (unsigned long long)best->m.serial));
 	kn->evidence = an->rank > 0;
+	kn->labelled = labelled(s, best);
 	kn->agreed = 2 * votes > s->st->sites->n;
 	/* What the others say of places is history all the same. */
 	for (i = 0; i < s->n; i++) {
@@ -359,9 +388,9 @@ decide(struct search *s, struct ge_known *kn, struct ge_err *e)
 	if (ge_state_check(s->st, &kn->m, e) == -1)
 		return (-1);
 	/* A site alone could make us remember a serial that never was. */
-	if (best->rank > 1 || 2 * (size_t)best->sites > s->st->sites->n)
+	if (best->named)
 		ge_state_keep(s->st, &kn->m);
-	else if (named > 0)
+	else if (!ge_state_heard(s->st, &kn->m, best->sites) && named > 0)
 		ge_state_keep(s->st, &kn->also[named - 1]);
 	return (0);
 }
@@ -562,18 +591,143 @@ as_label(char out[GE_NAME_ROOM], const char *operand)
 	    NULL : out);
 }
 
+/* Ids that a message names: the first two. */
+struct naming {
+	char text[2 * (2 * GE_SETID + 2) + sizeof(" and others")];
+	int n;
+};
+
+static void
+name_id(struct naming *nm, const uint8_t setid[GE_SETID])
+{
+	char hex[2 * GE_SETID + 1];
+
+	if (nm->n < 2) {
+		strcat(nm->text, nm->n > 0 ? ", " : "");
+		strcat(nm->text, ge_hex(hex, setid, GE_SETID));
+	} else if (nm->n == 2) {
+		strcat(nm->text, " and others");
+	}
+	nm->n++;
+}
+
+/*
+ * The set of these that has the label: 1, 0, or -1.  Who serves a manifest chooses
+ * what label is in it: one site alone can neither give a set a label nor make
+ * another's ambiguous.
+ */
+static int
+by_label(const struct ge_store *st, const char *operand,
+    const uint8_t (*id)[GE_SETID], size_t n, struct ge_known *kn,
+    struct ge_err *e)
+{
+	struct naming sure = { "", 0 }, doubtful = { "", 0 };
+	struct ge_err unclear = { 0, 0, "" };
+	char label[GE_NAME_ROOM];
+	struct ge_known other;
+	size_t i;
+
+	if (as_label(label, operand) == NULL)
+		return (0);
+	for (i = 0; i < n; i++) {
+		if (load(st, id[i], NULL, 0, &other, e) == -1) {
+			ge_known_release(&other);
+			if (e->code != GE_EFAIL)
+				continue;
+			if (!st->pins.has_signer && !st->pins.has_digest)
+				return (-1);
+			unclear = *e;
+			if (ge_hook_tick(0, e) == -1)
+				return (-1);
+			continue;
+		}
+		if (other.has && other.m.name != NULL &&
+		    strcmp(other.m.name, label) == 0) {
+			name_id(other.labelled ? &sure : &doubtful, id[i]);
+			if (other.labelled && sure.n == 1) {
+				*kn = other;
+				continue;
+			}
+		}
+		ge_known_release(&other);
+	}
+	if (sure.n > 1)
+		return (ge_fail(e, GE_EREFUSED, "'%s': several sets have this "
+		    "label: name one by its id: %s", operand, sure.text));
+	if (sure.n == 0 && doubtful.n > 0)
+		return (ge_fail(e, GE_EREFUSED, "'%s': too few sites say that "
+		    "this label is of %s: name a set by its id", operand,
+		    doubtful.text));
+	if (doubtful.n > 0)
+		ge_note(GE_WARN, "'%s': too few sites say that this label is "
+		    "of %s as well", operand, doubtful.text);
+	if (sure.n == 0 && unclear.code != 0)
+		*e = unclear;
+	return (sure.n > 0 ? 1 : unclear.code != 0 ? -1 : 0);
+}
+
+/* The set whose id begins so: 1, 0, or -1 if there are several. */
+static int
+by_prefix(const char *operand, const uint8_t (*id)[GE_SETID], size_t n,
+    uint8_t setid[GE_SETID], struct ge_err *e)
+{
+	char hex[2 * GE_SETID + 1];
+	struct naming nm = { "", 0 };
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (strncmp(ge_hex(hex, id[i], GE_SETID), operand,
+		    strlen(operand)) != 0)
+			continue;
+		memcpy(setid, id[i], GE_SETID);
+		name_id(&nm, id[i]);
+	}
+	return (nm.n > 1 ? ge_fail(e, GE_EREFUSED, "'%s': several sets begin "
+	    "so: %s", operand, nm.text) : nm.n);
+}
+
+/* Among the sets that the sites list. */
+static int
+find_listed(const struct ge_store *st, const char *operand, int prefix,
+    struct ge_known *kn, struct ge_err *e)
+{
+	uint8_t (*id)[GE_SETID] = NULL, setid[GE_SETID], *answered;
+	size_t i, n, silent = 0;
+	int found = 0, rc = -1;
+
+	if ((answered = ge_alloc(st->sites->n, e)) == NULL ||
+	    ge_sets_list(st, &id, &n, answered, e) == -1)
+		goto out;
+	for (i = 0; i < st->sites->n; i++)
+		silent += !answered[i] && !st->gone[i];
+	if (prefix && (found = by_prefix(operand,
+	    (const uint8_t (*)[GE_SETID])id, n, setid, e)) != 0) {
+		rc = found == 1 ? ge_known_load(st, setid, kn, e) : -1;
+		goto out;
+	}
+	found = by_label(st, operand, (const uint8_t (*)[GE_SETID])id, n, kn,
+	    e);
+	if (found == 0)
+		(void)(silent > 0 ? ge_fail(e, GE_EFAIL, "'%s': no such set; "
+		    "%zu sites did not answer", operand, silent) :
+		    ge_fail(e, GE_ELOST, "'%s': no such file, set or label",
+		    operand));
+	rc = found == 1 ? 0 : -1;
+out:
+	ge_free(id);
+	ge_free(answered);
+	return (rc);
+}
+
 int
 ge_known_find(const struct ge_store *st, const char *operand,
     struct ge_known *kn, struct ge_err *e)
 {
-	char label[GE_NAME_ROOM], hex[2 * GE_SETID + 1];
-	size_t len = strlen(operand), i, n, silent = 0;
-	uint8_t (*id)[GE_SETID] = NULL, setid[GE_SETID], *answered = NULL;
-	struct ge_known other;
-	int found = 0, prefix, rc = -1;
+	size_t len = strlen(operand);
+	uint8_t setid[GE_SETID];
+	int prefix;
 
 	memset(kn, 0, sizeof(*kn));
-	memset(&other, 0, sizeof(other));
 	prefix = len >= PREFIX_MIN && len <= 2 * GE_SETID &&
 	    strspn(operand, "0123456789abcdef") == len;
 	if (strcmp(operand, "-") == 0 || access(operand, F_OK) == 0)
@@ -584,53 +738,5 @@ ge_known_find(const struct ge_store *st, const char *operand,
 		(void)ge_unhex(setid, operand, GE_SETID);
 		return (ge_known_load(st, setid, kn, e));
 	}
-	if ((answered = ge_alloc(st->sites->n, e)) == NULL ||
-	    ge_sets_list(st, &id, &n, answered, e) == -1)
-		goto out;
-	for (i = 0; i < st->sites->n; i++)
-		silent += !answered[i] && !st->gone[i];
-	for (i = 0; i < n && prefix; i++) {
-		if (strncmp(ge_hex(hex, id[i], GE_SETID), operand, len) != 0)
-			continue;
-		memcpy(setid, id[i], GE_SETID);
-		if (found++ > 0) {
-			ge_fail(e, GE_EREFUSED, "'%s': several sets begin so",
-			    operand);
-			goto out;
-		}
-	}
-	if (found == 1) {
-		rc = load(st, setid, NULL, 0, kn, e);
-		goto out;
-	}
-	for (i = 0; i < n && as_label(label, operand) != NULL; i++) {
-		ge_known_release(&other);
-		if (load(st, id[i], NULL, 0, &other, e) == -1) {
-			if (e->code == GE_EFAIL)
-				goto out;
-			continue;
-		}
-		if (!other.has || other.m.name == NULL ||
-		    strcmp(other.m.name, label) != 0)
-			continue;
-		if (found++ > 0) {
-			ge_fail(e, GE_EREFUSED, "'%s': several sets have this "
-			    "label: name one by its id", operand);
-			goto out;
-		}
-		*kn = other;
-		memset(&other, 0, sizeof(other));
-	}
-	if (found == 0)
-		(void)(silent > 0 ? ge_fail(e, GE_EFAIL, "'%s': no such set; "
-		    "%zu sites did not answer", operand, silent) :
-		    ge_fail(e, GE_ELOST, "'%s': no such file, set or label",
-		    operand));
-	else
-		rc = 0;
-out:
-	ge_known_release(&other);
-	ge_free(id);
-	ge_free(answered);
-	return (rc);
+	return (find_listed(st, operand, prefix, kn, e));
 }

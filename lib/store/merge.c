@@ -489,7 +489,8 @@ successor(struct healer *hl, struct ge_known *kn, const struct ge_map *map,
 	if (kn->m.nsigners > 0 && hl->st->signkey == NULL)
 		ge_note(GE_WARN, "the new manifest is not signed: give the "
 		    "key with -S");
-	ge_manifest_next(&kn->m);
+	if (ge_manifest_next(&kn->m, e) == -1)
+		return (-1);
 	if (lines > 0 && merge(hl, kn, 1, e) == -1)
 		return (-1);
 	return (append_past(hl, &kn->m, map, own, past, e) == -1 ||
@@ -570,6 +571,8 @@ heal_tell(struct healer *hl, int *stored, struct ge_err *e)
 		    e) == -1)
 			goto out;
 	}
+	if (contested == 0)
+		(void)ge_state_heard(hl->st, &kn->m, *stored);
 	if (contested > 0) {
 		ge_fail(e, GE_EFAIL, "%d sites keep another manifest: run "
 		    "again", contested);

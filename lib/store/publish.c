@@ -263,8 +263,6 @@ ge_manifest_publish(const struct ge_store *st, const struct ge_known *kn,
 			*contested += c[i].step == CONTESTED;
 		}
 	}
-	if (*stored > 0 && *contested == 0)
-		ge_state_keep(st, m);
 	rc = 0;
 out:
 	for (i = 0; c != NULL && i < ABREAST; i++)

@@ -465,8 +465,8 @@ make_manifest(struct push *pu, struct ge_manifest *m,
 		if (over) {
 			ge_free(pu->p->text);
 			pu->p->text = NULL;
-			ge_manifest_next(m);
-			if (ge_manifest_format(m, pu->st->signkey,
+			if (ge_manifest_next(m, e) == -1 ||
+			    ge_manifest_format(m, pu->st->signkey,
 			    &pu->p->text, &pu->p->len, e) == -1)
 				goto out;
 		}
@@ -482,10 +482,9 @@ make_manifest(struct push *pu, struct ge_manifest *m,
 		if (m->nsigners > 0 && pu->st->signkey == NULL)
 			ge_note(GE_WARN, "the manifest was signed and is not "
 			    "any more: -S signs it");
-		ge_manifest_next(m);
-		if (add_past(pu, m, e) == -1 || add_places(pu, m, &b.map,
-		    e) == -1 || ge_manifest_format(m, pu->st->signkey,
-		    &pu->p->text, &pu->p->len, e) == -1)
+		if (ge_manifest_next(m, e) == -1 || add_past(pu, m, e) == -1 ||
+		    add_places(pu, m, &b.map, e) == -1 || ge_manifest_format(m,
+		    pu->st->signkey, &pu->p->text, &pu->p->len, e) == -1)
 			goto out;
 	} else {
 		pu->p->text = b.text;
@@ -603,9 +602,11 @@ push_settle(struct push *pu, struct ge_err *e)
 		/* Those that were given up have been named. */
 		open.gone = pu->barred;
 		if (make_manifest(pu, &m, &headers, e) == -1 ||
-		    ge_manifest_publish(&open, &pu->kn, &m, p->text, p->len, &stored,
-		    &contested, e) == -1)
+		    ge_manifest_publish(&open, &pu->kn, &m, p->text, p->len,
+		    &stored, &contested, e) == -1)
 			goto out;
+		if (contested == 0)
+			(void)ge_state_heard(pu->st, &m, stored);
 		pu->told = pu->told && 2 * (size_t)stored > reachable(pu->st);
 	}
 	if (p->fewest < p->quorum)

@@ -35,6 +35,7 @@ struct ge_known {
 	size_t len;
 	int evidence;			/* its roots are true: the user named the file,
 					   its digest or its signer */
+	int labelled;			/* its label is no site's word alone */
 	int agreed;			/* more than half of all sites serve a
 					   manifest with its roots */
 	/* [sites->n] what each site said: */
@@ -63,7 +64,7 @@ struct ge_known {
  * kn is released by ge_known_release in any case.
  *
  * Return 0; -1: GE_EUSAGE for a file that cannot be read; GE_EREFUSED if the
- * operand means several sets, the set has been forked, or all that can be
+ * operand means several sets, too few sites vouch for the label, the set has been forked, or all that can be
  * reached is older than what was seen before; GE_ELOST if no site knows it,
  * GE_EFAIL if not all sites answered.  A full set id is never unknown: it may
  * have no manifest (kn->has 0).

@@ -152,8 +152,8 @@ const struct ge_seen *ge_survey_find(const struct ge_survey *sv,
 
 /*
  * ge_manifest_publish(st, kn, m, text, len, stored, contested, e):
- * Put a manifest to every site that is not gone, each in one step, read it back;
- * remember its serial.  Of others that are as new, or newer, those are replaced
+ * Put a manifest to every site that is not gone, each in one step, read it back.
+ * Of others that are as new, or newer, those are replaced
  * that kn has seen and judged (kn->lost) and that no signer named vouches for.
  * *stored: how many have it; *contested: how many keep another.  0, -1 only if
  * told to stop.
@@ -163,15 +163,19 @@ int ge_manifest_publish(const struct ge_store *st, const struct ge_known *kn,
     int *contested, struct ge_err *e);
 
 /*
- * ge_state_check(st, m, e): is m older than, or another of the same serial as,
- * what was seen of its set?  0, or -1 GE_EREFUSED.
- * ge_state_keep(st, m): remember it; a note if that fails.
+ * ge_state_check(st, m, e): is m older than, another of the same serial as, or the
+ * next but no successor of, what was seen of its set?  0, or -1 GE_EREFUSED.
+ * ge_state_keep(st, m): remember it; a note if that fails, once.
+ * ge_state_heard(st, m, sites): the same of what so many sites have, if that is
+ * more than half of those not gone or the signer named vouches for it.  Was it so?
  * ge_state_seen(st, setid, serial, hash, e): what is remembered of a set: 1; 0 if
  * nothing; -1.
  */
 int ge_state_check(const struct ge_store *st, const struct ge_manifest *m,
     struct ge_err *e);
 void ge_state_keep(const struct ge_store *st, const struct ge_manifest *m);
+int ge_state_heard(const struct ge_store *st, const struct ge_manifest *m,
+    int sites);
 int ge_state_seen(const struct ge_store *st, const uint8_t *setid,
     uint64_t *serial, uint8_t hash[32], struct ge_err *e);
 
