@@ -27,6 +27,7 @@ enum {
 };
 
 static const char *prog, *usage_text;
+static char **words;			/* argv */
 static int quiet, verbosity;
 static volatile sig_atomic_t stop_signal, want_progress;
 static int on_terminal, line_shown;
@@ -157,6 +158,7 @@ cli_init(int argc, char **argv, const char *usage)
 	prog = strrchr(argv[0] != NULL ? argv[0] : "", '/');
 	prog = prog != NULL ? prog + 1 : argv[0] != NULL ? argv[0] : "ge";
 	usage_text = usage;
+	words = argv;
 	if (argc == 2 && strcmp(argv[1], "--help") == 0) {
 		printf("usage: %s %s\n", prog, usage);
 		exit(cli_end(0, NULL));
@@ -202,23 +204,43 @@ int
 cli_end(int rc, const struct ge_err *e)
 {
 	int status = rc == 0 ? GE_OK : e->code, sig = stop_signal;
+	int sys = 0;
 
 	clear_line();
 	if (sig != 0) {
 		(void)signal(sig, SIG_DFL);
 		(void)raise(sig);
 	}
-	if (rc == -1 && e->msg[0] != '\0')
-		fprintf(stderr, "%s: %s\n", prog, e->msg);
+	/* The product before the verdict, where both come to one place. */
 	errno = 0;
 	if (fflush(stdout) == EOF || ferror(stdout) ||
-	    (close(1) == -1 && errno != EBADF)) {
+	    (close(1) == -1 && errno != EBADF))
+		sys = errno != 0 ? errno : EIO;
+	if (rc == -1 && e->msg[0] != '\0')
+		fprintf(stderr, "%s: %s\n", prog, e->msg);
+	if (sys != 0) {
 		fprintf(stderr, "%s: cannot write standard output: %s\n", prog,
-		    strerror(errno != 0 ? errno : EIO));
+		    strerror(sys));
 		if (status == GE_OK || status == GE_EDEGRADED)
 			status = GE_EFAIL;
 	}
 	return (status);
+}
+
+/* What getopt(3) does not know; of a long one it has seen two hyphens. */
+static void
+unknown_option(void)
+{
+	const char *word = words[optind];
+	struct ge_err e;
+
+	if (optopt != '-' || word == NULL || strncmp(word, "--", 2) != 0)
+		ge_fail(&e, GE_EUSAGE, "-%c: no such option", optopt);
+	else if (strcmp(word, "--help") == 0 || strcmp(word, "--version") == 0)
+		ge_fail(&e, GE_EUSAGE, "'%s' stands alone", word);
+	else
+		ge_fail(&e, GE_EUSAGE, "'%s': no such option", word);
+	fprintf(stderr, "%s: %s\n", prog, e.msg);
 }
 
 void
@@ -229,9 +251,32 @@ cli_usage(int c)
 		fprintf(stderr, "%s: -%c: its argument is missing\n", prog,
 		    optopt);
 	else if (c != 0 && optopt > ' ' && optopt < 0x7f)
-		fprintf(stderr, "%s: -%c: no such option\n", prog, optopt);
+		unknown_option();
 	fprintf(stderr, "usage: %s %s\n", prog, usage_text);
 	exit(GE_EUSAGE);
+}
+
+int
+cli_order(int argc, char **argv, struct ge_err *e)
+{
+	int i;
+
+	if (optind > 1 && strcmp(argv[optind - 1], "--") == 0)
+		return (0);
+	for (i = optind; i < argc; i++)
+		if (argv[i][0] == '-' && argv[i][1] != '\0' &&
+		    access(argv[i], F_OK) == -1)
+			return (ge_fail(e, GE_EUSAGE, "'%s': options come "
+			    "before operands", argv[i]));
+	return (0);
+}
+
+int
+cli_once(const char *opt, const void *before, struct ge_err *e)
+{
+
+	return (before != NULL ? ge_fail(e, GE_EUSAGE, "%s: given twice", opt) :
+	    0);
 }
 
 void

@@ -38,6 +38,15 @@ int cli_end(int rc, const struct ge_err *e);
  */
 void cli_usage(int c) __attribute__((noreturn));
 
+/*
+ * cli_order(argc, argv, e): after getopt: -1, GE_EUSAGE, for an operand that looks
+ * like an option and is no file, unless "--" stands before the operands.
+ */
+int cli_order(int argc, char **argv, struct ge_err *e);
+
+/* cli_once(opt, before, e): -1, GE_EUSAGE, if the option had a value before. */
+int cli_once(const char *opt, const void *before, struct ge_err *e);
+
 /* cli_quiet(): -q; cli_verbose(): -v, once more each time. */
 void cli_quiet(void);
 void cli_verbose(void);

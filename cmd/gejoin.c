@@ -58,7 +58,7 @@ parse(struct options *o, int argc, char **argv, struct ge_err *e)
 				return (-1);
 		}
 	}
-	return (0);
+	return (cli_order(argc, argv, e));
 }
 
 static int

@@ -46,7 +46,7 @@ parse(struct options *o, int argc, char **argv, struct ge_err *e)
 		if (rc == -1)
 			return (-1);
 	}
-	return (0);
+	return (cli_order(argc, argv, e));
 }
 
 /* A number, or "-" if it is not known. */

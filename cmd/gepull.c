@@ -48,6 +48,8 @@ parse(struct options *o, int argc, char **argv, struct ge_err *e)
 				cli_usage(c);
 		}
 	}
+	if (cli_order(argc, argv, e) == -1)
+		return (-1);
 	if (argc - optind > 1 || (o->set != NULL && argc > optind))
 		cli_usage(0);
 	if (argc > optind)

@@ -71,6 +71,8 @@ parse(struct options *o, int argc, char **argv, struct ge_err *e)
 				return (-1);
 		}
 	}
+	if (cli_order(argc, argv, e) == -1)
+		return (-1);
 	if (o->r.path == NULL) {
 		if (o->needs != NULL)
 			return (ge_fail(e, GE_EUSAGE, "%s is for sites: name "

@@ -57,6 +57,8 @@ parse(struct options *o, int argc, char **argv, struct ge_err *e)
 		if (rc == -1)
 			return (-1);
 	}
+	if (cli_order(argc, argv, e) == -1)
+		return (-1);
 	if (optind == argc) {
 		optopt = 0;
 		cli_usage(0);

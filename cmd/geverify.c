@@ -150,6 +150,8 @@ parse(struct options *o, int argc, char **argv, struct ge_err *e)
 			o->away |= c == 'x';
 		}
 	}
+	if (cli_order(argc, argv, e) == -1)
+		return (-1);
 	if (o->r.jobs > 0)
 		o->a.jobs = o->r.jobs;
 	o->r.st.pins.manifest = o->a.pins.manifest;

@@ -18,12 +18,14 @@ remote_option(struct remote *r, int c, struct ge_err *e)
 		return (cli_number("-j", optarg, 1, 64, &r->jobs, e) == -1 ?
 		    -1 : 1);
 	case 'S':
-		if (r->signkey == NULL && (r->signkey = ge_secret_alloc(GE_KEY,
-		    e)) == NULL)
+		if (cli_once("-S", r->signkey, e) == -1 || (r->signkey =
+		    ge_secret_alloc(GE_KEY, e)) == NULL)
 			return (-1);
 		return (ge_pem_ed25519_private(r->signkey, optarg, e) == -1 ?
 		    -1 : 1);
 	case 's':
+		if (cli_once("-s", r->path, e) == -1)
+			return (-1);
 		r->path = optarg;
 		return (1);
 	case 'V':
