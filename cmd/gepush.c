@@ -69,6 +69,8 @@ parse(struct options *o, int argc, char **argv, struct ge_err *e)
 				cli_usage(c);
 		}
 	}
+	if (cli_order(argc, argv, e) == -1)
+		return (-1);
 	o->p.operand = (const char *const *)(argv + optind);
 	o->p.noperands = (size_t)(argc - optind);
 	if (argc == optind && isatty(0))

@@ -1,0 +1,116 @@
+# What the programs do alike, each of them.
+
+load helper
+
+ALL=(gefrag gejoin gels gepull gepush gerepair germ geverify)
+REMOTE=(gels gepull gepush gerepair germ geverify)
+OLDER='an older manifest will not be noticed: neither XDG_STATE_HOME nor HOME is a place to remember serials (or name one with -O state=dir)'
+
+# three: a sites file with the folders a, b and c.
+three() {
+	local s
+	for s in a b c; do
+		mkdir $s
+		echo "$s file://$PWD/$s operator=$s region=$s country=fr"
+	done >sites
+}
+
+@test "options that nobody knows are named as they were written" {
+	for p in "${ALL[@]}"; do
+		expect 2 "$p" --nonsense
+		[ "$(head -n 1 "$err")" = "$p: '--nonsense': no such option" ]
+		expect 2 "$p" --nonsense=x y
+		[ "$(head -n 1 "$err")" = "$p: '--nonsense=x': no such option" ]
+		expect 2 "$p" -q --version
+		[ "$(head -n 1 "$err")" = "$p: '--version' stands alone" ]
+		expect 2 "$p" -X
+		[ "$(head -n 1 "$err")" = "$p: -X: no such option" ]
+		expect 2 "$p" -qX
+		[ "$(head -n 1 "$err")" = "$p: -X: no such option" ]
+		expect 2 "$p" -O
+		[ "$(head -n 1 "$err")" = "$p: -O: its argument is missing" ]
+	done
+}
+
+@test "an option after an operand is refused, unless it is a file or -- stands before" {
+	: >x
+	for p in "${ALL[@]}"; do
+		expect 2 "$p" x -q
+		said "$p: '-q': options come before operands"
+		expect 2 "$p" x --quiet
+		said "$p: '--quiet': options come before operands"
+	done
+	three
+	expect 4 gels -s sites -- -q
+	said "gels: '-q': no such set or label"
+	expect 4 gels -s sites -- x -q
+	bytes 100 >./-in
+	gefrag "${SMALL[@]}" -d d -- -in
+	gefrag "${SMALL[@]}" -o -set.ge ./-in
+	# Standard input is an operand, and so is a file of any name.
+	gejoin - <-set.ge | cmp - ./-in
+	expect 0 gejoin -q -- -set.ge
+	cmp "$out" ./-in
+	cp ./-set.ge set.ge
+	expect 0 gejoin -q -o back set.ge -set.ge
+	cmp back ./-in
+	expect 0 geverify -q - <-set.ge
+	expect 0 gepush -q -s sites -- -set.ge
+	cp "$out" ./-m
+	expect 0 geverify -q -s sites -- -m
+	expect 0 gepull -q -s sites -- -m
+	expect 0 germ -f -s sites -- -m
+}
+
+@test "-s and -S stand once" {
+	keys
+	three
+	for p in "${REMOTE[@]}"; do
+		expect 2 "$p" -s sites -s sites x
+		said "$p: -s: given twice"
+	done
+	for p in gefrag gepush gerepair; do
+		expect 2 "$p" -S sign.pem -S other.pem x
+		said "$p: -S: given twice"
+	done
+}
+
+@test "-O state= and -O ca= without a path are refused" {
+	three
+	for p in "${REMOTE[@]}"; do
+		for o in state ca; do
+			for v in "$o=" "$o"; do
+				expect 2 "$p" -s sites -O $v x
+				said "$p: $o: its path is missing"
+			done
+		done
+	done
+}
+
+@test "with no place for serials it is said once that none are remembered" {
+	three
+	gefrag "${SMALL[@]}" -o x.ge <<<x
+	env -u HOME -u XDG_STATE_HOME gepush -s sites x.ge >m 2>"$err"
+	said "gepush: $OLDER"
+	for home in '' relative "$PWD/none"; do
+		expect 0 env -u XDG_STATE_HOME HOME="$home" gels -s sites
+		said "gels: $OLDER"
+		expect 0 env XDG_STATE_HOME=relative HOME="$home" \
+		    geverify -s sites m
+		[ "$(grep -cF "$OLDER" "$err")" -eq 1 ]
+		expect 0 env -u XDG_STATE_HOME HOME="$home" gels -q -s sites
+		said
+		expect 0 env -u XDG_STATE_HOME HOME="$home" \
+		    gels -s sites -O state="$PWD/state"
+		said
+	done
+	# A home that is not there is not made; what is below one that is, is.
+	[ ! -e none ] && [ ! -e relative ]
+	mkdir none
+	expect 0 env -u XDG_STATE_HOME HOME="$PWD/none" gels -s sites
+	said
+	[ "$(find none -type f | wc -l)" -eq 1 ]
+	expect 0 env XDG_STATE_HOME="$PWD/new" gels -s sites
+	said
+	[ "$(find new -type f | wc -l)" -eq 1 ]
+}
