@@ -279,6 +279,22 @@ cli_once(const char *opt, const void *before, struct ge_err *e)
 	    0);
 }
 
+int
+cli_worse(int a, int b)
+{
+	static const int order[] = { GE_OK, GE_EFAIL, GE_EDEGRADED, GE_ELOST,
+	    GE_EREFUSED, GE_EUSAGE };
+	size_t i, x = 0, y = 0;
+
+	for (i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
+		if (order[i] == a)
+			x = i;
+		if (order[i] == b)
+			y = i;
+	}
+	return (x > y);
+}
+
 void
 cli_quiet(void)
 {

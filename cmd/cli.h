@@ -47,6 +47,12 @@ int cli_order(int argc, char **argv, struct ge_err *e);
 /* cli_once(opt, before, e): -1, GE_EUSAGE, if the option had a value before. */
 int cli_once(const char *opt, const void *before, struct ge_err *e);
 
+/*
+ * cli_worse(a, b): is status a the worse one of several sets?  Loss hides no
+ * refusal, no site hides a loss.
+ */
+int cli_worse(int a, int b);
+
 /* cli_quiet(): -q; cli_verbose(): -v, once more each time. */
 void cli_quiet(void);
 void cli_verbose(void);

@@ -303,23 +303,6 @@ check(struct options *o, const char *what, const uint8_t *setid,
 	return (rc);
 }
 
-/* The worst of several sets: loss hides no refusal, no site hides a loss. */
-static int
-worse(int a, int b)
-{
-	static const int order[] = { GE_OK, GE_EFAIL, GE_EDEGRADED, GE_ELOST,
-	    GE_EREFUSED, GE_EUSAGE };
-	size_t i, x = 0, y = 0;
-
-	for (i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
-		if (order[i] == a)
-			x = i;
-		if (order[i] == b)
-			y = i;
-	}
-	return (x > y);
-}
-
 struct ids {
 	uint8_t (*id)[GE_SETID];
 	size_t n, cap;
@@ -369,10 +352,10 @@ sites(struct options *o, struct ge_err *e)
 		if (n > 1 || all == -1)
 			cli_say("%s", one.msg);
 		bad++;
-		if (worse(one.code, worst.code))
+		if (cli_worse(one.code, worst.code))
 			worst = one;
 	}
-	if (all == -1 && worse(rest.code, worst.code))
+	if (all == -1 && cli_worse(rest.code, worst.code))
 		*e = rest;
 	else if (bad > 0 && n == 1)
 		*e = worst;

@@ -32,6 +32,7 @@ struct eraser {
 	uint8_t *sweep;			/* [nseen] FIRST or LATER; 0: could not be
 					   removed, and said so */
 	uint32_t *order;		/* [nseen] by site */
+	uint8_t *holds;			/* [sites->n] it lists something */
 	struct at {
 		size_t first, end;	/* of order */
 		size_t next;		/* of what is swept */
@@ -405,9 +406,12 @@ count(struct eraser *er)
 
 	r->found = sv->nseen;
 	r->bytes = sv->bytes;
+	for (i = 0; i < sv->nstray; i++)
+		er->holds[sv->stray[i].site] = 1;
 	for (i = 0; i < er->st->sites->n; i++) {
-		if (er->at[i].end > er->at[i].first || sv->manifest[i])
-			r->sites++;
+		er->holds[i] |= er->at[i].end > er->at[i].first ||
+		    sv->manifest[i];
+		r->sites += er->holds[i];
 		if (sv->answered[i] != 0)
 			continue;
 		if (er->st->gone[i]) {
@@ -458,6 +462,7 @@ ge_erase_run(struct ge_erase *r, const struct ge_store *st,
 	r->found = r->bytes = r->objects = r->left = 0;
 	r->sites = r->unanswered = 0;
 	if ((er.at = ge_alloc(st->sites->n * sizeof(*er.at) + 1, e)) == NULL ||
+	    (er.holds = ge_alloc(st->sites->n + 1, e)) == NULL ||
 	    ge_survey_run(st, setid, &er.sv, e) == -1 ||
 	    arrange(&er, e) == -1)
 		goto out;
@@ -469,8 +474,10 @@ ge_erase_run(struct ge_erase *r, const struct ge_store *st,
 		goto out;
 	}
 	choose(&er, k, n);
+	r->holds = er.holds;
 	if (r->ask != NULL && !r->ask(r->arg, r)) {
-		ge_fail(e, GE_EREFUSED, "set %s: not removed", er.id);
+		ge_fail(e, GE_EREFUSED, "set %s: not removed: the answer was "
+		    "no", er.id);
 		goto out;
 	}
 	for (i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
@@ -488,6 +495,8 @@ out:
 	ge_survey_release(&er.sv);
 	ge_free(er.sweep);
 	ge_free(er.order);
+	ge_free(er.holds);
 	ge_free(er.at);
+	r->holds = NULL;
 	return (rc);
 }

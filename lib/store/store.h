@@ -243,7 +243,8 @@ struct ge_erase {
 
 	/* Results. */
 	uint64_t found, bytes;		/* fragments that are listed; of everything */
-	int sites;			/* that list something */
+	int sites;			/* that list something: */
+	const uint8_t *holds;		/* [sites->n] these; ours while ask runs */
 	uint64_t objects, left;		/* removed; could not be */
 	int unanswered;			/* sites: what they hold is there still */
 };
