@@ -282,7 +282,7 @@ unreadable() {
 	expect 1 germ -f -s sites "$id"
 	told "germ: site 'b' did not answer: what it holds is still there"
 	[ "$(tail -n 1 "$err")" = \
-	    "germ: set $id: sites that did not answer: 1" ]
+	    "germ: set $id: sites that did not answer: b" ]
 	[ "$(sed 1d "$out" | cut -f 1,3,4)" = "$(printf 'left\tb\t%s/' "$id")" ]
 	find a c -mindepth 1 | diff /dev/null -
 	mv away b

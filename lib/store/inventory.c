@@ -38,7 +38,7 @@ struct found {
 struct inventory {
 	struct ge_inventory *iv;
 	struct ge_store st;		/* as ours, but gone: */
-	uint8_t *silent;		/* gone, or did not answer */
+	uint8_t *silent;		/* 1: did not answer; 2: gone */
 	struct found *set;
 	size_t nsets, cap;
 	uint8_t *meant;			/* [noperands] it was of use */
@@ -109,6 +109,30 @@ by_text(const void *a, const void *b)
 {
 
 	return (strcmp(*(char *const *)a, *(char *const *)b));
+}
+
+char *
+ge_site_names(char out[GE_SITE_NAMES], const struct ge_sites *sites,
+    const uint8_t *which)
+{
+	static const size_t more = sizeof(" and 65535 more");
+	size_t i, len = 0, left = 0;
+	int n;
+
+	out[0] = '\0';
+	for (i = 0; i < sites->n; i++) {
+		if (which[i] != 1)
+			continue;
+		n = snprintf(out + len, GE_SITE_NAMES - len, " %s",
+		    sites->site[i].name);
+		if (left > 0 || len + (size_t)n + more > GE_SITE_NAMES)
+			left++;
+		else
+			len += (size_t)n;
+	}
+	if (left > 0)
+		snprintf(out + len, GE_SITE_NAMES - len, " and %zu more", left);
+	return (out);
 }
 
 /* A site that has not answered is not asked again. */
@@ -437,8 +461,10 @@ static int
 result(const struct inventory *in, struct ge_err *e)
 {
 	const struct ge_inventory *iv = in->iv;
+	char silent[GE_SITE_NAMES];
 	size_t i;
 
+	(void)ge_site_names(silent, in->st.sites, in->silent);
 	if (in->refused > 0)
 		return (ge_fail(e, GE_EREFUSED, "sets whose manifests are "
 		    "refused: %d", in->refused));
@@ -449,14 +475,14 @@ result(const struct inventory *in, struct ge_err *e)
 		    iv->operand[i]));
 	if (i < iv->noperands)
 		return (ge_fail(e, GE_EFAIL, "'%s': no such set or label; "
-		    "sites that did not answer: %d", iv->operand[i],
-		    iv->unanswered));
+		    "sites that did not answer:%s", iv->operand[i], silent));
 	if (in->failed > 0)
 		return (ge_fail(e, GE_EFAIL, "sets whose manifests could not "
-		    "be had: %d", in->failed));
+		    "be had: %d%s%s", in->failed, iv->unanswered > 0 ?
+		    "; sites that did not answer:" : "", silent));
 	if (iv->unanswered > 0)
-		return (ge_fail(e, GE_EFAIL, "sites that did not answer: %d",
-		    iv->unanswered));
+		return (ge_fail(e, GE_EFAIL, "sites that did not answer:%s",
+		    silent));
 	return (0);
 }
 
@@ -476,7 +502,8 @@ ge_inventory_run(struct ge_inventory *iv, const struct ge_store *st,
 	if ((in.silent = ge_alloc(st->sites->n + 1, e)) == NULL ||
 	    (in.meant = ge_alloc(iv->noperands + 1, e)) == NULL)
 		goto out;
-	memcpy(in.silent, st->gone, st->sites->n);
+	for (i = 0; i < st->sites->n; i++)
+		in.silent[i] = st->gone[i] ? 2 : 0;
 	in.st.gone = in.silent;
 	if (list_sets(&in, e) == -1)
 		goto out;
