@@ -8,6 +8,7 @@
 #include "util/file.h"
 #include "util/hook.h"
 #include "util/mem.h"
+#include "util/num.h"
 #include "util/thread.h"
 #include "util/world.h"
 
@@ -34,6 +35,7 @@ struct options {
 	size_t nsets;
 
 	FILE *out;
+	uint8_t *silent;		/* [sites.n] did not answer for the set */
 	struct tally *tally;		/* [ntallies] */
 	size_t ntallies, captallies;
 };
@@ -166,8 +168,12 @@ static void
 found(void *arg, const struct ge_finding *f)
 {
 	struct options *o = arg;
+	int site;
 
 	tally_finding(&o->tally[o->ntallies], f);
+	if (o->silent != NULL && f->state == GE_STATE_UNREACHABLE &&
+	    (site = ge_sites_find(&o->r.sites, f->site)) != -1)
+		o->silent[site] = 1;
 	if (f->state == GE_STATE_OK && cli_verbosity() == 0)
 		return;
 	if (o->format == TEXT)
@@ -252,6 +258,19 @@ out:
 	return (rc);
 }
 
+/* Who is to blame that it is not known. */
+static void
+name_silent(const struct options *o, struct ge_err *e)
+{
+	char silent[GE_SITE_NAMES];
+	size_t len = strlen(e->msg);
+
+	(void)ge_site_names(silent, &o->r.sites, o->silent);
+	if (e->code == GE_EFAIL && silent[0] != '\0')
+		snprintf(e->msg + len, sizeof(e->msg) - len,
+		    "; no answer from%s", silent);
+}
+
 /* The set that an operand means, or of that id. */
 static int
 check(struct options *o, const char *what, const uint8_t *setid,
@@ -261,6 +280,7 @@ check(struct options *o, const char *what, const uint8_t *setid,
 	struct ge_known kn;
 	struct tally *t;
 	struct ge_err ignored;
+	char id[2 * GE_SETID + 1];
 	int rc = -1;
 
 	memset(&kn, 0, sizeof(kn));
@@ -275,7 +295,9 @@ check(struct options *o, const char *what, const uint8_t *setid,
 	rc = setid != NULL ? ge_known_load(&o->r.st, setid, &kn, e) :
 	    ge_known_find(&o->r.st, what, &kn, e);
 	if (rc == 0) {
-		rc = ge_check_run(c, &o->r.st, &kn, e);
+		memset(o->silent, 0, o->r.sites.n);
+		if ((rc = ge_check_run(c, &o->r.st, &kn, e)) == -1)
+			name_silent(o, e);
 		t->chosen = t->remote = 1;
 		memcpy(t->setid, kn.setid, GE_SETID);
 		if (kn.has && kn.m.name != NULL && (t->label =
@@ -299,6 +321,9 @@ check(struct options *o, const char *what, const uint8_t *setid,
 		t->worst_label = c->worst_label;
 	}
 	end(o, rc, e);
+	/* There is no summary that names it. */
+	if (rc == -1 && t->chosen && cli_is_quiet())
+		(void)ge_within(e, "set %s", ge_hex(id, kn.setid, GE_SETID));
 	ge_known_release(&kn);
 	return (rc);
 }
@@ -329,7 +354,8 @@ sites(struct options *o, struct ge_err *e)
 	size_t i, n = o->nsets, bad = 0;
 	int all = 0, rc = -1;
 
-	if (remote_open(&o->r, e) == -1)
+	if (remote_open(&o->r, e) == -1 ||
+	    (o->silent = ge_alloc(o->r.sites.n, e)) == NULL)
 		goto out;
 	if (o->all) {
 		all = ge_inventory_run(&iv, &o->r.st, &rest);
@@ -366,6 +392,7 @@ sites(struct options *o, struct ge_err *e)
 		rc = 0;
 out:
 	ge_free(ids.id);
+	ge_free(o->silent);
 	return (rc);
 }
 

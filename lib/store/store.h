@@ -76,6 +76,17 @@ int ge_known_load(const struct ge_store *st, const uint8_t setid[GE_SETID],
 void ge_known_release(struct ge_known *kn);
 
 /*
+ * ge_site_names(out, sites, which):
+ * " a b c": the names of the sites for which which [sites->n] is 1, or as many as
+ * there is room for.  Returns out.
+ */
+enum {
+	GE_SITE_NAMES = 140
+};
+char *ge_site_names(char out[GE_SITE_NAMES], const struct ge_sites *sites,
+    const uint8_t *which);
+
+/*
  * Push: fragments to sites.
  */
 struct ge_push {

@@ -62,17 +62,6 @@ int ge_sets_list(const struct ge_store *st, uint8_t (**id)[GE_SETID],
     size_t *n, uint8_t *answered, struct ge_err *e);
 
 /*
- * ge_site_names(out, sites, which):
- * " a b c": the names of the sites for which which [sites->n] is 1, or as many as
- * there is room for.  Returns out.
- */
-enum {
-	GE_SITE_NAMES = 140
-};
-char *ge_site_names(char out[GE_SITE_NAMES], const struct ge_sites *sites,
-    const uint8_t *which);
-
-/*
  * A survey: what sites list of a set.  No proof of anything.
  */
 struct ge_seen {
