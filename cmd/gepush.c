@@ -37,7 +37,7 @@ rare(struct options *o, const char *arg, struct ge_err *e)
 		o->p.full = 1;
 		return (0);
 	}
-	if ((rc = remote_rare(&o->r, arg, e)) == 0)
+	if ((rc = remote_writer(&o->r, arg, e)) == 0)
 		return (cli_unknown(arg, e));
 	return (rc == 1 ? 0 : -1);
 }

@@ -48,7 +48,7 @@ parse(struct options *o, int argc, char **argv, struct ge_err *e)
 				o->flags |= GE_PILE_NOSHARES;
 				break;
 			}
-			if ((rc = remote_rare(&o->r, optarg, e)) != 1)
+			if ((rc = remote_writer(&o->r, optarg, e)) != 1)
 				return (rc == -1 ? -1 : cli_unknown(optarg, e));
 			o->needs = "-O";
 			break;

@@ -52,6 +52,16 @@ named(const char *opt, const char *path, struct ge_err *e)
 }
 
 int
+remote_writer(struct remote *r, const char *arg, struct ge_err *e)
+{
+
+	if (strcmp(arg, "s3-unsigned") != 0)
+		return (remote_rare(r, arg, e));
+	r->conf.s3unsigned = 1;
+	return (1);
+}
+
+int
 remote_rare(struct remote *r, const char *arg, struct ge_err *e)
 {
 	static const struct {
@@ -86,10 +96,6 @@ remote_rare(struct remote *r, const char *arg, struct ge_err *e)
 	if ((v = cli_option(arg, "tries")) != NULL)
 		return (cli_number("tries", v, 1, 20, &r->conf.tries, e) == -1 ?
 		    -1 : 1);
-	if (strcmp(arg, "s3-unsigned") == 0) {
-		r->conf.s3unsigned = 1;
-		return (1);
-	}
 	return (0);
 }
 

@@ -114,3 +114,17 @@ three() {
 	said
 	[ "$(find new -type f | wc -l)" -eq 1 ]
 }
+
+@test "-O s3-unsigned is for those who put objects" {
+	three
+	for p in gels gepull germ geverify; do
+		expect 2 "$p" -s sites -O s3-unsigned x
+		said "$p: -O 's3-unsigned': no such option"
+	done
+	gefrag "${SMALL[@]}" -o x.ge <<<x
+	expect 0 gepush -s sites -O s3-unsigned x.ge
+	cp "$out" m
+	expect 0 gerepair -s sites -O s3-unsigned m
+	expect 2 gerepair -O s3-unsigned .
+	said 'gerepair: -O is for sites: name them with -s'
+}
