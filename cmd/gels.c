@@ -7,8 +7,8 @@
 #include "util/num.h"
 
 static const char usage[] =
-    "-s sites [-qv] [-j n] [-O name[=value]] [-V file] [-x site]\n"
-    "            [set | label ...]";
+    "-s sites [-qv] [-j n] [-O name=value] [-V file] [-x site]...\n"
+    "            [manifest | set | label ...]";
 
 struct options {
 	struct remote r;

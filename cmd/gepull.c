@@ -7,7 +7,7 @@
 
 static const char usage[] =
     "-s sites [-qv] [-j n] [-m file] [-O name=value] [-R off:len] [-V file]\n"
-    "              [-x site] [manifest | set | label]";
+    "              [-x site]... [manifest | set | label]";
 
 struct options {
 	struct remote r;

@@ -9,7 +9,7 @@
 #include "util/num.h"
 
 static const char usage[] =
-    "-s sites [-qtv] [-j n] [-O name=value] [-S file] [-x site]\n"
+    "-s sites [-qtv] [-j n] [-O name[=value]] [-S file] [-x site]...\n"
     "              [file | dir ...]";
 
 enum {

@@ -13,9 +13,9 @@
 #include "util/mem.h"
 
 static const char usage[] =
-    "[-qtv] [-j n] [-m file] [-O name=value] [-V file] dir ...\n"
-    "       gerepair -s sites [-qtv] [-j n] [-O name=value] [-S file] [-V file]\n"
-    "                [-x site]... [manifest | set | label]";
+    "[-qtv] [-j n] [-m file] [-O name[=value]] [-V file] dir ...\n"
+    "       gerepair -s sites [-qtv] [-j n] [-m file] [-O name[=value]] [-S file]\n"
+    "                [-V file] [-x site]... [manifest | set | label]";
 
 enum {
 	LINE_MAX_BYTES = 16384

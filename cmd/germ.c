@@ -11,7 +11,7 @@
 #include "util/num.h"
 
 static const char usage[] =
-    "-s sites [-fqtv] [-j n] [-O name[=value]] [-V file] [-x site]\n"
+    "-s sites [-fqtv] [-j n] [-O name[=value]] [-V file] [-x site]...\n"
     "            set | label | manifest ...";
 
 struct options {

@@ -13,11 +13,12 @@
 #include "util/world.h"
 
 static const char usage[] =
-    "[-fqv] [-c conf] [-j n] [-m file] [-O name=value] [-o file] [-V file]\n"
-    "                [file | dir ...]\n"
+    "[-fqv] [-c conf] [-j n] [-m file] [-O name[=value]] [-o file]\n"
+    "                [-V file] [path ...]\n"
     "       geverify -s sites [-fqv] [-c conf] [-j n] [-m file] "
-    "[-O name=value]\n"
-    "                [-o file] [-V file] [-x site] [manifest | set | label ...]";
+    "[-O name[=value]]\n"
+    "                [-o file] [-V file] [-x site]... "
+    "[manifest | set | label ...]";
 
 enum format {
 	TEXT, JSON, PROMETHEUS

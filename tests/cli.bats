@@ -43,7 +43,7 @@ three() {
 	three
 	expect 4 gels -s sites -- -q
 	said "gels: '-q': no such set or label"
-	expect 4 gels -s sites -- x -q
+	expect 4 gels -s sites -- y -q
 	bytes 100 >./-in
 	gefrag "${SMALL[@]}" -d d -- -in
 	gefrag "${SMALL[@]}" -o -set.ge ./-in
@@ -113,6 +113,27 @@ three() {
 	expect 0 env XDG_STATE_HOME="$PWD/new" gels -s sites
 	said
 	[ "$(find new -type f | wc -l)" -eq 1 ]
+}
+
+# synopsis PROGRAM: a form a line, from its manual page.
+synopsis() {
+	mandoc -T ascii -O width=500 "$GE_TOP/man/$1.1" | col -b |
+	    sed -e '1,/^SYNOPSIS/d' -e '/^DESCRIPTION/,$d' -e 's/^ *//' \
+	    -e '/--help/d' -e '/^$/d'
+}
+
+# usage PROGRAM: the same from its own words.
+usage() {
+	"$1" --help | sed 's/^usage: //' | tr -s ' \n' ' ' |
+	    sed -e "s/ $1 /\\n$1 /g" -e 's/ $//'
+	echo
+}
+
+@test "the usage of a program is the synopsis of its manual page" {
+	command -v mandoc >/dev/null || skip 'no mandoc'
+	for p in "${ALL[@]}"; do
+		diff <(synopsis $p) <(usage $p)
+	done
 }
 
 @test "-O s3-unsigned is for those who put objects" {

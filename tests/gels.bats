@@ -191,6 +191,20 @@ listed() {
 	said "gels: 'nope': no such set or label"
 	listed '2/3 9/9 3 whole 0 one' '2/3 9/9 3 whole 0 one'
 	expect 4 gels -s sites "${one:0:3}"
+	cp "a/$two/manifest" m.ge
+	for o in m.ge - ./m.ge; do
+		expect 0 gels -s sites $o <m.ge
+		[ "$(sed 1d "$out" | cut -f 1)" = "$two" ]
+	done
+	expect 0 gels -s sites m.ge "$one"
+	[ "$(sed 1d "$out" | wc -l)" -eq 2 ]
+	expect 2 gels -s sites ./nowhere
+	said "gels: './nowhere': no such file"
+	expect 5 gels -s sites in
+	grep -q "^gels: 'in': " "$err"
+	rm -r [abc]/"$two"
+	expect 4 gels -s sites m.ge
+	said "gels: 'm.ge': no such set or label"
 	mv c away
 	expect 1 gels -qs sites nope
 	said "gels: 'nope': no such set or label; sites that did not answer: c"

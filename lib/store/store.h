@@ -223,7 +223,8 @@ struct ge_entry {
  * been told to entry even so.
  */
 struct ge_inventory {
-	const char *const *operand;	/* ids, or 4 digits of their beginning, or
+	const char *const *operand;	/* manifests' files ("-": standard input),
+					   ids, or 4 digits of their beginning, or
 					   labels; none: all sets */
 	size_t noperands;
 	int (*entry)(void *arg, const struct ge_entry *en, struct ge_err *e);
