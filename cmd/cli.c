@@ -31,6 +31,7 @@ static char **words;			/* argv */
 static int quiet, verbosity;
 static volatile sig_atomic_t stop_signal, want_progress;
 static int on_terminal, line_shown;
+static int out_errno;			/* why standard output failed, or 0 */
 static struct timespec began, shown;
 
 static void
@@ -200,11 +201,19 @@ cli_init(int argc, char **argv, const char *usage)
 	(void)sigaction(SIGXFSZ, &sa, NULL);
 }
 
+void
+cli_flush(void)
+{
+
+	errno = 0;
+	if ((fflush(stdout) == EOF || ferror(stdout)) && out_errno == 0)
+		out_errno = errno != 0 ? errno : EIO;
+}
+
 int
 cli_end(int rc, const struct ge_err *e)
 {
 	int status = rc == 0 ? GE_OK : e->code, sig = stop_signal;
-	int sys = 0;
 
 	clear_line();
 	if (sig != 0) {
@@ -212,15 +221,14 @@ cli_end(int rc, const struct ge_err *e)
 		(void)raise(sig);
 	}
 	/* The product before the verdict, where both come to one place. */
-	errno = 0;
-	if (fflush(stdout) == EOF || ferror(stdout) ||
-	    (close(1) == -1 && errno != EBADF))
-		sys = errno != 0 ? errno : EIO;
+	cli_flush();
+	if (close(1) == -1 && errno != EBADF && out_errno == 0)
+		out_errno = errno;
 	if (rc == -1 && e->msg[0] != '\0')
 		fprintf(stderr, "%s: %s\n", prog, e->msg);
-	if (sys != 0) {
+	if (out_errno != 0) {
 		fprintf(stderr, "%s: cannot write standard output: %s\n", prog,
-		    strerror(sys));
+		    strerror(out_errno));
 		if (status == GE_OK || status == GE_EDEGRADED)
 			status = GE_EFAIL;
 	}

@@ -33,6 +33,12 @@ void cli_init(int argc, char **argv, const char *usage);
 int cli_end(int rc, const struct ge_err *e);
 
 /*
+ * cli_flush(): the product so far, before something is said of it.  A failure is
+ * cli_end's to tell.
+ */
+void cli_flush(void);
+
+/*
  * cli_usage(c): print the synopsis and exit 2; before it what is wrong, if c is
  * getopt's '?' or ':'.
  */

@@ -251,6 +251,7 @@ at_sites(struct options *o, struct ge_err *e)
 	if (o->h.text != NULL && fwrite(o->h.text, 1, o->h.len, stdout) !=
 	    o->h.len && rc == 0)
 		rc = ge_failsys(e, "cannot write standard output");
+	cli_flush();
 	if (cli_verbosity() > 0 && !o->h.dry)
 		tell_done(&o->h);
 out:

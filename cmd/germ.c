@@ -129,7 +129,7 @@ ask(void *arg, const struct ge_erase *r)
 	    "[y/N] " : "remove it for good? [y/N] ";
 	int c;
 
-	fflush(stdout);
+	cli_flush();
 	tell_terminal(o, r);
 	if (ge_write(o->tty, question, strlen(question), &o->err) == -1 ||
 	    (c = answer(o, &o->err)) == -1)
@@ -172,6 +172,7 @@ run_one(struct options *o, const char *operand, struct ge_err *e)
 	er.removed = removed;
 	er.arg = o;
 	rc = ge_erase_run(&er, &o->r.st, setid, e);
+	cli_flush();
 	if (rc == -1 && o->err.code != 0)
 		*e = o->err;
 	if (er.found == 0 && er.sites == 0 && rc == 0)

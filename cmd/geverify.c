@@ -214,6 +214,7 @@ end(struct options *o, int rc, const struct ge_err *e)
 	}
 	if (o->format == JSON)
 		json_tally(o->out, t);
+	cli_flush();
 	if (!cli_is_quiet())
 		tally_summary(t, &o->as);
 }

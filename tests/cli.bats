@@ -149,3 +149,23 @@ usage() {
 	expect 2 gerepair -O s3-unsigned .
 	said 'gerepair: -O is for sites: name them with -s'
 }
+
+@test "what is said of a report comes after it, where both go to one place" {
+	three
+	gefrag "${SMALL[@]}" -N x -o x.ge <<<x
+	gepush -q -s sites x.ge >m
+	gels -v -s sites >both 2>&1
+	[ "$(head -n 1 both | cut -c 1-4)" = '#set' ]
+	[ "$(sed -n 3p both)" = "gels: 1 set, $(cat [abc]/*/* | wc -c |
+	    awk '{ printf "%.1f", $1 / 1024 }') KiB stored" ]
+	geverify -v -s sites m >both 2>&1
+	[ "$(sed -n 5p both | cut -d ' ' -f 1-2)" = 'geverify: set' ]
+	germ -v -f -s sites m >both 2>&1
+	[ "$(tail -n 1 both)" = "germ: set $(sed -n 's/^set //p' m): objects removed: 6" ]
+	for p in 'gels -v' geverify 'germ -t'; do
+		status=0
+		$p -s sites m >/dev/full 2>"$err" || status=$?
+		[ $status -eq 1 ] || [ $status -eq 4 ]
+		told 'cannot write standard output: No space left on device'
+	done
+}
