@@ -288,6 +288,17 @@ cli_once(const char *opt, const void *before, struct ge_err *e)
 }
 
 int
+cli_one_set(const char *manifest, int n, struct ge_err *e)
+{
+
+	if (n > 1)
+		return (ge_fail(e, GE_EUSAGE, "one set at a time: operands "
+		    "given: %d", n));
+	return (manifest != NULL && n > 0 ? ge_fail(e, GE_EUSAGE, "-m and an "
+	    "operand both name the set: give one of them") : 0);
+}
+
+int
 cli_worse(int a, int b)
 {
 	static const int order[] = { GE_OK, GE_EFAIL, GE_EDEGRADED, GE_ELOST,

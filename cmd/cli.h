@@ -54,6 +54,12 @@ int cli_order(int argc, char **argv, struct ge_err *e);
 int cli_once(const char *opt, const void *before, struct ge_err *e);
 
 /*
+ * cli_one_set(manifest, n, e): -1, GE_EUSAGE, if -m and n operands name more than
+ * one set.
+ */
+int cli_one_set(const char *manifest, int n, struct ge_err *e);
+
+/*
  * cli_worse(a, b): is status a the worse one of several sets?  Loss hides no
  * refusal, no site hides a loss.
  */

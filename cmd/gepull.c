@@ -50,8 +50,8 @@ parse(struct options *o, int argc, char **argv, struct ge_err *e)
 	}
 	if (cli_order(argc, argv, e) == -1)
 		return (-1);
-	if (argc - optind > 1 || (o->set != NULL && argc > optind))
-		cli_usage(0);
+	if (cli_one_set(o->set, argc - optind, e) == -1)
+		return (-1);
 	if (argc > optind)
 		o->set = argv[optind];
 	if (isatty(1))

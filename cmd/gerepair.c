@@ -78,11 +78,12 @@ parse(struct options *o, int argc, char **argv, struct ge_err *e)
 			return (ge_fail(e, GE_EUSAGE, "%s is for sites: name "
 			    "them with -s", o->needs));
 		if (optind == argc)
-			cli_usage(0);
+			return (ge_fail(e, GE_EUSAGE, "which folders? or name "
+			    "sites with -s"));
 		return (0);
 	}
-	if (argc - optind > 1 || (o->m.pins.manifest != NULL && argc > optind))
-		cli_usage(0);
+	if (cli_one_set(o->m.pins.manifest, argc - optind, e) == -1)
+		return (-1);
 	o->set = argc > optind ? argv[optind] : o->m.pins.manifest;
 	if (o->jobs)
 		o->r.jobs = o->m.jobs;

@@ -28,7 +28,8 @@ remote_option(struct remote *r, int c, struct ge_err *e)
 		if (cli_once("-s", r->path, e) == -1)
 			return (-1);
 		r->path = optarg;
-		return (1);
+		return (strcmp(optarg, "-") == 0 ? ge_fail(e, GE_EUSAGE,
+		    "-s -: the sites file is never the standard input") : 1);
 	case 'V':
 		r->st.pins.has_signer = 1;
 		return (ge_pem_ed25519_public(r->st.pins.signer, optarg, e) ==

@@ -169,3 +169,23 @@ usage() {
 		told 'cannot write standard output: No space left on device'
 	done
 }
+
+@test "what is wrong with the command line is said in words" {
+	three
+	for p in "${REMOTE[@]}"; do
+		expect 2 "$p" -s - x
+		said "$p: -s -: the sites file is never the standard input"
+	done
+	for p in gepull gerepair; do
+		expect 2 "$p" -s sites a b c </dev/null
+		said "$p: one set at a time: operands given: 3"
+		expect 2 "$p" -s sites -m a b </dev/null
+		said "$p: -m and an operand both name the set: give one of them"
+	done
+	expect 2 gerepair </dev/null
+	said 'gerepair: which folders? or name sites with -s'
+	expect 2 gerepair -x a d </dev/null
+	said 'gerepair: -x is for sites: name them with -s'
+	expect 2 gels -s /dev/zero
+	said "gels: '/dev/zero' is too long: more than 4194304 bytes"
+}
