@@ -92,6 +92,8 @@ parse(struct options *o, int argc, char **argv, struct ge_err *e)
 			o->recipient[o->nrecipients++] = optarg;
 			break;
 		case 'S':
+			if (cli_once("-S", o->signfile, e) == -1)
+				return (-1);
 			o->signfile = optarg;
 			break;
 		case 'v':
@@ -104,6 +106,8 @@ parse(struct options *o, int argc, char **argv, struct ge_err *e)
 			cli_usage(c);
 		}
 	}
+	if (cli_order(argc, argv, e) == -1)
+		return (-1);
 	if (argc - optind > 1)
 		cli_usage(0);
 	if (argc - optind == 1 && strcmp(argv[optind], "-") != 0)

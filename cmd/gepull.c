@@ -7,7 +7,7 @@
 
 static const char usage[] =
     "-s sites [-qv] [-j n] [-m file] [-O name=value] [-R off:len] [-V file]\n"
-    "              [-x site] [manifest | set | label]";
+    "              [-x site]... [manifest | set | label]";
 
 struct options {
 	struct remote r;
@@ -48,8 +48,10 @@ parse(struct options *o, int argc, char **argv, struct ge_err *e)
 				cli_usage(c);
 		}
 	}
-	if (argc - optind > 1 || (o->set != NULL && argc > optind))
-		cli_usage(0);
+	if (cli_order(argc, argv, e) == -1)
+		return (-1);
+	if (cli_one_set(o->set, argc - optind, e) == -1)
+		return (-1);
 	if (argc > optind)
 		o->set = argv[optind];
 	if (isatty(1))

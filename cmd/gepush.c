@@ -9,7 +9,7 @@
 #include "util/num.h"
 
 static const char usage[] =
-    "-s sites [-qtv] [-j n] [-O name=value] [-S file] [-x site]\n"
+    "-s sites [-qtv] [-j n] [-O name[=value]] [-S file] [-x site]...\n"
     "              [file | dir ...]";
 
 enum {
@@ -37,7 +37,7 @@ rare(struct options *o, const char *arg, struct ge_err *e)
 		o->p.full = 1;
 		return (0);
 	}
-	if ((rc = remote_rare(&o->r, arg, e)) == 0)
+	if ((rc = remote_writer(&o->r, arg, e)) == 0)
 		return (cli_unknown(arg, e));
 	return (rc == 1 ? 0 : -1);
 }
@@ -69,6 +69,8 @@ parse(struct options *o, int argc, char **argv, struct ge_err *e)
 				cli_usage(c);
 		}
 	}
+	if (cli_order(argc, argv, e) == -1)
+		return (-1);
 	o->p.operand = (const char *const *)(argv + optind);
 	o->p.noperands = (size_t)(argc - optind);
 	if (argc == optind && isatty(0))

@@ -191,9 +191,23 @@ listed() {
 	said "gels: 'nope': no such set or label"
 	listed '2/3 9/9 3 whole 0 one' '2/3 9/9 3 whole 0 one'
 	expect 4 gels -s sites "${one:0:3}"
+	cp "a/$two/manifest" m.ge
+	for o in m.ge - ./m.ge; do
+		expect 0 gels -s sites $o <m.ge
+		[ "$(sed 1d "$out" | cut -f 1)" = "$two" ]
+	done
+	expect 0 gels -s sites m.ge "$one"
+	[ "$(sed 1d "$out" | wc -l)" -eq 2 ]
+	expect 2 gels -s sites ./nowhere
+	said "gels: './nowhere': no such file"
+	expect 5 gels -s sites in
+	grep -q "^gels: 'in': " "$err"
+	rm -r [abc]/"$two"
+	expect 4 gels -s sites m.ge
+	said "gels: 'm.ge': no such set or label"
 	mv c away
 	expect 1 gels -qs sites nope
-	said "gels: 'nope': no such set or label; sites that did not answer: 1"
+	said "gels: 'nope': no such set or label; sites that did not answer: c"
 }
 
 @test "gels: a site that does not answer is named once, and makes 1" {
@@ -203,10 +217,10 @@ listed() {
 	mv b away
 	expect 1 gels -s sites
 	[ "$(grep -c "site 'b'" "$err")" -eq 1 ]
-	[ "$(tail -n 1 "$err")" = 'gels: sites that did not answer: 1' ]
+	[ "$(tail -n 1 "$err")" = 'gels: sites that did not answer: b' ]
 	listed '2/3 6/9 2 unknown 0 x' '2/3 6/9 2 unknown 0 y'
 	expect 1 gels -qs sites
-	said 'gels: sites that did not answer: 1'
+	said 'gels: sites that did not answer: b'
 	# Gone for good.
 	expect 0 gels -s sites -x b
 	said
@@ -220,6 +234,15 @@ listed() {
 	rm ?/*/manifest
 	expect 1 gels -s sites
 	listed '2/3 9/- 2 unknown 0 -' '2/3 9/- 2 unknown 0 -'
+}
+
+@test "gels: silent sites are named as far as a line goes, and counted on" {
+	for ((i = 10; i < 40; i++)); do
+		echo "a-name-of-$i file://$PWD/none/$i operator=$i region=$i"
+	done >sites
+	expect 1 gels -qs sites
+	said "gels: sites that did not answer: $(printf 'a-name-of-%d ' 10 11 12 \
+	    13 14 15 16 17 18)and 21 more"
 }
 
 @test "gels: manifests are believed as the pins say" {
@@ -399,7 +422,7 @@ hostile() {
 	expect 1 gels -vs sites
 	listed '2/3 2/3 2 unknown 0 x'
 	told "gels: site 'site2': "
-	[ "$(tail -n 1 "$err")" = 'gels: sites that did not answer: 1' ]
+	[ "$(tail -n 1 "$err")" = 'gels: sites that did not answer: site2' ]
 	[ -z "$(tr -d '\n -~' <"$err")" ]
 	[ ! -e /etc/cron.d/x ]
 }

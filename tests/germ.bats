@@ -84,13 +84,43 @@ unreadable() {
 		echo "$answer" | script -qec "germ -s sites $id" /dev/null \
 		    >"$out" || status=$?
 		[ $status -eq 5 ]
-		grep -qF "remove set $id 'some label' (9 fragments, " "$out"
-		grep -qF ') from 3 sites? [y/N] ' "$out"
+		grep -qF "set $id 'some label': 9 fragments, " "$out"
+		grep -q ' KiB, at 3 sites a b c.$' "$out"
+		grep -qF 'remove it for good? [y/N] ' "$out"
 		[ "$(find a b c -type f | wc -l)" -eq 12 ]
 	done
-	grep -qF "germ: set $id: not removed" "$out"
+	grep -q "germ: set $id: not removed: the answer was no.\$" "$out"
+	echo y | script -qec "germ -O shares -s sites $id" /dev/null >"$out"
+	grep -qF 'make it unreadable for good? [y/N] ' "$out"
+	unreadable "$id"
+	mv b away
+	rm -f a/"$id"/*
+	: >"a/$id/.tmp"
+	echo n | script -qec "germ -qs sites $id" /dev/null >"$out" || :
+	grep -q 'at 2 sites a c; sites that did not answer, and keep what they hold: 1.$' \
+	    "$out"
+	mv away b
 	echo y | script -qec "germ -s sites $id" /dev/null >"$out"
 	nothing
+}
+
+@test "germ: what is left over is something, and its site is counted" {
+	three
+	id=$(set_at x)
+	rm ?/"$id"/*
+	: >"b/$id/.tmp"
+	expect 0 germ -f -s sites "$id"
+	said
+	nothing
+}
+
+@test "germ: of several operands the worst status counts" {
+	three
+	set_at twice
+	set_at twice
+	expect 2 germ -f -s sites ./nowhere twice
+	expect 2 germ -f -s sites twice ./nowhere
+	expect 5 germ -f -s sites twice nope
 }
 
 @test "germ: a set goes, and no other" {
@@ -271,7 +301,7 @@ unreadable() {
 	expect 1 germ -f -s sites "$id"
 	told "germ: site 'b' did not answer: what it holds is still there"
 	[ "$(tail -n 1 "$err")" = \
-	    "germ: set $id: sites that did not answer: 1" ]
+	    "germ: set $id: sites that did not answer: b" ]
 	[ "$(sed 1d "$out" | cut -f 1,3,4)" = "$(printf 'left\tb\t%s/' "$id")" ]
 	find a c -mindepth 1 | diff /dev/null -
 	mv away b

@@ -67,8 +67,9 @@ received() {
 	for what in m "$set" "${set:0:6}" "s1/$set/manifest"; do
 		expect 0 geverify -s sites "$what"
 		reported
-		told '9 of 9 fragments whole; all blocks read: 9 of 9'
-		told '1 more site may vanish, whichever they are; or 1 more value of operator'
+		told '9 of 9 fragments whole; 9 of 9 blocks read'
+		told '1 more site may vanish, whichever they are'
+		told 'all sites of 1 more domain (operator) may vanish'
 		told '1 more of the 3 fragments of each segment may be lost'
 	done
 	expect 0 geverify -s sites <m
@@ -130,7 +131,7 @@ received() {
 	rm s?/"$set"/manifest
 	expect 0 geverify -s sites "$set"
 	reported
-	told '9 of 9 fragments whole; all blocks read: 9 of 9'
+	told '9 of 9 fragments whole; 9 of 9 blocks read'
 	rm s1/"$set"/0000000001.01.gef
 	flip s2/"$set"/0000000002.02.gef 400
 	expect 3 geverify -s sites "$set"
@@ -168,7 +169,7 @@ received() {
 	[ "$(sed 1d "$out" | cut -f 1,4,5 | sort -u)" = $'unreachable\t2\ts2' ]
 	[ "$(grep -c ^unreachable "$out")" -eq 3 ]
 	[ "$(grep -c 'taken for unreachable' "$err")" -eq 1 ]
-	[ "$(tail -n 1 "$err")" = 'geverify: not all sites answered' ]
+	[ "$(tail -n 1 "$err")" = 'geverify: not all sites answered; no answer from s2' ]
 	# Something worse is known.
 	rm s1/"$set"/0000000001.01.gef
 	expect 1 geverify -s sites m		# the site may have it
@@ -198,7 +199,7 @@ received() {
 	mv s1/"$set"/0000000001.01.gef s3/"$set"
 	expect 3 geverify -s sites m
 	reported "misplaced - 1 1 s3 the manifest says it is at 's1'"
-	told '1 of them are not where they should be'
+	told 'whole, but not where they should be: 1'
 	told '9 of 9 fragments whole'
 	expect 3 geverify -q -s sites -c 0.5 -O loss=0.5 m
 	reported "misplaced - 1 1 s3 the manifest says it is at 's1'"
@@ -214,7 +215,7 @@ received() {
 	[ "$(sed 1d "$out" | cut -f 1,3 | sort | uniq -c | awk '{ print $1, $2 }')" = \
 	    "$(printf '1 misplaced\n%.0s' 1 2 3)" ]
 	grep -q 'o0' "$out"
-	told '0 more values of operator'
+	told 'all sites of 0 more domains (operator) may vanish'
 	# A site without a label that is a domain.
 	sed 's/operator=o1//' sites >unlabelled
 	expect 2 geverify -s unlabelled m
@@ -226,7 +227,10 @@ received() {
 	expect 3 geverify -s sites m
 	reported
 	told "geverify: site 's1': it lacks the manifest"
-	told 'geverify: sites without the manifest: 1'
+	[ "$(grep -c manifest "$err")" -eq 2 ]
+	[ "$(tail -n 1 "$err")" = 'geverify: sites without the manifest: 1' ]
+	expect 3 geverify -q -s sites m
+	said "geverify: set $set: sites without the manifest: 1"
 	# What is nothing of the set does no harm.
 	cp m s1/"$set"/manifest
 	echo >s0/"$set"/rubbish
@@ -269,7 +273,7 @@ received() {
 	[ "$(grep -c 'blocks damaged$' "$out")" -gt 0 ]
 	# As many as there are: everything.
 	expect 3 geverify -s sites -c 0.9999 m
-	told 'all blocks read: 1470 of 1470'
+	told '1470 of 1470 blocks read'
 }
 
 @test "geverify -s: compressed sets are sampled as well" {
@@ -341,6 +345,7 @@ received() {
 	s = line[1]
 	assert s["type"] == "set" and s["status"] == 3 and s["k"] == 2
 	assert s["fragments"]["missing"] == 1 and s["fragments"]["ok"] == 8
+	assert s["named"] == "m" and "operand" not in s
 	assert s["spare"] == 0 and s["spare_sites"] == 0
 	assert s["label"] == 'a "b" \\ %C3%BC' and s["received"] > 20000
 	END

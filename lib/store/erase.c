@@ -32,6 +32,8 @@ struct eraser {
 	uint8_t *sweep;			/* [nseen] FIRST or LATER; 0: could not be
 					   removed, and said so */
 	uint32_t *order;		/* [nseen] by site */
+	uint8_t *holds, *silent;	/* [sites->n] it lists something; did not
+					   answer */
 	struct at {
 		size_t first, end;	/* of order */
 		size_t next;		/* of what is swept */
@@ -386,6 +388,7 @@ look_again(struct eraser *er, struct ge_err *e)
 		/* It went silent while we were at it. */
 		if (er->sv.answered[i] != 0 && now.answered[i] == 0) {
 			leave(er, (int)i, "", now.why[i].msg);
+			er->silent[i] = 1;
 			r->unanswered++;
 		}
 	}
@@ -405,9 +408,12 @@ count(struct eraser *er)
 
 	r->found = sv->nseen;
 	r->bytes = sv->bytes;
+	for (i = 0; i < sv->nstray; i++)
+		er->holds[sv->stray[i].site] = 1;
 	for (i = 0; i < er->st->sites->n; i++) {
-		if (er->at[i].end > er->at[i].first || sv->manifest[i])
-			r->sites++;
+		er->holds[i] |= er->at[i].end > er->at[i].first ||
+		    sv->manifest[i];
+		r->sites += er->holds[i];
 		if (sv->answered[i] != 0)
 			continue;
 		if (er->st->gone[i]) {
@@ -415,6 +421,7 @@ count(struct eraser *er)
 			    er->st->sites->site[i].name);
 			continue;
 		}
+		er->silent[i] = 1;
 		r->unanswered++;
 		ge_note(GE_WARN, "site '%s' did not answer: what it holds is "
 		    "still there", er->st->sites->site[i].name);
@@ -423,19 +430,22 @@ count(struct eraser *er)
 }
 
 static int
-result(const struct ge_erase *r, const char *id, struct ge_err *e)
+result(const struct eraser *er, struct ge_err *e)
 {
+	const struct ge_erase *r = er->r;
+	unsigned long long left = r->left;
+	char silent[GE_SITE_NAMES];
 
-	if (r->left > 0 && r->unanswered > 0)
+	(void)ge_site_names(silent, er->st->sites, er->silent);
+	if (left > 0 && r->unanswered > 0)
 		return (ge_fail(e, GE_EFAIL, "set %s: objects left: %llu; "
-		    "sites that did not answer: %d", id,
-		    (unsigned long long)r->left, r->unanswered));
-	if (r->left > 0)
-		return (ge_fail(e, GE_EFAIL, "set %s: objects left: %llu", id,
-		    (unsigned long long)r->left));
+		    "sites that did not answer:%s", er->id, left, silent));
+	if (left > 0)
+		return (ge_fail(e, GE_EFAIL, "set %s: objects left: %llu",
+		    er->id, left));
 	if (r->unanswered > 0)
 		return (ge_fail(e, GE_EFAIL, "set %s: sites that did not "
-		    "answer: %d", id, r->unanswered));
+		    "answer:%s", er->id, silent));
 	return (0);
 }
 
@@ -458,6 +468,8 @@ ge_erase_run(struct ge_erase *r, const struct ge_store *st,
 	r->found = r->bytes = r->objects = r->left = 0;
 	r->sites = r->unanswered = 0;
 	if ((er.at = ge_alloc(st->sites->n * sizeof(*er.at) + 1, e)) == NULL ||
+	    (er.holds = ge_alloc(st->sites->n + 1, e)) == NULL ||
+	    (er.silent = ge_alloc(st->sites->n + 1, e)) == NULL ||
 	    ge_survey_run(st, setid, &er.sv, e) == -1 ||
 	    arrange(&er, e) == -1)
 		goto out;
@@ -469,8 +481,10 @@ ge_erase_run(struct ge_erase *r, const struct ge_store *st,
 		goto out;
 	}
 	choose(&er, k, n);
+	r->holds = er.holds;
 	if (r->ask != NULL && !r->ask(r->arg, r)) {
-		ge_fail(e, GE_EREFUSED, "set %s: not removed", er.id);
+		ge_fail(e, GE_EREFUSED, "set %s: not removed: the answer was "
+		    "no", er.id);
 		goto out;
 	}
 	for (i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
@@ -483,11 +497,14 @@ ge_erase_run(struct ge_erase *r, const struct ge_store *st,
 	}
 	if (!r->dry && look_again(&er, e) == -1)
 		goto out;
-	rc = result(r, er.id, e);
+	rc = result(&er, e);
 out:
 	ge_survey_release(&er.sv);
 	ge_free(er.sweep);
 	ge_free(er.order);
+	ge_free(er.holds);
+	ge_free(er.silent);
 	ge_free(er.at);
+	r->holds = NULL;
 	return (rc);
 }

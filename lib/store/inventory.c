@@ -1,13 +1,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "store/store_int.h"
+#include "util/file.h"
 #include "util/hook.h"
 #include "util/mem.h"
 #include "util/num.h"
 
 enum {
+	MANIFEST_MAX = 64 << 20,
 	PREFIX_MIN = 4,			/* digits that may stand for a set id */
 	TOGETHER = 8,			/* sets surveyed at once, */
 	QUESTIONS = 256,		/* if they are not more questions, */
@@ -38,10 +41,12 @@ struct found {
 struct inventory {
 	struct ge_inventory *iv;
 	struct ge_store st;		/* as ours, but gone: */
-	uint8_t *silent;		/* gone, or did not answer */
+	uint8_t *silent;		/* 1: did not answer; 2: gone */
 	struct found *set;
 	size_t nsets, cap;
 	uint8_t *meant;			/* [noperands] it was of use */
+	uint8_t *isfile;		/* [noperands] a manifest's file, of the set */
+	uint8_t (*named)[GE_SETID];	/* [noperands] with this id */
 	int refused, failed;		/* sets */
 };
 
@@ -109,6 +114,30 @@ by_text(const void *a, const void *b)
 {
 
 	return (strcmp(*(char *const *)a, *(char *const *)b));
+}
+
+char *
+ge_site_names(char out[GE_SITE_NAMES], const struct ge_sites *sites,
+    const uint8_t *which)
+{
+	static const size_t more = sizeof(" and 65535 more");
+	size_t i, len = 0, left = 0;
+	int n;
+
+	out[0] = '\0';
+	for (i = 0; i < sites->n; i++) {
+		if (which[i] != 1)
+			continue;
+		n = snprintf(out + len, GE_SITE_NAMES - len, " %s",
+		    sites->site[i].name);
+		if (left > 0 || len + (size_t)n + more > GE_SITE_NAMES)
+			left++;
+		else
+			len += (size_t)n;
+	}
+	if (left > 0)
+		snprintf(out + len, GE_SITE_NAMES - len, " and %zu more", left);
+	return (out);
 }
 
 /* A site that has not answered is not asked again. */
@@ -214,7 +243,39 @@ out:
 	return (rc);
 }
 
-/* Does an operand mean this set, by its id or, if kn is given, its label? */
+/* The sets of which manifests' files are named. */
+static int
+read_files(struct inventory *in, struct ge_err *e)
+{
+	struct ge_manifest m;
+	uint8_t *text;
+	const char *o;
+	size_t i, len;
+	int rc;
+
+	for (i = 0; i < in->iv->noperands; i++) {
+		o = in->iv->operand[i];
+		if (strcmp(o, "-") != 0 && access(o, F_OK) == -1) {
+			if (strchr(o, '/') != NULL)
+				return (ge_fail(e, GE_EUSAGE, "'%s': no such "
+				    "file", o));
+			continue;
+		}
+		if (ge_slurp(strcmp(o, "-") == 0 ? "/dev/stdin" : o,
+		    MANIFEST_MAX, &text, &len, e) == -1)
+			return (-1);
+		if ((rc = ge_manifest_parse(&m, text, len, e)) == 0)
+			memcpy(in->named[i], m.setid, GE_SETID);
+		ge_manifest_release(&m);
+		ge_free(text);
+		if (rc == -1)
+			return (ge_within(e, "'%s'", o));
+		in->isfile[i] = 1;
+	}
+	return (0);
+}
+
+/* Does an operand mean this set, by its file, its id or, if kn is given, its label? */
 static int
 wanted(struct inventory *in, const uint8_t *setid, const struct ge_known *kn)
 {
@@ -225,6 +286,11 @@ wanted(struct inventory *in, const uint8_t *setid, const struct ge_known *kn)
 
 	ge_hex(hex, setid, GE_SETID);
 	for (i = 0; i < in->iv->noperands; i++) {
+		if (in->isfile[i]) {
+			if (memcmp(in->named[i], setid, GE_SETID) == 0)
+				yes = in->meant[i] = 1;
+			continue;
+		}
 		o = in->iv->operand[i];
 		len = strlen(o);
 		if ((len >= PREFIX_MIN && strncmp(hex, o, len) == 0) ||
@@ -437,8 +503,10 @@ static int
 result(const struct inventory *in, struct ge_err *e)
 {
 	const struct ge_inventory *iv = in->iv;
+	char silent[GE_SITE_NAMES];
 	size_t i;
 
+	(void)ge_site_names(silent, in->st.sites, in->silent);
 	if (in->refused > 0)
 		return (ge_fail(e, GE_EREFUSED, "sets whose manifests are "
 		    "refused: %d", in->refused));
@@ -449,14 +517,14 @@ result(const struct inventory *in, struct ge_err *e)
 		    iv->operand[i]));
 	if (i < iv->noperands)
 		return (ge_fail(e, GE_EFAIL, "'%s': no such set or label; "
-		    "sites that did not answer: %d", iv->operand[i],
-		    iv->unanswered));
+		    "sites that did not answer:%s", iv->operand[i], silent));
 	if (in->failed > 0)
 		return (ge_fail(e, GE_EFAIL, "sets whose manifests could not "
-		    "be had: %d", in->failed));
+		    "be had: %d%s%s", in->failed, iv->unanswered > 0 ?
+		    "; sites that did not answer:" : "", silent));
 	if (iv->unanswered > 0)
-		return (ge_fail(e, GE_EFAIL, "sites that did not answer: %d",
-		    iv->unanswered));
+		return (ge_fail(e, GE_EFAIL, "sites that did not answer:%s",
+		    silent));
 	return (0);
 }
 
@@ -474,9 +542,13 @@ ge_inventory_run(struct ge_inventory *iv, const struct ge_store *st,
 	in.iv = iv;
 	in.st = *st;
 	if ((in.silent = ge_alloc(st->sites->n + 1, e)) == NULL ||
-	    (in.meant = ge_alloc(iv->noperands + 1, e)) == NULL)
+	    (in.meant = ge_alloc(iv->noperands + 1, e)) == NULL ||
+	    (in.isfile = ge_alloc(iv->noperands + 1, e)) == NULL ||
+	    (in.named = ge_alloc((iv->noperands + 1) * GE_SETID, e)) == NULL ||
+	    read_files(&in, e) == -1)
 		goto out;
-	memcpy(in.silent, st->gone, st->sites->n);
+	for (i = 0; i < st->sites->n; i++)
+		in.silent[i] = st->gone[i] ? 2 : 0;
 	in.st.gone = in.silent;
 	if (list_sets(&in, e) == -1)
 		goto out;
@@ -493,5 +565,7 @@ out:
 	ge_free(in.set);
 	ge_free(in.silent);
 	ge_free(in.meant);
+	ge_free(in.isfile);
+	ge_free(in.named);
 	return (rc);
 }

@@ -78,6 +78,17 @@ int ge_known_load(const struct ge_store *st, const uint8_t setid[GE_SETID],
 void ge_known_release(struct ge_known *kn);
 
 /*
+ * ge_site_names(out, sites, which):
+ * " a b c": the names of the sites for which which [sites->n] is 1, or as many as
+ * there is room for.  Returns out.
+ */
+enum {
+	GE_SITE_NAMES = 140
+};
+char *ge_site_names(char out[GE_SITE_NAMES], const struct ge_sites *sites,
+    const uint8_t *which);
+
+/*
  * Push: fragments to sites.
  */
 struct ge_push {
@@ -217,7 +228,8 @@ struct ge_entry {
  * been told to entry even so.
  */
 struct ge_inventory {
-	const char *const *operand;	/* ids, or 4 digits of their beginning, or
+	const char *const *operand;	/* manifests' files ("-": standard input),
+					   ids, or 4 digits of their beginning, or
 					   labels; none: all sets */
 	size_t noperands;
 	int (*entry)(void *arg, const struct ge_entry *en, struct ge_err *e);
@@ -248,7 +260,8 @@ struct ge_erase {
 
 	/* Results. */
 	uint64_t found, bytes;		/* fragments that are listed; of everything */
-	int sites;			/* that list something */
+	int sites;			/* that list something: */
+	const uint8_t *holds;		/* [sites->n] these; ours while ask runs */
 	uint64_t objects, left;		/* removed; could not be */
 	int unanswered;			/* sites: what they hold is there still */
 };

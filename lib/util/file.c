@@ -291,7 +291,8 @@ ge_slurp(const char *path, size_t max, uint8_t **buf, size_t *len,
 		}
 		*len += got;
 		if (*len > max) {
-			ge_fail(e, GE_EUSAGE, "'%s' is too long", path);
+			ge_fail(e, GE_EUSAGE, "'%s' is too long: more than "
+			    "%zu bytes", path, max);
 			goto out;
 		}
 	} while (*len == cap - 1);
@@ -320,7 +321,8 @@ ge_slurp_into(const char *path, uint8_t *buf, size_t cap, size_t *len,
 	    (*len == cap && ge_readfull(fd, &more, 1, &got, e) == -1))
 		ge_within(e, "'%s'", path);
 	else if (got != 0)
-		ge_fail(e, GE_EUSAGE, "'%s' is too long", path);
+		ge_fail(e, GE_EUSAGE, "'%s' is too long: more than %zu bytes",
+		    path, cap);
 	else
 		rc = 0;
 	close(fd);
