@@ -131,6 +131,30 @@ all_there_but() {
 	grep -q '^place .*=site1' m
 }
 
+@test "gepush: what a site does not list is not overwritten" {
+	ready s3
+	expect 0 gepush -s sites set.ge
+	now_at "$out" | grep ' site1$' | head -n 1 >told
+	read -r s i _ <told
+	f=$(printf '%s/%010d.%02d.gef' "$set" "$s" "$i")
+	rm -r "$XDG_STATE_HOME"
+	for j in 1 2 3 4 5 6 7 8 9; do
+		site_rm $j "$set/manifest"
+	done
+	echo other >other
+	site_rm 1 "$f"
+	site_put 1 "$f" other
+	# It can refuse nothing by itself, and is silent about what it has.
+	fault 1 '[{"method": "GET", "path": "list-type", "status": 200,
+	    "body": "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"},
+	    {"method": "PUT", "path": "gef", "times": 1, "status": 501,
+	    "code": "NotImplemented"}]'
+	expect 5 gepush -s sites set.ge
+	told "'$f' is already there with other content"
+	fault 1 '[]'
+	site_get 1 "$f" | cmp - other
+}
+
 @test "gepush: a 200 with an error in its body is none" {
 	ready s3
 	through '[{"method": "PUT", "path": "gef", "status": 200,
