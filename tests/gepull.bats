@@ -564,7 +564,7 @@ void() {
 	for i in 1 2 3 4; do
 		site_freeze $i
 	done
-	gepull -q -s sites m >"$out" 2>"$err" 3>&- &
+	gepull -q -O stall=100 -s sites m >"$out" 2>"$err" 3>&- &
 	pid=$!
 	until_true test -s "$out" || :
 	kill -TERM $pid
