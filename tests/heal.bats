@@ -454,7 +454,7 @@ repair() {
 	cp sites all
 	sed -i 1d sites
 	expect 1 repair m
-	told "$n fragments are at sites that do not answer and were left"
+	said "gerepair: $n fragments are at sites that the sites file lacks and were left: add their lines; then -x SITE gives them another"
 	cp all sites
 	whole
 }
@@ -964,4 +964,13 @@ sent() {
 	done
 	grep -q '^place [12] ' m
 	fails grep -q '^place 25[45] ' m
+}
+
+@test "gerepair -s: -t foresees what the rule refuses" {
+	ready 4 2 4
+	tree . >"$BATS_TEST_TMPDIR/before"
+	expect 5 repair -t -x site1 m
+	[ "$(grep -vc '^#' "$out")" -eq 0 ]
+	expect 5 repair -x site1 m
+	tree . | diff "$BATS_TEST_TMPDIR/before" -
 }
