@@ -974,3 +974,28 @@ sent() {
 	expect 5 repair -x site1 m
 	tree . | diff "$BATS_TEST_TMPDIR/before" -
 }
+
+@test "gerepair -s: new shares that one site did not take are completed, not made again" {
+	ready 4 2 3
+	expect 0 repair -x site1 m
+	cp "$out" m
+	# Of one segment that has to have new shares, one site will not take its own.
+	for s in 0 1 2; do
+		for i in 0 1 2; do
+			mkdir -p "s4/$(frag $s $i 001)"
+		done
+	done
+	repair -x site2 m >new 2>"$err" || true
+	told 'the old stay'
+	cp new m
+	find s? -type f -name '*.gef' | sort >one
+	grep -q '\.001\.gef' one
+	rmdir "s4/$set"/*.001.gef
+	geverify -q -s sites -x site2 m >report || true
+	expect 0 gerepair -s sites -x site2 m <report
+	cp "$out" m
+	find s? -type f -name '*.gef' | grep '\.00[2-9]\.gef' | diff /dev/null -
+	rule m
+	back m
+	expect 0 geverify -q -s sites -x site2 m
+}
