@@ -503,3 +503,21 @@ refusing() {
 	[ "$(sed 1d "$out" | cut -f 1,3,4)" = \
 	    "$(printf 'left\tsite2\t%s/' "$id")" ]
 }
+
+@test "germ: what was being put goes with the fragments that it was to become" {
+	three
+	id=$(set_at x)
+	for i in 0 1 2; do
+		: >"b/$id/.0000000000.0$i.gef.123-0.tmp"
+		: >"c/$id/.0000000000.0$i.007.gef.9-0123456789abcdef.tmp"
+	done
+	: >"a/$id/.0000000000.00.gef.tmp"
+	: >"a/$id/.0000000000.00.gef.x-1.tmp"
+	expect 0 germ -f -O shares -s sites "$id"
+	find a b c -name '.0*' -printf '%f\n' | sort | diff - <(printf '%s\n' \
+	    .0000000000.00.gef.tmp .0000000000.00.gef.x-1.tmp \
+	    .0000000000.02.007.gef.9-0123456789abcdef.tmp \
+	    .0000000000.02.gef.123-0.tmp)
+	expect 0 germ -f -s sites "$id"
+	nothing
+}

@@ -516,7 +516,7 @@ repair() {
 	cp sites all
 	sed -i 1d sites
 	expect 1 repair m
-	told "$n fragments are at sites that do not answer and were left"
+	said "gerepair: $n fragments are at sites that the sites file lacks and were left: add their lines; then -x SITE gives them another"
 	cp all sites
 	whole
 }
@@ -1026,4 +1026,38 @@ sent() {
 	done
 	grep -q '^place [12] ' m
 	fails grep -q '^place 25[45] ' m
+}
+
+@test "gerepair -s: -t foresees what the rule refuses" {
+	ready 4 2 4
+	tree . >"$BATS_TEST_TMPDIR/before"
+	expect 5 repair -t -x site1 m
+	[ "$(grep -vc '^#' "$out")" -eq 0 ]
+	expect 5 repair -x site1 m
+	tree . | diff "$BATS_TEST_TMPDIR/before" -
+}
+
+@test "gerepair -s: new shares that one site did not take are completed, not made again" {
+	ready 4 2 3
+	expect 0 repair -x site1 m
+	cp "$out" m
+	# Of one segment that has to have new shares, one site will not take its own.
+	for s in 0 1 2; do
+		for i in 0 1 2; do
+			mkdir -p "s4/$(frag $s $i 001)"
+		done
+	done
+	repair -x site2 m >new 2>"$err" || true
+	told 'the old stay'
+	cp new m
+	find s? -type f -name '*.gef' | sort >one
+	grep -q '\.001\.gef' one
+	rmdir "s4/$set"/*.001.gef
+	geverify -q -s sites -x site2 m >report || true
+	expect 0 gerepair -s sites -x site2 m <report
+	cp "$out" m
+	find s? -type f -name '*.gef' | grep '\.00[2-9]\.gef' | diff /dev/null -
+	rule m
+	back m
+	expect 0 geverify -q -s sites -x site2 m
 }

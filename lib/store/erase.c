@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "store/store_int.h"
@@ -11,7 +12,8 @@
  * in five sweeps over all sites; a sweep ends before the next begins.
  */
 enum sweep {
-	FIRST = 1,		/* fragments of the n-k+1 indices */
+	FIRST = 1,		/* fragments of the n-k+1 indices, and what was
+				   to become one of them */
 	LATER,			/* the others */
 	STRAYS, MANIFEST, FOLDER
 };
@@ -34,6 +36,11 @@ struct eraser {
 	uint32_t *order;		/* [nseen] by site */
 	uint8_t *holds, *silent;	/* [sites->n] it lists something; did not
 					   answer */
+	struct part {
+		uint32_t segment, stray;
+	} *part;			/* [nparts] by segment */
+	size_t nparts;
+	uint8_t *early;			/* [nstray] goes with FIRST */
 	struct at {
 		size_t first, end;	/* of order */
 		size_t next;		/* of what is swept */
@@ -69,6 +76,13 @@ leave(struct eraser *er, int site, const char *name, const char *why)
 	tell(er, site, name, why);
 }
 
+static const struct ge_stray *
+part_of(const struct eraser *er, size_t i)
+{
+
+	return (&er->sv.stray[er->part[i].stray]);
+}
+
 /*
  * Which fragments go first: of each segment those of n-k+1 listed indices, from
  * another one on in each, for all sites to have work.  Without knowledge of k
@@ -78,16 +92,25 @@ static void
 choose(struct eraser *er, int k, int n)
 {
 	const struct ge_survey *sv = &er->sv;
-	size_t i, j, end;
+	size_t i, j, p, end, pend;
 	uint64_t listed, chosen;
+	uint32_t segment;
 	int take, from, idx;
 
-	for (i = 0; i < sv->nseen; i = end) {
+	for (i = p = 0; i < sv->nseen || p < er->nparts; i = end, p = pend) {
 		listed = chosen = 0;
+		segment = UINT32_MAX;
+		if (i < sv->nseen)
+			segment = sv->seen[i].segment;
+		if (p < er->nparts && part_of(er, p)->segment < segment)
+			segment = part_of(er, p)->segment;
 		for (end = i; end < sv->nseen && sv->seen[end].segment ==
-		    sv->seen[i].segment; end++)
+		    segment; end++)
 			listed |= (uint64_t)1 << sv->seen[end].index;
-		from = (int)(sv->seen[i].segment % GE_N_MAX);
+		for (pend = p; pend < er->nparts && part_of(er, pend)->segment
+		    == segment; pend++)
+			listed |= (uint64_t)1 << part_of(er, pend)->index;
+		from = (int)(segment % GE_N_MAX);
 		take = k == 0 ? GE_N_MAX : n - k + 1;
 		if (k != 0)
 			from %= n;
@@ -101,6 +124,9 @@ choose(struct eraser *er, int k, int n)
 		for (j = i; j < end; j++)
 			er->sweep[j] = (chosen >> sv->seen[j].index & 1) != 0 ?
 			    FIRST : LATER;
+		for (j = p; j < pend; j++)
+			er->early[er->part[j].stray] = (chosen >> part_of(er,
+			    j)->index & 1) != 0;
 	}
 }
 
@@ -129,10 +155,42 @@ bounds(struct eraser *er, int *k, int *n, struct ge_err *e)
 	for (i = 0; i < er->sv.nseen; i++)
 		if (er->sv.seen[i].index >= *n)
 			*n = er->sv.seen[i].index + 1;
+	for (i = 0; i < er->nparts; i++)
+		if (part_of(er, i)->index >= *n)
+			*n = part_of(er, i)->index + 1;
 	rc = 0;
 out:
 	ge_free(h);
 	return (rc);
+}
+
+static int
+by_segment(const void *a, const void *b)
+{
+	const struct part *x = a, *y = b;
+
+	return (x->segment < y->segment ? -1 : x->segment > y->segment);
+}
+
+/* What was to become a fragment, by segment. */
+static int
+arrange_parts(struct eraser *er, struct ge_err *e)
+{
+	const struct ge_survey *sv = &er->sv;
+	size_t i;
+
+	if ((er->early = ge_alloc(sv->nstray + 1, e)) == NULL ||
+	    (er->part = ge_alloc((sv->nstray + 1) * sizeof(*er->part), e)) ==
+	    NULL)
+		return (-1);
+	for (i = 0; i < sv->nstray; i++)
+		if (sv->stray[i].part && sv->stray[i].safe) {
+			er->part[er->nparts].segment = sv->stray[i].segment;
+			er->part[er->nparts++].stray = (uint32_t)i;
+		}
+	if (er->nparts > 0)
+		qsort(er->part, er->nparts, sizeof(*er->part), by_segment);
+	return (0);
 }
 
 /* The fragments by site. */
@@ -170,6 +228,7 @@ next_name(struct eraser *er, enum sweep sweep, int site,
 	struct at *at = &er->at[site];
 	const struct ge_seen *s;
 	const struct ge_stray *t;
+	size_t i;
 
 	*seen = SIZE_MAX;
 	switch (sweep) {
@@ -184,11 +243,23 @@ next_name(struct eraser *er, enum sweep sweep, int site,
 			    s->epoch);
 			return (1);
 		}
+		*seen = SIZE_MAX;
+		while (sweep == FIRST && at->first + at->next <
+		    at->end + er->sv.nstray) {
+			i = at->first + at->next++ - at->end;
+			t = &er->sv.stray[i];
+			if (t->site != site || !er->early[i])
+				continue;
+			snprintf(name, GE_OP_NAME, "%s/%s", er->id, t->name);
+			return (1);
+		}
 		return (0);
 	case STRAYS:
 		while (at->next < er->sv.nstray) {
-			t = &er->sv.stray[at->next++];
-			if (t->site != site || !t->safe || t->folder)
+			i = at->next++;
+			t = &er->sv.stray[i];
+			if (t->site != site || !t->safe || t->folder ||
+			    er->early[i])
 				continue;
 			snprintf(name, GE_OP_NAME, "%s/%s", er->id, t->name);
 			return (1);
@@ -471,7 +542,7 @@ ge_erase_run(struct ge_erase *r, const struct ge_store *st,
 	    (er.holds = ge_alloc(st->sites->n + 1, e)) == NULL ||
 	    (er.silent = ge_alloc(st->sites->n + 1, e)) == NULL ||
 	    ge_survey_run(st, setid, &er.sv, e) == -1 ||
-	    arrange(&er, e) == -1)
+	    arrange(&er, e) == -1 || arrange_parts(&er, e) == -1)
 		goto out;
 	count(&er);
 	if (bounds(&er, &k, &n, e) == -1)
@@ -504,6 +575,8 @@ out:
 	ge_free(er.order);
 	ge_free(er.holds);
 	ge_free(er.silent);
+	ge_free(er.part);
+	ge_free(er.early);
 	ge_free(er.at);
 	r->holds = NULL;
 	return (rc);

@@ -270,6 +270,8 @@ buf_give(struct ge_fetch *f, uint8_t *b)
 
 	if (b == NULL)
 		return;
+	/* The key share. */
+	ge_wipe(b, f->hdrmax < buf_size(f) ? f->hdrmax : buf_size(f));
 	f->bufs_out--;
 	if (ge_grow(&f->freebuf, &f->capfree, f->nfree + 1,
 	    sizeof(*f->freebuf), &ignored) == -1)

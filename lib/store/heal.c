@@ -158,7 +158,7 @@ audit(struct healer *hl, struct ge_err *e)
 		return (-1);
 	/* What has been cannot be mended. */
 	if (rc == -1 && check.history > 0) {
-		ge_fail(e, GE_EDEGRADED, "the places of the past break the "
+		ge_fail(e, GE_EREFUSED, "the places of the past break the "
 		    "placement rule: make a new set");
 		heal_worse(hl, e);
 	}
@@ -267,10 +267,12 @@ plan(struct healer *hl, struct ge_err *e)
 		f = &hl->found[i];
 		at = heal_places(hl, f->segment)[f->index];
 		if (f->state == GE_STATE_UNREACHABLE && (at != -1 ?
-		    !hl->st->gone[at] : elsewhere(hl, f->segment, f->index)))
+		    !hl->st->gone[at] : elsewhere(hl, f->segment, f->index))) {
 			hl->unreachable++;
-		else if (add_task(hl, f, e) == -1)
+			hl->strangers += at == -1;
+		} else if (add_task(hl, f, e) == -1) {
 			return (-1);
+		}
 	}
 	memset(&gone, 0, sizeof(gone));
 	gone.state = GE_STATE_OK;
@@ -605,6 +607,30 @@ adopt(struct healer *hl, struct ge_err *e)
 	return (0);
 }
 
+/* Would the rule allow it?  Segments that it does not allow stay as they are. */
+static int
+foresee(struct healer *hl, struct ge_err *e)
+{
+	int16_t now[GE_N_MAX];
+	size_t i, j, n, o = 0;
+
+	for (i = 0; i < hl->ntasks; i += n) {
+		n = together(hl, i);
+		memset(hl->barred, 0, hl->st->sites->n);
+		if (sites_for(hl, i, n, hl->map.epoch[hl->task[i].segment],
+		    now, e) == -1) {
+			if (e->code != GE_EREFUSED)
+				return (-1);
+			heal_worse(hl, e);
+			continue;
+		}
+		for (j = i; j < i + n; j++)
+			hl->task[o++] = hl->task[j];
+	}
+	hl->ntasks = o;
+	return (0);
+}
+
 static void
 tell_plan(struct healer *hl)
 {
@@ -701,6 +727,11 @@ verdict(struct healer *hl, int stored, struct ge_err *e)
 	}
 	if (hl->why.code != 0)
 		ge_note(GE_WARN, "%s", hl->why.msg);
+	if (hl->unreachable > 0 && hl->strangers == hl->unreachable)
+		return (ge_fail(e, GE_EFAIL, "%llu fragments are at sites that "
+		    "the sites file lacks and were left: add their lines; "
+		    "then -x SITE gives them another",
+		    (unsigned long long)hl->unreachable));
 	if (hl->unreachable > 0)
 		return (ge_fail(e, GE_EFAIL, "%llu fragments are at sites that "
 		    "do not answer and were left: -x SITE gives them another",
@@ -712,6 +743,19 @@ verdict(struct healer *hl, int stored, struct ge_err *e)
 		return (ge_fail(e, GE_EDEGRADED, "rebuilt without key shares: "
 		    "%llu", (unsigned long long)hl->h->rebuilt));
 	return (0);
+}
+
+static int
+dry_run(struct healer *hl, struct ge_err *e)
+{
+
+	if (may_move(hl, e) == -1 || foresee(hl, e) == -1)
+		return (-1);
+	tell_plan(hl);
+	if (hl->why.code != GE_EREFUSED)
+		return (0);
+	*e = hl->why;
+	return (-1);
 }
 
 /* More than half of the sites that are not gone? */
@@ -739,8 +783,7 @@ ge_heal_run(struct ge_heal *h, const struct ge_store *st, struct ge_known *kn,
 	if (begin(&hl, e) == -1)
 		goto out;
 	if (h->dry) {
-		tell_plan(&hl);
-		rc = 0;
+		rc = dry_run(&hl, e);
 		goto out;
 	}
 	if (may_move(&hl, e) == -1 || work(&hl, e) == -1 ||

@@ -67,6 +67,7 @@ struct healer {
 	int copying;			/* this pass reads the fragments themselves */
 	uint64_t left;			/* fragments that stay as they are */
 	uint64_t unreachable;
+	uint64_t strangers;		/* of them at sites that the file lacks */
 	struct ge_err why;		/* the worst of what stays */
 	struct found *found;
 	size_t nfound, capfound;

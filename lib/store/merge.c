@@ -36,6 +36,7 @@ static void
 claims(struct healer *hl, uint32_t segment, int epoch)
 {
 	const struct ge_seen *seen;
+	const struct ge_stray *t;
 	size_t n, i;
 	int idx;
 
@@ -45,6 +46,12 @@ claims(struct healer *hl, uint32_t segment, int epoch)
 		for (i = 0; i < n; i++)
 			if (seen[i].epoch == epoch)
 				hl->claim[seen[i].site] |= (uint64_t)1 << idx;
+	}
+	/* What came only half, came. */
+	for (i = 0; i < hl->sv.nstray; i++) {
+		t = &hl->sv.stray[i];
+		if (t->part && t->segment == segment && t->epoch == epoch)
+			hl->claim[t->site] |= (uint64_t)1 << t->index;
 	}
 }
 

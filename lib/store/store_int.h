@@ -78,6 +78,10 @@ struct ge_stray {
 	uint8_t safe;			/* it is as it stands, and can be named to
 					   a site: [0-9A-Za-z._-] */
 	uint8_t folder;
+	uint8_t part;			/* of a fragment that was being put, key
+					   share and all: */
+	uint8_t index, epoch;
+	uint32_t segment;
 };
 
 struct ge_survey {

@@ -57,9 +57,49 @@ safe(const char *name, size_t len)
 	return (1);
 }
 
+/* A fragment's name below its set's folder.  0, -1. */
+static int
+fragment(const struct lister *l, const char *name, size_t len,
+    uint32_t *segment, int *index, int *epoch)
+{
+	char full[GE_FRAG_NAME];
+	uint8_t setid[GE_SETID];
+
+	if (2 * GE_SETID + 1 + len > sizeof(full))
+		return (-1);
+	memcpy(full, l->id, 2 * GE_SETID);
+	full[2 * GE_SETID] = '/';
+	memcpy(full + 2 * GE_SETID + 1, name, len);
+	return (ge_frag_name_parse(full, 2 * GE_SETID + 1 + len, setid,
+	    segment, index, epoch));
+}
+
+/*
+ * ".NAME.PID-HEX.tmp", as files are called while they are written, of the name of
+ * a fragment.  0, -1.
+ */
+static int
+unfinished(const struct lister *l, const char *name, size_t len,
+    uint32_t *segment, int *index, int *epoch)
+{
+	static const char end[] = ".tmp";
+	size_t at;
+
+	if (len < sizeof(end) || name[0] != '.' || memcmp(name + len -
+	    (sizeof(end) - 1), end, sizeof(end) - 1) != 0)
+		return (-1);
+	len -= sizeof(end) - 1;
+	for (at = len; at > 1 && strchr("0123456789abcdef-", name[at - 1]) !=
+	    NULL && name[at - 1] != '\0'; at--)
+		;
+	return (at < 3 || at == len || name[at - 1] != '.' ? -1 :
+	    fragment(l, name + 1, at - 2, segment, index, epoch));
+}
+
 static int
 add_stray(struct lister *l, const char *name, size_t len, int folder)
 {
+	int index, epoch;
 	struct ge_stray *s;
 	char shown[3 * SHOWN + 1];
 
@@ -77,6 +117,12 @@ add_stray(struct lister *l, const char *name, size_t len, int folder)
 	s->site = (int16_t)l->op.site;
 	s->safe = (uint8_t)safe(name, len);
 	s->folder = (uint8_t)folder;
+	s->part = !folder && unfinished(l, name, len, &s->segment, &index,
+	    &epoch) == 0;
+	if (s->part) {
+		s->index = (uint8_t)index;
+		s->epoch = (uint8_t)epoch;
+	}
 	l->nstray++;
 	return (0);
 }
@@ -87,8 +133,6 @@ entry(void *arg, const char *name, size_t len, uint64_t size, int folder)
 {
 	struct lister *l = arg;
 	struct ge_seen *s;
-	char full[GE_FRAG_NAME];
-	uint8_t setid[GE_SETID];
 	uint32_t segment;
 	int index, epoch;
 
@@ -103,14 +147,8 @@ entry(void *arg, const char *name, size_t len, uint64_t size, int folder)
 		l->manifest = 1;
 		return (0);
 	}
-	if (folder || 2 * GE_SETID + 1 + len > sizeof(full))
+	if (folder || fragment(l, name, len, &segment, &index, &epoch) == -1)
 		return (add_stray(l, name, len, folder));
-	memcpy(full, l->id, 2 * GE_SETID);
-	full[2 * GE_SETID] = '/';
-	memcpy(full + 2 * GE_SETID + 1, name, len);
-	if (ge_frag_name_parse(full, 2 * GE_SETID + 1 + len, setid, &segment,
-	    &index, &epoch) == -1)
-		return (add_stray(l, name, len, 0));
 	if (l->nseen == GE_SURVEY_MAX) {
 		ge_fail(&l->err, GE_EFAIL, "it lists more than %d names",
 		    GE_SURVEY_MAX);
