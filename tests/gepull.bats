@@ -529,6 +529,56 @@ void() {
 	[ -n "$(fault_log 1)" ]
 }
 
+# swollen FILE BYTES WORDS: m, and so many bytes of place lines.
+swollen() {
+	cat m
+	yes "place $3" | head -n $(($2 / (${#3} + 7)))
+} >"$1"
+
+@test "gepull: the places that few sites tell of are not too many" {
+	bytes 1600000 >in
+	nine_with 'file'
+	last=$(($(grep -c '^segment ' m) - 1))
+	[ $last -ge 30 ]
+	for i in 1 2 3; do
+		swollen "host$i/$set/manifest" 9000000 "0 0-$last 0=s$i"
+	done
+	pulls "$set"
+	expect 3 geverify -s sites "$set"
+	told 'manifests too long to be counted as history: 3'
+	expect 0 gerepair -s sites "$set"
+	cmp "$out" m
+	expect 0 geverify -q -s sites "$set"
+	said
+}
+
+@test "gepull: of long manifests the one that counts is had again" {
+	nine_with 'file'
+	for i in 1 2 3 4; do
+		swollen "host$i/$set/manifest" 9000000 "0 0-0 0=s$i"
+	done
+	swollen long 20000000 '0 0-0 0=site1'
+	for i in 5 6 7 8 9; do
+		cp long "host$i/$set/manifest"
+	done
+	pulls -O state="$PWD/none" "$set"
+	tar xOf stream "$set/manifest" | cmp - long
+	python3 - "$set" <<-'EOF'
+	import resource, subprocess, sys
+	subprocess.run(["gepull", "-q", "-s", "sites", "-O", "state=none",
+	    sys.argv[1]], stdout=subprocess.DEVNULL, check=True)
+	peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10
+	assert peak < 256, peak
+	EOF
+}
+
+@test "gepull: a manifest that grows as fast as it is read" {
+	nine_with dav
+	fault 3 '[{"method": "GET", "path": "/manifest", "grows": true}]'
+	pulls "$set"
+	expect 3 gerepair -q -O tries=1 -s sites m
+}
+
 @test "gepull: half bodies, endless bodies, gzip, redirects, a wrong clock" {
 	nine_with s3
 	for rule in '"cut_down": 300' '"truncate": 300' '"endless": true' \

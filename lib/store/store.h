@@ -44,7 +44,8 @@ struct ge_known {
 	uint8_t *has_any;		/* it has some manifest of the set */
 	/*
 	 * Place lines of other manifests of the set, valid but not the one that
-	 * counts: history all the same.
+	 * counts: history all the same.  With a signer named only what he signed
+	 * and the user's own; not what is too long for a site's word.
 	 */
 	struct ge_manifest *also;
 	int *alsosites;			/* [nalso] sites that serve it; the user's
@@ -69,11 +70,15 @@ struct ge_known {
  * have no manifest (kn->has 0).
  *
  * ge_known_load(st, setid, kn, e): the same for a set id.
+ * ge_known_forget(kn): let go of kn->also, which only those need who write.
+ *
+ * Memory: twice the longest manifest, which is 64 MiB, and 16 MiB.
  */
 int ge_known_find(const struct ge_store *st, const char *operand,
     struct ge_known *kn, struct ge_err *e);
 int ge_known_load(const struct ge_store *st, const uint8_t setid[GE_SETID],
     struct ge_known *kn, struct ge_err *e);
+void ge_known_forget(struct ge_known *kn);
 void ge_known_release(struct ge_known *kn);
 
 /*

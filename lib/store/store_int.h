@@ -38,9 +38,13 @@ struct ge_map {
 /*
  * ge_map_init(map, sites, kn, e): of kn->m and the history of kn->also, borrowed
  * until ge_map_release.  0, -1.
+ *
+ * ge_map_lines(m, max): place lines times the segments they cover; more than max
+ * is not counted.
  */
 int ge_map_init(struct ge_map *map, const struct ge_sites *sites,
     const struct ge_known *kn, struct ge_err *e);
+uint64_t ge_map_lines(const struct ge_manifest *m, uint64_t max);
 void ge_map_release(struct ge_map *map);
 
 /*
@@ -51,15 +55,6 @@ void ge_map_release(struct ge_map *map);
  */
 void ge_map_ever(const struct ge_map *map, size_t segment, int epoch,
     uint64_t *ever);
-
-/*
- * ge_sets_list(st, id, n, answered, e):
- * The ids of the sets that sites list, sorted, each once; the caller frees *id.
- *
- *	answered  [sites->n]  out  1: the site answered
- */
-int ge_sets_list(const struct ge_store *st, uint8_t (**id)[GE_SETID],
-    size_t *n, uint8_t *answered, struct ge_err *e);
 
 /*
  * A survey: what sites list of a set.  No proof of anything.
@@ -149,6 +144,19 @@ int ge_survey_peek(const struct ge_store *st, const uint8_t setid[GE_SETID],
 /* ge_survey_find(sv, segment, index): the first of them, or NULL; *n of them. */
 const struct ge_seen *ge_survey_find(const struct ge_survey *sv,
     uint32_t segment, int index, size_t *n);
+
+/*
+ * ge_manifest_get(st, site, setid, buf, len, e):
+ * What a site has as the manifest of a set, not looked at; the caller frees *buf.
+ * 1; 0 if it does not give it, or it is longer than any; -1.
+ *
+ * ge_manifest_rest(st, op, buf, len, e): the same of one whose first bytes, *len,
+ * op has brought into *buf.  If 0 op->err says why.
+ */
+int ge_manifest_get(const struct ge_store *st, int site, const uint8_t *setid,
+    uint8_t **buf, size_t *len, struct ge_err *e);
+int ge_manifest_rest(const struct ge_store *st, struct ge_op *op,
+    uint8_t **buf, size_t *len, struct ge_err *e);
 
 /*
  * ge_manifest_publish(st, kn, m, text, len, stored, contested, e):
