@@ -159,7 +159,7 @@ void() {
 	tar tf stream | grep -c gef | grep -qx $((6 * $(grep -c '^segment ' m)))
 	tar tf stream | grep gef | sort -c
 	expect 4 gepull -s sites "${set:0:3}"
-	said "gepull: '${set:0:3}': no such file, set or label"
+	said "gepull: '${set:0:3}': no such file or label; at least 4 digits of a set id are wanted"
 	expect 4 gepull -s sites nonsense
 	said "gepull: 'nonsense': no such file, set or label"
 	expect 4 gepull -s sites 00000000000000000000000000000000
@@ -187,8 +187,26 @@ void() {
 	expect 5 gepull -s sites "${first:0:4}"
 	grep -qP "^gepull: '${first:0:4}': several sets begin so: [0-9a-f]{32}, [0-9a-f]{32}\$" "$err"
 	echo x >m
+	expect 2 gepull -s sites m
+	said "gepull: 'm': not a manifest"
+	expect 2 gepull -s sites - <m
+	said 'gepull: standard input: not a manifest'
+	: >m
+	expect 2 gepull -s sites m
+	said "gepull: 'm': it is empty, and no manifest"
+	expect 2 gepull -s sites <m
+	said 'gepull: standard input: it is empty, and no manifest'
+	sed 2d m2 >m
 	expect 5 gepull -s sites m
-	grep -q "^gepull: 'm': " "$err"
+	said "gepull: 'm': malformed manifest, line 2"
+	# A folder is none.
+	set=$(sed -n 's/^set //p' m2)
+	mkdir "$set" "${set:0:6}" once
+	pulls "$set"
+	pulls "${set:0:6}"
+	expect 4 gepull -s sites once
+	expect 2 gepull -s sites ./once
+	said "gepull: './once': no such file"
 }
 
 @test "gepull: one site gives no set a label, nor makes one ambiguous" {

@@ -255,6 +255,21 @@ repair() {
 	grep -q "^$(sed -n 's/^serial //p' m) " "$state/$set"
 }
 
+@test "gerepair -s: a manifest of a newer format is not replaced" {
+	ready 4 2 4
+	sed '1s/1$/2/' m >newer
+	cp newer "s2/$set/manifest"
+	expect 3 repair m
+	told "site 'site2' has not got the manifest: one of a newer format is there"
+	cmp newer "s2/$set/manifest"
+	cmp m "$out"
+	all_have m 1 3 4
+	# That is none.
+	sed '1s/1$/x/' m >"s2/$set/manifest"
+	expect 0 repair m
+	all_have m 1 2 3 4
+}
+
 @test "gerepair -s: the greatest serial is a liar's, and no end" {
 	ready 5 2 4
 	max=18446744073709551615

@@ -1,7 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 #include "store/store_int.h"
 #include "util/file.h"
@@ -654,6 +654,9 @@ static int
 named_file(const struct ge_store *st, const char *path, struct ge_known *kn,
     struct ge_err *e)
 {
+	static const char word[] = "gefrag-manifest ";
+	static const char none[] = "not a manifest", empty[] = "it is empty, "
+	    "and no manifest";
 	struct ge_manifest m;
 	uint8_t *text = NULL, setid[GE_SETID];
 	size_t len;
@@ -662,6 +665,14 @@ named_file(const struct ge_store *st, const char *path, struct ge_known *kn,
 	if (ge_slurp(strcmp(path, "-") == 0 ? "/dev/stdin" : path,
 	    GE_MANIFEST_MAX, &text, &len, e) == -1)
 		return (-1);
+	if (len < sizeof(word) - 1 ||
+	    memcmp(text, word, sizeof(word) - 1) != 0) {
+		ge_free(text);
+		return (strcmp(path, "-") == 0 ? ge_fail(e, GE_EUSAGE,
+		    "standard input: %s", len == 0 ? empty : none) :
+		    ge_fail(e, GE_EUSAGE, "'%s': %s", path, len == 0 ? empty :
+		    none));
+	}
 	rc = ge_manifest_parse(&m, text, len, e);
 	memcpy(setid, m.setid, GE_SETID);
 	ge_manifest_release(&m);
@@ -669,7 +680,10 @@ named_file(const struct ge_store *st, const char *path, struct ge_known *kn,
 		rc = load(st, setid, text, len, kn, e);
 	else
 		ge_free(text);
-	return (rc == -1 ? ge_within(e, "'%s'", path) : 0);
+	if (rc == 0)
+		return (0);
+	return (strcmp(path, "-") == 0 ? ge_within(e, "standard input") :
+	    ge_within(e, "'%s'", path));
 }
 
 /*
@@ -896,7 +910,7 @@ by_prefix(const char *operand, uint8_t (*id)[GE_SETID], size_t n,
 
 /* Among the sets that the sites list. */
 static int
-find_listed(const struct ge_store *st, const char *operand, int prefix,
+find_listed(const struct ge_store *st, const char *operand, int hex,
     struct ge_known *kn, struct ge_err *e)
 {
 	uint8_t (*id)[GE_SETID] = NULL, *answered;
@@ -905,7 +919,7 @@ find_listed(const struct ge_store *st, const char *operand, int prefix,
 
 	if ((answered = ge_alloc(st->sites->n, e)) == NULL)
 		goto out;
-	if (prefix) {
+	if (hex && strlen(operand) >= PREFIX_MIN) {
 		if (list_sets(st, operand, &id, &n, answered, e) == -1)
 			goto out;
 		if (n > 0) {
@@ -922,7 +936,11 @@ find_listed(const struct ge_store *st, const char *operand, int prefix,
 		silent += !answered[i] && !st->gone[i];
 	found = by_label(st, operand, (const uint8_t (*)[GE_SETID])id, n, kn,
 	    e);
-	if (found == 0)
+	if (found == 0 && hex && strlen(operand) < PREFIX_MIN)
+		ge_fail(e, silent > 0 ? GE_EFAIL : GE_ELOST, "'%s': no such "
+		    "file or label; at least %d digits of a set id are wanted",
+		    operand, PREFIX_MIN);
+	else if (found == 0)
 		(void)(silent > 0 ? ge_fail(e, GE_EFAIL, "'%s': no such set; "
 		    "%zu sites did not answer", operand, silent) :
 		    ge_fail(e, GE_ELOST, "'%s': no such file, set or label",
@@ -940,18 +958,21 @@ ge_known_find(const struct ge_store *st, const char *operand,
 {
 	size_t len = strlen(operand);
 	uint8_t setid[GE_SETID];
-	int prefix;
+	struct stat sb;
+	int hex;
 
 	memset(kn, 0, sizeof(*kn));
-	prefix = len >= PREFIX_MIN && len <= 2 * GE_SETID &&
+	hex = len > 0 && len <= 2 * GE_SETID &&
 	    strspn(operand, "0123456789abcdef") == len;
-	if (strcmp(operand, "-") == 0 || access(operand, F_OK) == 0)
+	/* A folder may well have the name of a set. */
+	if (strcmp(operand, "-") == 0 ||
+	    (stat(operand, &sb) == 0 && !S_ISDIR(sb.st_mode)))
 		return (named_file(st, operand, kn, e));
 	if (strchr(operand, '/') != NULL)
 		return (ge_fail(e, GE_EUSAGE, "'%s': no such file", operand));
-	if (prefix && len == 2 * GE_SETID) {
+	if (hex && len == 2 * GE_SETID) {
 		(void)ge_unhex(setid, operand, GE_SETID);
 		return (ge_known_load(st, setid, kn, e));
 	}
-	return (find_listed(st, operand, prefix, kn, e));
+	return (find_listed(st, operand, hex, kn, e));
 }

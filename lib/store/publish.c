@@ -81,11 +81,25 @@ judged(const struct work *w, const struct ge_manifest *m)
 	return (0);
 }
 
+/* Does it begin as a manifest of a format that we do not know? */
+static int
+unknown_format(const uint8_t *buf, size_t len)
+{
+	static const char word[] = "gefrag-manifest ";
+	const char *p = (const char *)buf + sizeof(word) - 1, *nl;
+	uint64_t version;
+
+	return (len > sizeof(word) - 1 &&
+	    memcmp(buf, word, sizeof(word) - 1) == 0 &&
+	    (nl = memchr(p, '\n', len - (sizeof(word) - 1))) != NULL &&
+	    ge_num_parse(p, (size_t)(nl - p), &version) == 0 && version > 1);
+}
+
 /*
  * Something else is there.  A manifest of the set that is as new as ours, or
  * newer, stays unless it has been judged; an older one, or what is none, is
- * replaced.  The rank keeps a
- * forged one from staying if there is a signer to tell by.
+ * replaced.  The rank keeps a forged one from staying if there is a signer to tell
+ * by.  What a newer program has written stays; writing again would not help.
  */
 static int
 other(const struct work *w, struct copy *c, struct ge_err *e)
@@ -100,6 +114,10 @@ other(const struct work *w, struct copy *c, struct ge_err *e)
 	int rc = -1;
 
 	memset(&m, 0, sizeof(m));
+	if (c->off == 0 && unknown_format(c->buf, (size_t)c->op.got)) {
+		give_up(w, c, "one of a newer format is there");
+		return (0);
+	}
 	if (c->off == 0) {
 		/* The serial stands at a fixed place of the third line. */
 		len = sizeof(head) - 1 + 2 * GE_SETID + 1;

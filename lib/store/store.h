@@ -63,7 +63,7 @@ struct ge_known {
  * newest valid one of the operand and the sites.  Valid is what the pins allow.
  * kn is released by ge_known_release in any case.
  *
- * Return 0; -1: GE_EUSAGE for a file that cannot be read; GE_EREFUSED if the
+ * Return 0; -1: GE_EUSAGE for a file that cannot be read or is no manifest; GE_EREFUSED if the
  * operand means several sets, too few sites vouch for the label, the set has been forked, or all that can be
  * reached is older than what was seen before; GE_ELOST if no site knows it,
  * GE_EFAIL if not all sites answered.  A full set id is never unknown: it may

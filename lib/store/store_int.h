@@ -162,7 +162,8 @@ int ge_manifest_rest(const struct ge_store *st, struct ge_op *op,
  * ge_manifest_publish(st, kn, m, text, len, stored, contested, e):
  * Put a manifest to every site that is not gone, each in one step, read it back.
  * Of others that are as new, or newer, those are replaced
- * that kn has seen and judged (kn->lost) and that no signer named vouches for.
+ * that kn has seen and judged (kn->lost) and that no signer named vouches for;
+ * one of a newer format stays.
  * *stored: how many have it; *contested: how many keep another.  0, -1 only if
  * told to stop.
  */
