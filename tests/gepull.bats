@@ -330,6 +330,28 @@ void() {
 	pulls "$set"
 }
 
+@test "gepull: who accepts and never answers is not waited for" {
+	nine_with 'file' -N label
+	mute 3
+	n=7
+	for port in $(cat ports); do
+		sed -i "s|^\(site$n\t\)[^\t]*|\1dav://127.0.0.1:$port/x|" sites
+		n=$((n + 1))
+	done
+	patience=(timeout 120 gepull -q -O stall=3600 -O total=3600 -s sites)
+	for what in m label; do
+		"${patience[@]}" "$what" >stream
+		gejoin -q stream | cmp - in
+	done
+	rm host?/"$set"/manifest
+	"${patience[@]}" "$set" >stream
+	gejoin -q stream | cmp - in
+	expect 1 timeout 120 gels -O stall=3600 -O total=3600 -s sites
+	told "site 'site7'"
+	grep -q "^$set" "$out"
+	kill $MUTE
+}
+
 @test "gepull: one more than n-k and the output is void" {
 	nine_with mixed
 	bytes 150000 99 >other.in

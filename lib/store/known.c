@@ -286,7 +286,7 @@ ask_manifests(struct search *s, const uint8_t setid[GE_SETID], struct ge_err *e)
 			goto out;
 		op[n].kind = GE_OP_GET;
 		op[n].site = (int)i;
-		op[n].tries = 2;
+		op[n].tries = 1;
 		op[n].buf = buf[n];
 		op[n].len = FIRST;
 		snprintf(op[n].name, sizeof(op[n].name), "%s/manifest",
@@ -295,7 +295,7 @@ ask_manifests(struct search *s, const uint8_t setid[GE_SETID], struct ge_err *e)
 		n++;
 	}
 	s->asked = (int)n;
-	if (ge_ask_all(st, each, n, NULL, NULL, e) == -1)
+	if (ge_ask_all(st, each, n, 1, NULL, NULL, e) == -1)
 		goto out;
 	for (i = 0; i < n; i++) {
 		len = (size_t)op[i].got;
@@ -758,13 +758,13 @@ list_sets(const struct ge_store *st, const char *prefix,
 		each[n] = &op[n];
 		op[n].kind = GE_OP_LIST;
 		op[n].site = (int)i;
-		op[n].tries = 2;
+		op[n].tries = 1;
 		op[n].entry = note_id;
 		op[n].arg = &ids[n];
 		ids[n].prefix = prefix;
 		n++;
 	}
-	if (ge_ask_all(st, each, n, NULL, NULL, e) == -1)
+	if (ge_ask_all(st, each, n, 1, NULL, NULL, e) == -1)
 		goto out;
 	for (i = 0; i < n; i++) {
 		if (ids[i].failed) {

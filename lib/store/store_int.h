@@ -112,9 +112,10 @@ void ge_survey_release(struct ge_survey *sv);
  * ge_survey_soon(st, setid, sv, other, arg, e): the same of one set, as
  * ge_ask_all.
  *
- * ge_ask_all(st, op, n, other, arg, e):
+ * ge_ask_all(st, op, n, least, other, arg, e):
  * Start operations, one a site.  When more than half of the sites have answered,
- * the others get as long again, but at least a second; then they are cancelled.
+ * the others get as long again, but at least so many seconds; then they are
+ * cancelled.
  *
  *	op     their tags are overwritten
  *	other  is given what else comes back meanwhile; NULL if nothing can
@@ -126,8 +127,8 @@ int ge_survey_soon(const struct ge_store *st, const uint8_t setid[GE_SETID],
     int (*other)(void *arg, struct ge_op *op, struct ge_err *e), void *arg,
     struct ge_err *e);
 int ge_ask_all(const struct ge_store *st, struct ge_op *const *op, size_t n,
-    int (*other)(void *arg, struct ge_op *op, struct ge_err *e), void *arg,
-    struct ge_err *e);
+    double least, int (*other)(void *arg, struct ge_op *op, struct ge_err *e),
+    void *arg, struct ge_err *e);
 
 /*
  * ge_survey_peek(st, setid, sv, h, n, e):
