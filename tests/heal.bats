@@ -597,8 +597,25 @@ repair() {
 		cp -n old$i/"$set"/*.gef s$i/"$set"
 	done
 	[ "$(find s? -name '*.gef' | sort)" != "$old" ]
+	n=$(find s? -name '*.gef' | sort | comm -23 - <(echo "$old") | wc -l)
+	expect 3 geverify -q -s sites m
+	said "geverify: old shares that are still there: $n"
+	grep -P '^stale\t.*\tan old share is still there$' "$out" |
+	    sed -E 's/^stale\t([^\t]*)\t([^\t]*)\t([^\t]*)\tsite(.).*/s\4 \2 \3/' |
+	    sort | diff - <(find s? -name '*.gef' | sort |
+	    comm -23 - <(echo "$old") | sed -E \
+	    's|^(s.)/[^/]*/0*([0-9]+)\.0([0-9]).*|\1 \2 \3|' | sort)
+	[ "$(sed 1d "$out" | wc -l)" -eq "$n" ]
+	cp "$out" report
+	cp -r s1 s2 s3 s4 "$BATS_TEST_TMPDIR/tmp"
 	expect 0 repair -v m
 	told 'old shares destroyed'
+	diff <(find s? -name '*.gef' | sort) <(echo "$old")
+	whole
+	# The same by the report.
+	rm -r s?
+	mv "$BATS_TEST_TMPDIR"/tmp/s? .
+	expect 0 gerepair -q -s sites m <report
 	diff <(find s? -name '*.gef' | sort) <(echo "$old")
 	whole
 	# Not while one of the new is not there: five old and four new open nothing.

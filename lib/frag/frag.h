@@ -358,6 +358,8 @@ struct ge_finding {
 	uint32_t segment;
 	int index;
 	int epoch;			/* at sites: of what is there */
+	int beside;			/* at sites: an old share, the fragment itself
+					   has a finding of its own */
 	const char *site;		/* operand, or "-" */
 	const char *detail;
 };
@@ -422,7 +424,10 @@ struct ge_report_line {
 	uint8_t setid[GE_SETID];
 	uint32_t segment;
 	int index;
+	int beside;			/* as of ge_finding: it says GE_OLD_SHARE */
 };
+
+#define GE_OLD_SHARE "an old share is still there"
 
 /*
  * ge_report_parse(l, line, len, e):

@@ -263,7 +263,9 @@ note_finding(void *arg, const struct ge_finding *f)
 	struct ge_err ignored;
 	int later;
 
-	if (!f->known || f->segment >= hl->map.nsegs || f->index >= hl->map.n)
+	/* Old shares go when all new ones are known to be there. */
+	if (!f->known || f->beside || f->segment >= hl->map.nsegs ||
+	    f->index >= hl->map.n)
 		return;
 	/* New shares of which a repair that was killed could not tell. */
 	later = f->state == GE_STATE_OK &&
@@ -332,6 +334,17 @@ take_report(struct healer *hl, struct ge_err *e)
 	return (hl->nomem ? ge_fail(e, GE_EFAIL, "out of memory") : 0);
 }
 
+/* Does the report tell of old shares?  What else there is decides if they go. */
+static int
+old_reported(const struct ge_heal *h)
+{
+	size_t i;
+
+	for (i = 0; i < h->nreport && !h->report[i].beside; i++)
+		;
+	return (i < h->nreport);
+}
+
 /* What is to be done: of the report, or of a check of our own; and what -x says. */
 static int
 plan(struct healer *hl, struct ge_err *e)
@@ -340,7 +353,8 @@ plan(struct healer *hl, struct ge_err *e)
 	size_t i, o;
 	int16_t at;
 
-	if ((hl->h->report != NULL ? take_report(hl, e) : audit(hl, e)) == -1)
+	if ((hl->h->report != NULL && !old_reported(hl->h) ?
+	    take_report(hl, e) : audit(hl, e)) == -1)
 		return (-1);
 	for (i = 0; i < hl->nfound; i++) {
 		f = &hl->found[i];

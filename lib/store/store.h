@@ -147,6 +147,7 @@ struct ge_check {
 	int spare_domains;		/* the same of the worst domain label */
 	const char *worst_label;	/* that label (of the sites file), or NULL */
 	uint64_t manifests;		/* sites that lack the manifest */
+	uint64_t old;			/* shares of older epochs */
 	uint64_t history;		/* segments of which a domain has had too many
 					   fragments over time */
 };
