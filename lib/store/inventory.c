@@ -446,6 +446,10 @@ result(const struct inventory *in, struct ge_err *e)
 		    "refused: %d", in->refused));
 	for (i = 0; i < iv->noperands && in->meant[i]; i++)
 		;
+	if (i < iv->noperands && in->failed > 0)
+		return (ge_fail(e, GE_EFAIL, "'%s': no such set or label; "
+		    "sets whose manifests could not be had: %d",
+		    iv->operand[i], in->failed));
 	if (i < iv->noperands && iv->unanswered == 0)
 		return (ge_fail(e, GE_ELOST, "'%s': no such set or label",
 		    iv->operand[i]));
