@@ -823,21 +823,6 @@ fewest(const struct check *ck, const struct segment *s, const uint8_t *root,
 	return (least);
 }
 
-static int
-within(const struct ge_sites *sites, int site)
-{
-	const char *country;
-	size_t i;
-
-	if (sites->nwithin == 0)
-		return (1);
-	country = ge_site_label(&sites->site[site], "country");
-	for (i = 0; country != NULL && i < sites->nwithin; i++)
-		if (strcmp(country, sites->within[i]) == 0)
-			return (1);
-	return (0);
-}
-
 /* What is whole, and breaks the placement rule where it is. */
 static void
 placement(struct check *ck, const struct segment *s, int epoch,
@@ -863,7 +848,8 @@ placement(struct check *ck, const struct segment *s, int epoch,
 			continue;
 		name = place_name(ck, s->number, i);
 		at = place(ck, s->number, i);
-		if (!within(ck->st->sites, ck->now[i])) {
+		if (!ge_rule_within(ck->st->sites,
+		    &ck->st->sites->site[ck->now[i]])) {
 			v[i].state = GE_STATE_MISPLACED;
 			snprintf(v[i].detail, sizeof(v[i].detail), "the site "
 			    "is not within the countries allowed");

@@ -39,8 +39,8 @@ domains_of(const struct ge_rule *r, size_t site)
 	return (r->of + site * r->persite);
 }
 
-static int
-within(const struct ge_sites *sites, const struct ge_site *t)
+int
+ge_rule_within(const struct ge_sites *sites, const struct ge_site *t)
 {
 	const char *c = ge_site_label(t, "country");
 	size_t i;
@@ -92,7 +92,7 @@ ge_rule_init(struct ge_rule *r, const struct ge_sites *sites,
 	/* Site s is domain s. */
 	for (s = 0; s < sites->n; s++) {
 		t = &sites->site[s];
-		r->usable[s] = t->weight > 0 && within(sites, t) &&
+		r->usable[s] = t->weight > 0 && ge_rule_within(sites, t) &&
 		    (gone == NULL || !gone[s]);
 		r->domain[s].label = "site";
 		r->domain[s].value = t->name;

@@ -87,4 +87,7 @@ int ge_rule_possible(struct ge_rule *r, struct ge_err *e);
 int ge_rule_spare(const struct ge_rule *r, uint64_t good, const int16_t *now,
     const char *label);
 
+/* ge_rule_within(sites, t): is the site in a country that may hold fragments? */
+int ge_rule_within(const struct ge_sites *sites, const struct ge_site *t);
+
 #endif
