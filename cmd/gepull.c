@@ -75,6 +75,7 @@ run(struct options *o, struct ge_err *e)
 	    ge_known_find(&o->r.st, o->set != NULL ? o->set : "-", &kn, e) ==
 	    -1)
 		goto out;
+	ge_known_forget(&kn);
 	o->p.out = cli_stdout();
 	rc = ge_pull_run(&o->p, &o->r.st, &kn, e);
 	if (cli_verbosity() > 0)

@@ -159,7 +159,7 @@ void() {
 	tar tf stream | grep -c gef | grep -qx $((6 * $(grep -c '^segment ' m)))
 	tar tf stream | grep gef | sort -c
 	expect 4 gepull -s sites "${set:0:3}"
-	said "gepull: '${set:0:3}': no such file, set or label"
+	said "gepull: '${set:0:3}': no such file or label; at least 4 digits of a set id are wanted"
 	expect 4 gepull -s sites nonsense
 	said "gepull: 'nonsense': no such file, set or label"
 	expect 4 gepull -s sites 00000000000000000000000000000000
@@ -187,8 +187,26 @@ void() {
 	expect 5 gepull -s sites "${first:0:4}"
 	grep -qP "^gepull: '${first:0:4}': several sets begin so: [0-9a-f]{32}, [0-9a-f]{32}\$" "$err"
 	echo x >m
+	expect 2 gepull -s sites m
+	said "gepull: 'm': not a manifest"
+	expect 2 gepull -s sites - <m
+	said 'gepull: standard input: not a manifest'
+	: >m
+	expect 2 gepull -s sites m
+	said "gepull: 'm': it is empty, and no manifest"
+	expect 2 gepull -s sites <m
+	said 'gepull: standard input: it is empty, and no manifest'
+	sed 2d m2 >m
 	expect 5 gepull -s sites m
-	grep -q "^gepull: 'm': " "$err"
+	said "gepull: 'm': malformed manifest, line 2"
+	# A folder is none.
+	set=$(sed -n 's/^set //p' m2)
+	mkdir "$set" "${set:0:6}" once
+	pulls "$set"
+	pulls "${set:0:6}"
+	expect 4 gepull -s sites once
+	expect 2 gepull -s sites ./once
+	said "gepull: './once': no such file"
 }
 
 @test "gepull: one site gives no set a label, nor makes one ambiguous" {
@@ -310,6 +328,28 @@ void() {
 	usurping 5
 	dead 9
 	pulls "$set"
+}
+
+@test "gepull: who accepts and never answers is not waited for" {
+	nine_with 'file' -N label
+	mute 3
+	n=7
+	for port in $(cat ports); do
+		sed -i "s|^\(site$n\t\)[^\t]*|\1dav://127.0.0.1:$port/x|" sites
+		n=$((n + 1))
+	done
+	patience=(timeout 120 gepull -q -O stall=3600 -O total=3600 -s sites)
+	for what in m label; do
+		"${patience[@]}" "$what" >stream
+		gejoin -q stream | cmp - in
+	done
+	rm host?/"$set"/manifest
+	"${patience[@]}" "$set" >stream
+	gejoin -q stream | cmp - in
+	expect 1 timeout 120 gels -O stall=3600 -O total=3600 -s sites
+	told "site 'site7'"
+	grep -q "^$set" "$out"
+	kill $MUTE
 }
 
 @test "gepull: one more than n-k and the output is void" {
@@ -527,6 +567,56 @@ void() {
 	done
 	pulls -x site9 m
 	[ -n "$(fault_log 1)" ]
+}
+
+# swollen FILE BYTES WORDS: m, and so many bytes of place lines.
+swollen() {
+	cat m
+	yes "place $3" | head -n $(($2 / (${#3} + 7)))
+} >"$1"
+
+@test "gepull: the places that few sites tell of are not too many" {
+	bytes 1600000 >in
+	nine_with 'file'
+	last=$(($(grep -c '^segment ' m) - 1))
+	[ $last -ge 30 ]
+	for i in 1 2 3; do
+		swollen "host$i/$set/manifest" 9000000 "0 0-$last 0=s$i"
+	done
+	pulls "$set"
+	expect 3 geverify -s sites "$set"
+	told 'manifests too long to be counted as history: 3'
+	expect 0 gerepair -s sites "$set"
+	cmp "$out" m
+	expect 0 geverify -q -s sites "$set"
+	said
+}
+
+@test "gepull: of long manifests the one that counts is had again" {
+	nine_with 'file'
+	for i in 1 2 3 4; do
+		swollen "host$i/$set/manifest" 9000000 "0 0-0 0=s$i"
+	done
+	swollen long 20000000 '0 0-0 0=site1'
+	for i in 5 6 7 8 9; do
+		cp long "host$i/$set/manifest"
+	done
+	pulls -O state="$PWD/none" "$set"
+	tar xOf stream "$set/manifest" | cmp - long
+	python3 - "$set" <<-'EOF'
+	import resource, subprocess, sys
+	subprocess.run(["gepull", "-q", "-s", "sites", "-O", "state=none",
+	    sys.argv[1]], stdout=subprocess.DEVNULL, check=True)
+	peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10
+	assert peak < 256, peak
+	EOF
+}
+
+@test "gepull: a manifest that grows as fast as it is read" {
+	nine_with dav
+	fault 3 '[{"method": "GET", "path": "/manifest", "grows": true}]'
+	pulls "$set"
+	expect 3 gerepair -q -O tries=1 -s sites m
 }
 
 @test "gepull: half bodies, endless bodies, gzip, redirects, a wrong clock" {

@@ -464,17 +464,17 @@ refusing() {
 		    "d/$id/0000000000.0$((i - 1)).gef"
 	done
 	fault 2 '[{"method": "DELETE", "status": 403}]'
-	expect 1 germ -f -s sites x
+	expect 1 germ -f -s sites "$id"
 	sed 1d "$out" | cut -f 1,3,4 | diff - <(printf 'left\tsite2\t%s/%s\n' \
 	    "$id" 0000000000.01.gef "$id" manifest)
 	[ -z "$(site_names 1)$(site_names 3)" ]
 	fault 2 '[{"method": "DELETE", "status": 204}]'
-	expect 1 germ -f -s sites x
+	expect 1 germ -f -s sites "$id"
 	grep -q "0000000000.01.gef	it is listed still" "$out"
 	fault 2 '[{"method": "DELETE", "status": 503}]'
-	expect 1 germ -f -s sites -O tries=1 x
+	expect 1 germ -f -s sites -O tries=1 "$id"
 	fault 2 '[]'
-	expect 0 germ -f -s sites x
+	expect 0 germ -f -s sites "$id"
 	[ -z "$(site_names 2)" ]
 }
 

@@ -255,6 +255,21 @@ repair() {
 	grep -q "^$(sed -n 's/^serial //p' m) " "$state/$set"
 }
 
+@test "gerepair -s: a manifest of a newer format is not replaced" {
+	ready 4 2 4
+	sed '1s/1$/2/' m >newer
+	cp newer "s2/$set/manifest"
+	expect 3 repair m
+	told "site 'site2' has not got the manifest: one of a newer format is there"
+	cmp newer "s2/$set/manifest"
+	cmp m "$out"
+	all_have m 1 3 4
+	# That is none.
+	sed '1s/1$/x/' m >"s2/$set/manifest"
+	expect 0 repair m
+	all_have m 1 2 3 4
+}
+
 @test "gerepair -s: the greatest serial is a liar's, and no end" {
 	ready 5 2 4
 	max=18446744073709551615
@@ -582,8 +597,25 @@ repair() {
 		cp -n old$i/"$set"/*.gef s$i/"$set"
 	done
 	[ "$(find s? -name '*.gef' | sort)" != "$old" ]
+	n=$(find s? -name '*.gef' | sort | comm -23 - <(echo "$old") | wc -l)
+	expect 3 geverify -q -s sites m
+	said "geverify: old shares that are still there: $n"
+	grep -P '^stale\t.*\tan old share is still there$' "$out" |
+	    sed -E 's/^stale\t([^\t]*)\t([^\t]*)\t([^\t]*)\tsite(.).*/s\4 \2 \3/' |
+	    sort | diff - <(find s? -name '*.gef' | sort |
+	    comm -23 - <(echo "$old") | sed -E \
+	    's|^(s.)/[^/]*/0*([0-9]+)\.0([0-9]).*|\1 \2 \3|' | sort)
+	[ "$(sed 1d "$out" | wc -l)" -eq "$n" ]
+	cp "$out" report
+	cp -r s1 s2 s3 s4 "$BATS_TEST_TMPDIR/tmp"
 	expect 0 repair -v m
 	told 'old shares destroyed'
+	diff <(find s? -name '*.gef' | sort) <(echo "$old")
+	whole
+	# The same by the report.
+	rm -r s?
+	mv "$BATS_TEST_TMPDIR"/tmp/s? .
+	expect 0 gerepair -q -s sites m <report
 	diff <(find s? -name '*.gef' | sort) <(echo "$old")
 	whole
 	# Not while one of the new is not there: five old and four new open nothing.

@@ -161,6 +161,22 @@ until_true() {
 	return 1
 }
 
+# mute N: N sockets that accept and never answer; their ports to ports, the pid in
+# $MUTE, to be killed.
+mute() {
+	python3 - "$1" 3>&- <<-'EOF' &
+	import os, signal, socket, sys
+	s = [socket.create_server(("127.0.0.1", 0)) for i in range(int(sys.argv[1]))]
+	with open("ports.new", "w") as f:
+	    for x in s:
+	        f.write("%d\n" % x.getsockname()[1])
+	os.rename("ports.new", "ports")
+	signal.pause()
+	EOF
+	MUTE=$!
+	until_true [ -s ports ]
+}
+
 # keys: signer and recipient, and another of each.
 keys() {
 	local k

@@ -163,6 +163,10 @@ struct ge_manifest {
 	uint8_t body[32];		/* of what the signatures cover */
 };
 
+enum {
+	GE_MANIFEST_MAX = 64 << 20	/* bytes of the file */
+};
+
 /*
  * ge_manifest_parse(m, buf, len, e):
  * Read and check a manifest, its signatures included.  Pure; the input is
@@ -170,9 +174,12 @@ struct ge_manifest {
  *
  * Return 0, or -1: GE_EREFUSED with the line and the rule, GE_EFAIL without
  * memory.
+ *
+ * ge_manifest_shed(m): let go of segments and places; name and signers stay.
  */
 int ge_manifest_parse(struct ge_manifest *m, const uint8_t *buf, size_t len,
     struct ge_err *e);
+void ge_manifest_shed(struct ge_manifest *m);
 void ge_manifest_release(struct ge_manifest *m);
 
 /*
@@ -351,6 +358,8 @@ struct ge_finding {
 	uint32_t segment;
 	int index;
 	int epoch;			/* at sites: of what is there */
+	int beside;			/* at sites: an old share, the fragment itself
+					   has a finding of its own */
 	const char *site;		/* operand, or "-" */
 	const char *detail;
 };
@@ -415,7 +424,10 @@ struct ge_report_line {
 	uint8_t setid[GE_SETID];
 	uint32_t segment;
 	int index;
+	int beside;			/* as of ge_finding: it says GE_OLD_SHARE */
 };
+
+#define GE_OLD_SHARE "an old share is still there"
 
 /*
  * ge_report_parse(l, line, len, e):

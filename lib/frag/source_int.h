@@ -11,10 +11,6 @@
  * Where fragments come from: folders are walked, files told apart by how they
  * begin, archives read one after the other.
  */
-enum {
-	GE_MANIFEST_MAX = 64 << 20
-};
-
 enum ge_kind {
 	GE_KIND_OTHER, GE_KIND_MANIFEST, GE_KIND_FRAGMENT,
 	GE_KIND_STRAY		/* begins as a fragment, and is none */

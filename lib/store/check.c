@@ -823,21 +823,6 @@ fewest(const struct check *ck, const struct segment *s, const uint8_t *root,
 	return (least);
 }
 
-static int
-within(const struct ge_sites *sites, int site)
-{
-	const char *country;
-	size_t i;
-
-	if (sites->nwithin == 0)
-		return (1);
-	country = ge_site_label(&sites->site[site], "country");
-	for (i = 0; country != NULL && i < sites->nwithin; i++)
-		if (strcmp(country, sites->within[i]) == 0)
-			return (1);
-	return (0);
-}
-
 /* What is whole, and breaks the placement rule where it is. */
 static void
 placement(struct check *ck, const struct segment *s, int epoch,
@@ -863,7 +848,8 @@ placement(struct check *ck, const struct segment *s, int epoch,
 			continue;
 		name = place_name(ck, s->number, i);
 		at = place(ck, s->number, i);
-		if (!within(ck->st->sites, ck->now[i])) {
+		if (!ge_rule_within(ck->st->sites,
+		    &ck->st->sites->site[ck->now[i]])) {
 			v[i].state = GE_STATE_MISPLACED;
 			snprintf(v[i].detail, sizeof(v[i].detail), "the site "
 			    "is not within the countries allowed");
@@ -927,6 +913,35 @@ tell(struct check *ck, uint32_t number, int index, const struct verdict *v)
 	memcpy(f.setid, ck->kn->setid, GE_SETID);
 	if (c->found != NULL)
 		c->found(c->arg, &f);
+}
+
+/*
+ * Shares of older epochs beside the fragments: k of them open the segment as the
+ * new ones do.
+ */
+static void
+old_shares(struct check *ck, const struct segment *s, int epoch,
+    const struct verdict *v)
+{
+	struct ge_finding f = { .state = GE_STATE_STALE, .known = 1,
+	    .beside = 1, .segment = s->number, .detail = GE_OLD_SHARE };
+	const struct ge_seen *seen;
+	size_t n, q;
+
+	memcpy(f.setid, ck->kn->setid, GE_SETID);
+	for (f.index = 0; f.index < ck->shape.n; f.index++) {
+		seen = ge_survey_find(&ck->sv, s->number, f.index, &n);
+		for (q = 0; q < n; q++) {
+			f.epoch = seen[q].epoch;
+			f.site = ck->st->sites->site[seen[q].site].name;
+			if (f.epoch >= epoch || (v[f.index].epoch == f.epoch &&
+			    v[f.index].site == f.site))
+				continue;
+			ck->c->old++;
+			if (ck->c->found != NULL)
+				ck->c->found(ck->c->arg, &f);
+		}
+	}
 }
 
 /* Where the first reason why the set is lost goes, or is perhaps; or NULL. */
@@ -998,6 +1013,7 @@ report(struct check *ck, struct segment *s)
 	placement(ck, s, record != NULL ? record->h.epoch : s->epoch, v);
 	for (i = 0; i < n; i++)
 		tell(ck, s->number, i, &v[i]);
+	old_shares(ck, s, record != NULL ? record->h.epoch : s->epoch, v);
 	if (ck->sampling || root == NULL)
 		for (left = i = 0; i < n; i++)
 			left += good >> i & 1;
@@ -1175,6 +1191,9 @@ verdict(struct check *ck, struct ge_err *e)
 		return (ge_fail(e, GE_EDEGRADED, "fragments not whole or not "
 		    "in their place: %llu",
 		    (unsigned long long)(c->bad + c->misplaced)));
+	if (c->old > 0)
+		return (ge_fail(e, GE_EDEGRADED, "old shares that are still "
+		    "there: %llu", (unsigned long long)c->old));
 	if (c->manifests > 0)
 		return (ge_fail(e, GE_EDEGRADED, "sites without the manifest: "
 		    "%llu", (unsigned long long)c->manifests));

@@ -113,7 +113,9 @@ note_finding(void *arg, const struct ge_finding *f)
 	struct found *l;
 	struct ge_err ignored;
 
-	if (!f->known || f->segment >= hl->map.nsegs || f->index >= hl->map.n)
+	/* Old shares go when all new ones are known to be there. */
+	if (!f->known || f->beside || f->segment >= hl->map.nsegs ||
+	    f->index >= hl->map.n)
 		return;
 	if (f->state == GE_STATE_OK) {
 		/* New shares of which a repair that was killed could not tell. */
@@ -253,6 +255,17 @@ take_up(struct healer *hl, struct ge_err *e)
 	return (0);
 }
 
+/* Does the report tell of old shares?  What else there is decides if they go. */
+static int
+old_reported(const struct ge_heal *h)
+{
+	size_t i;
+
+	for (i = 0; i < h->nreport && !h->report[i].beside; i++)
+		;
+	return (i < h->nreport);
+}
+
 /* What is to be done: of the report, or of a check of our own; and what -x says. */
 static int
 plan(struct healer *hl, struct ge_err *e)
@@ -261,7 +274,8 @@ plan(struct healer *hl, struct ge_err *e)
 	size_t i;
 	int16_t at;
 
-	if ((hl->h->report != NULL ? take_report(hl, e) : audit(hl, e)) == -1)
+	if ((hl->h->report != NULL && !old_reported(hl->h) ?
+	    take_report(hl, e) : audit(hl, e)) == -1)
 		return (-1);
 	for (i = 0; i < hl->nfound; i++) {
 		f = &hl->found[i];

@@ -16,7 +16,8 @@ enum {
 	QUESTIONS = 256,		/* if they are not more questions, */
 	ENTRIES = 1 << 20,		/* nor more fragments, than this */
 	FOREIGN = 1000,			/* names of a site that are shown */
-	SHOWN = 255			/* of each */
+	SHOWN = 255,			/* of each */
+	PATIENCE = 5			/* seconds, for a site slower than most */
 };
 
 /*
@@ -199,11 +200,12 @@ list_sets(struct inventory *in, struct ge_err *e)
 			continue;
 		l[i].op.kind = GE_OP_LIST;
 		l[i].op.site = (int)i;
+		l[i].op.tries = 1;
 		l[i].op.entry = entry;
 		l[i].op.arg = &l[i];
 		op[nops++] = &l[i].op;
 	}
-	if (ge_op_run(in->st.net, op, nops, e) == -1)
+	if (ge_ask_all(&in->st, op, nops, PATIENCE, NULL, NULL, e) == -1)
 		goto out;
 	for (i = 0; i < nops; i++) {
 		one = op[i]->arg;
@@ -512,6 +514,10 @@ result(const struct inventory *in, struct ge_err *e)
 		    "refused: %d", in->refused));
 	for (i = 0; i < iv->noperands && in->meant[i]; i++)
 		;
+	if (i < iv->noperands && in->failed > 0)
+		return (ge_fail(e, GE_EFAIL, "'%s': no such set or label; "
+		    "sets whose manifests could not be had: %d",
+		    iv->operand[i], in->failed));
 	if (i < iv->noperands && iv->unanswered == 0)
 		return (ge_fail(e, GE_ELOST, "'%s': no such set or label",
 		    iv->operand[i]));

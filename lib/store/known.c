@@ -1,7 +1,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 #include "store/store_int.h"
 #include "util/file.h"
@@ -9,19 +9,25 @@
 #include "util/io.h"
 #include "util/mem.h"
 #include "util/num.h"
+#include "util/sha256.h"
 
 enum {
-	MANIFEST_MAX = 64 << 20,
 	FIRST = 1 << 18,		/* bytes asked of every site at once */
+	KEPT = 16 << 20,		/* of manifests, before one has been chosen */
+	ALSO = 64 << 20,		/* and of others that are had again then, */
+	ALSO_LINES = 1 << 22,		/* or counted for their places */
+	SETS_MAX = 1 << 18,		/* that a site may list */
 	PREFIX_MIN = 4			/* digits that may stand for a set id */
 };
 
 /* A manifest that somebody has, and who. */
 struct candidate {
-	struct ge_manifest m;
-	char *text;
+	struct ge_manifest m;		/* without text only its numbers */
+	char *text;			/* or NULL: it was too much to keep */
 	size_t len;
+	uint8_t lengths[32];		/* hash of those of the segments */
 	int named;			/* by the user */
+	int first;			/* site that serves it, or -1 */
 	int rank;			/* 3 named, 2 signed by the key named, 1 its
 					   digest, 0 a site's word */
 	int sites;			/* that serve it */
@@ -33,6 +39,7 @@ struct search {
 	const struct ge_store *st;
 	struct candidate *cand;
 	size_t n, cap;
+	size_t kept;			/* bytes of texts */
 	uint8_t *answered, *has_any;
 	int asked, silent;
 };
@@ -58,21 +65,71 @@ search_release(struct search *s)
 	ge_free(s->has_any);
 }
 
+static void
+hash_lengths(uint8_t out[32], const struct ge_manifest *m)
+{
+	struct ge_sha256 sha;
+	uint8_t len[8];
+	uint64_t i;
+
+	ge_sha256_init(&sha);
+	for (i = 0; i < m->nsegments; i++) {
+		ge_put64(len, m->segment[i].ulen);
+		ge_sha256_add(&sha, len, sizeof(len));
+	}
+	ge_sha256_end(&sha, out);
+}
+
+static struct candidate *
+known_hash(struct search *s, const uint8_t hash[32])
+{
+	size_t i;
+
+	for (i = 0; i < s->n; i++)
+		if (memcmp(s->cand[i].m.hash, hash, 32) == 0)
+			return (&s->cand[i]);
+	return (NULL);
+}
+
+static void
+serves(struct search *s, struct candidate *c, int site)
+{
+
+	if (site == -1)
+		return;
+	s->has_any[site] = 1;
+	c->at[site] = 1;
+	c->sites++;
+	if (c->first == -1)
+		c->first = site;
+}
+
 /*
  * Take a manifest's text (ours from here on) from a site, or if site is -1 from
  * the user.  What is malformed, or of another set, a site might as well not have.
+ * Of long ones only the numbers are kept, or liars could fill the memory.
  */
 static int
 consider(struct search *s, const uint8_t *setid, uint8_t *text, size_t len,
     int site, struct ge_err *e)
 {
-	struct candidate c;
-	size_t i;
+	struct ge_sha256 sha;
+	struct candidate c, *same;
+	uint8_t hash[32];
 	int rc = -1;
 
 	memset(&c, 0, sizeof(c));
 	c.text = (char *)text;
 	c.len = len;
+	c.first = -1;
+	ge_sha256_init(&sha);
+	ge_sha256_add(&sha, text, len);
+	ge_sha256_end(&sha, hash);
+	if ((same = known_hash(s, hash)) != NULL) {
+		serves(s, same, site);
+		rc = 0;
+		goto out;
+	}
 	if (ge_manifest_parse(&c.m, text, len, e) == -1) {
 		if (e->code == GE_EREFUSED && site != -1) {
 			ge_note(GE_WARN, "site '%s': manifest: %s",
@@ -87,58 +144,122 @@ consider(struct search *s, const uint8_t *setid, uint8_t *text, size_t len,
 		rc = 0;
 		goto out;
 	}
-	if (site != -1)
-		s->has_any[site] = 1;
-	for (i = 0; i < s->n; i++)
-		if (memcmp(s->cand[i].m.hash, c.m.hash, 32) == 0)
-			break;
-	if (i == s->n) {
-		c.named = site == -1;
-		c.rank = c.named ? 3 : ge_manifest_counts(&c.m, &s->st->pins);
-		if ((c.at = ge_alloc(s->st->sites->n, e)) == NULL ||
-		    ge_grow(&s->cand, &s->cap, s->n + 1, sizeof(c), e) == -1)
-			goto out;
-		s->cand[s->n++] = c;
-		memset(&c, 0, sizeof(c));
+	c.named = site == -1;
+	c.rank = c.named ? 3 : ge_manifest_counts(&c.m, &s->st->pins);
+	hash_lengths(c.lengths, &c.m);
+	if ((c.at = ge_alloc(s->st->sites->n, e)) == NULL ||
+	    ge_grow(&s->cand, &s->cap, s->n + 1, sizeof(c), e) == -1)
+		goto out;
+	if (!c.named && len > KEPT - s->kept) {
+		ge_free(c.text);
+		c.text = NULL;
+		ge_manifest_shed(&c.m);
+	} else if (!c.named) {
+		s->kept += len;
 	}
-	if (site != -1) {
-		s->cand[i].at[site] = 1;
-		s->cand[i].sites++;
-	}
+	serves(s, &c, site);
+	s->cand[s->n++] = c;
+	memset(&c, 0, sizeof(c));
 	rc = 0;
 out:
 	candidate_release(&c);
 	return (rc);
 }
 
-/* The rest of a long manifest, of which the first bytes are in buf. */
-static int
-fetch_rest(const struct ge_store *st, struct ge_op *op, uint8_t **buf,
+int
+ge_manifest_rest(const struct ge_store *st, struct ge_op *op, uint8_t **buf,
     size_t *len, struct ge_err *e)
 {
-	size_t cap = *len, room = *len;
+	/* What is said first counts, or it might grow as fast as it is read. */
+	const uint64_t total = op->size;
+	size_t want, room = *len;
 	struct ge_op *one = op;
 
-	do {
-		if (cap >= MANIFEST_MAX) {
+	while (op->got == op->len && *len < total) {
+		want = total != GE_OP_UNKNOWN ? (size_t)total : 4 * *len;
+		if (want > GE_MANIFEST_MAX)
+			want = (size_t)GE_MANIFEST_MAX + 1;
+		if (*len > GE_MANIFEST_MAX || (total != GE_OP_UNKNOWN &&
+		    total > GE_MANIFEST_MAX)) {
 			op->result = GE_OP_FAILED;
-			ge_fail(&op->err, GE_EFAIL, "site '%s': manifest: too "
-			    "long", st->sites->site[op->site].name);
+			ge_fail(&op->err, GE_EFAIL, "site '%s': '%s': too long "
+			    "for a manifest", st->sites->site[op->site].name,
+			    op->name);
 			return (0);
 		}
-		cap = op->size != GE_OP_UNKNOWN && op->size <= MANIFEST_MAX ?
-		    (size_t)op->size + 1 : 4 * cap;
-		if (ge_grow(buf, &room, cap, 1, e) == -1)
+		if (ge_grow(buf, &room, want, 1, e) == -1)
 			return (-1);
 		op->buf = *buf + *len;
 		op->off = *len;
-		op->len = cap - *len;
+		op->len = want - *len;
 		if (ge_op_run(st->net, &one, 1, e) == -1)
 			return (-1);
 		if (op->result != GE_OP_DONE)
 			return (0);
 		*len += (size_t)op->got;
-	} while (op->got == op->len);
+	}
+	return (1);
+}
+
+int
+ge_manifest_get(const struct ge_store *st, int site, const uint8_t *setid,
+    uint8_t **buf, size_t *len, struct ge_err *e)
+{
+	char id[2 * GE_SETID + 1];
+	struct ge_op op, *one = &op;
+	int rc;
+
+	memset(&op, 0, sizeof(op));
+	if ((*buf = ge_alloc(FIRST, e)) == NULL)
+		return (-1);
+	op.kind = GE_OP_GET;
+	op.site = site;
+	op.buf = *buf;
+	op.len = FIRST;
+	snprintf(op.name, sizeof(op.name), "%s/manifest",
+	    ge_hex(id, setid, GE_SETID));
+	rc = ge_op_run(st->net, &one, 1, e);
+	*len = (size_t)op.got;
+	if (rc == 0 && op.result == GE_OP_DONE)
+		rc = ge_manifest_rest(st, &op, buf, len, e);
+	if (rc != 1) {
+		ge_free(*buf);
+		*buf = NULL;
+	}
+	return (rc);
+}
+
+/* What was too much to keep, from a site that has it: 1, 0, -1. */
+static int
+have_again(const struct search *s, struct candidate *c, struct ge_err *e)
+{
+	struct ge_manifest m;
+	uint8_t *buf;
+	size_t len;
+	int i, rc;
+
+	if (c->text != NULL)
+		return (1);
+	for (i = 0; i < (int)s->st->sites->n; i++) {
+		if (!c->at[i])
+			continue;
+		rc = ge_manifest_get(s->st, i, c->m.setid, &buf, &len, e);
+		if (rc == -1)
+			return (-1);
+		if (rc == 0)
+			continue;
+		rc = ge_manifest_parse(&m, buf, len, e);
+		if (rc == 0 && memcmp(m.hash, c->m.hash, 32) == 0) {
+			ge_manifest_release(&c->m);
+			c->m = m;
+			c->text = (char *)buf;
+			return (1);
+		}
+		ge_manifest_release(&m);
+		ge_free(buf);
+		if (rc == -1 && e->code != GE_EREFUSED)
+			return (-1);
+	}
 	return (0);
 }
 
@@ -165,7 +286,7 @@ ask_manifests(struct search *s, const uint8_t setid[GE_SETID], struct ge_err *e)
 			goto out;
 		op[n].kind = GE_OP_GET;
 		op[n].site = (int)i;
-		op[n].tries = 2;
+		op[n].tries = 1;
 		op[n].buf = buf[n];
 		op[n].len = FIRST;
 		snprintf(op[n].name, sizeof(op[n].name), "%s/manifest",
@@ -174,12 +295,12 @@ ask_manifests(struct search *s, const uint8_t setid[GE_SETID], struct ge_err *e)
 		n++;
 	}
 	s->asked = (int)n;
-	if (ge_ask_all(st, each, n, NULL, NULL, e) == -1)
+	if (ge_ask_all(st, each, n, 1, NULL, NULL, e) == -1)
 		goto out;
 	for (i = 0; i < n; i++) {
 		len = (size_t)op[i].got;
-		if (op[i].result == GE_OP_DONE && len == FIRST &&
-		    fetch_rest(st, &op[i], &buf[i], &len, e) == -1)
+		if (op[i].result == GE_OP_DONE &&
+		    ge_manifest_rest(st, &op[i], &buf[i], &len, e) == -1)
 			goto out;
 		if (op[i].result != GE_OP_DONE &&
 		    op[i].result != GE_OP_ABSENT) {
@@ -208,22 +329,20 @@ out:
 	return (rc);
 }
 
-/* Do two manifests tell of the same bytes? */
+/*
+ * Do two manifests tell of the same bytes?  The digest covers roots and the sum of
+ * the lengths; a root, but unseen, the length.
+ */
 static int
-same_set(const struct ge_manifest *a, const struct ge_manifest *b)
+same_set(const struct candidate *x, const struct candidate *y)
 {
+	const struct ge_manifest *a = &x->m, *b = &y->m;
 
-	uint64_t i;
-
-	if (memcmp(a->digest, b->digest, 32) != 0 || a->mode != b->mode ||
-	    a->k != b->k || a->n != b->n || a->block != b->block ||
-	    a->nrecipients != b->nrecipients || a->nsegments != b->nsegments)
-		return (0);
-	/* The digest covers roots and the sum; a root, but unseen, the length. */
-	for (i = 0; i < a->nsegments; i++)
-		if (a->segment[i].ulen != b->segment[i].ulen)
-			return (0);
-	return (1);
+	return (memcmp(a->digest, b->digest, 32) == 0 && a->mode == b->mode &&
+	    a->k == b->k && a->n == b->n && a->block == b->block &&
+	    a->nrecipients == b->nrecipients &&
+	    a->nsegments == b->nsegments &&
+	    memcmp(x->lengths, y->lengths, 32) == 0);
 }
 
 /*
@@ -239,7 +358,7 @@ anchor(const struct search *s)
 
 	for (i = 0; i < s->n; i++) {
 		for (j = 0, votes = 0; j < s->n; j++)
-			if (same_set(&s->cand[i].m, &s->cand[j].m))
+			if (same_set(&s->cand[i], &s->cand[j]))
 				votes += s->cand[j].sites;
 		if (best == NULL || s->cand[i].rank > rank ||
 		    (s->cand[i].rank == rank && votes > most)) {
@@ -264,19 +383,100 @@ most(const struct search *s, int sites)
 static int
 labelled(const struct search *s, const struct candidate *c)
 {
-	const struct ge_manifest *m;
+	const struct candidate *d;
 	int votes = 0;
 	size_t i;
 
 	if (c->credible || c->rank > 0 || s->st->pins.has_set)
 		return (1);
 	for (i = 0; i < s->n; i++) {
-		m = &s->cand[i].m;
-		if (m->name != NULL && c->m.name != NULL &&
-		    strcmp(m->name, c->m.name) == 0 && same_set(m, &c->m))
-			votes += s->cand[i].sites;
+		d = &s->cand[i];
+		if (d->m.name != NULL && c->m.name != NULL &&
+		    strcmp(d->m.name, c->m.name) == 0 && same_set(d, c))
+			votes += d->sites;
 	}
 	return (most(s, votes));
+}
+
+/* May its places be history?  One site alone may not make much of it. */
+static int
+heard(const struct search *s, const struct candidate *c, size_t *budget)
+{
+	const struct ge_pins *pins = &s->st->pins;
+	int by = pins->has_signer && ge_manifest_counts(&c->m, pins) == 2;
+
+	if (c->text != NULL)
+		return (1);
+	if ((!by && c->sites < 2) || c->len > *budget)
+		return (0);
+	*budget -= c->len;
+	return (1);
+}
+
+/*
+ * What the others say of places is history all the same; where a signer is named
+ * only what he signed.
+ */
+static int
+others_too(struct search *s, const struct candidate *best, struct ge_known *kn,
+    size_t *named, struct ge_err *e)
+{
+	const struct ge_pins *pins = &s->st->pins;
+	size_t i, bytes = ALSO, left_out = 0;
+	uint64_t lines = ALSO_LINES, n;
+	struct candidate *c;
+	int rc;
+
+	for (i = 0; i < s->n; i++) {
+		c = &s->cand[i];
+		if (c == best)
+			continue;
+		if (ge_grow(&kn->lost, &kn->caplost, kn->nlost + 1, 32,
+		    e) == -1)
+			return (-1);
+		memcpy(kn->lost[kn->nlost++], c->m.hash, 32);
+		if (!same_set(c, best) || (!c->named && pins->has_signer &&
+		    ge_manifest_counts(&c->m, pins) != 2))
+			continue;
+		rc = heard(s, c, &bytes);
+		if (rc == 1 && (rc = have_again(s, c, e)) == -1)
+			return (-1);
+		if (rc == 0 || (n = ge_map_lines(&c->m, lines)) > lines) {
+			left_out++;
+			continue;
+		}
+		lines -= n;
+		if (ge_grow(&kn->alsosites, &kn->capalsosites, kn->nalso + 1,
+		    sizeof(*kn->alsosites), e) == -1 ||
+		    ge_grow(&kn->also, &kn->capalso, kn->nalso + 1,
+		    sizeof(*kn->also), e) == -1)
+			return (-1);
+		kn->alsosites[kn->nalso] = c->sites + 2 * (c->named ||
+		    pins->has_signer);
+		kn->also[kn->nalso++] = c->m;
+		if (c->named)
+			*named = kn->nalso;	/* + 1 */
+		memset(&c->m, 0, sizeof(c->m));
+		ge_free(c->text);
+		c->text = NULL;
+	}
+	if (left_out > 0)
+		ge_note(GE_WARN, "manifests too long to be counted as history: "
+		    "%zu", left_out);
+	return (0);
+}
+
+/* The user's own, then those that most sites serve. */
+static int
+by_sites(const void *a, const void *b)
+{
+	const struct candidate *x = a, *y = b;
+
+	if (x->named != y->named)
+		return (y->named - x->named);
+	if (x->sites != y->sites)
+		return (y->sites - x->sites);
+	return (x->first - y->first);
 }
 
 /*
@@ -289,13 +489,16 @@ static int
 decide(struct search *s, struct ge_known *kn, struct ge_err *e)
 {
 	const struct ge_pins *pins = &s->st->pins;
-	const struct candidate *an = anchor(s);
+	const struct candidate *an;
 	struct candidate *best = NULL, *c;
 	size_t i, others = 0, votes = 0, named = 0;
 	uint8_t hash[32];
 	uint64_t serial;
 	int fork = 0, seen;
 
+	if (s->n > 0)
+		qsort(s->cand, s->n, sizeof(*s->cand), by_sites);
+	an = anchor(s);
 	if (an == NULL && (pins->has_signer || pins->has_digest))
 		return (s->silent > 0 ? ge_fail(e, GE_EFAIL, "no manifest "
 		    "that fits; %d of %d sites did not answer", s->silent,
@@ -313,7 +516,7 @@ decide(struct search *s, struct ge_known *kn, struct ge_err *e)
 		return (-1);
 	for (i = 0; i < s->n; i++) {
 		c = &s->cand[i];
-		if (!same_set(&c->m, &an->m)) {
+		if (!same_set(c, an)) {
 			others++;
 			continue;
 		}
@@ -352,30 +555,15 @@ decide(struct search *s, struct ge_known *kn, struct ge_err *e)
 	kn->evidence = an->rank > 0;
 	kn->labelled = labelled(s, best);
 	kn->agreed = 2 * votes > s->st->sites->n;
-	/* What the others say of places is history all the same. */
-	for (i = 0; i < s->n; i++) {
-		c = &s->cand[i];
-		if (c == best)
-			continue;
-		if (ge_grow(&kn->lost, &kn->caplost, kn->nlost + 1, 32,
-		    e) == -1)
-			return (-1);
-		memcpy(kn->lost[kn->nlost++], c->m.hash, 32);
-		if (!same_set(&c->m, &best->m))
-			continue;
-		if (ge_grow(&kn->alsosites, &kn->capalsosites, kn->nalso + 1,
-		    sizeof(*kn->alsosites), e) == -1)
-			return (-1);
-		kn->alsosites[kn->nalso] = c->sites + 2 * (c->named ||
-		    (pins->has_signer && ge_manifest_counts(&c->m, pins) == 2));
-		if (ge_grow(&kn->also, &kn->capalso, kn->nalso + 1,
-		    sizeof(*kn->also), e) == -1)
-			return (-1);
-		kn->also[kn->nalso++] = c->m;
-		if (c->rank == 3)
-			named = kn->nalso;	/* + 1 */
-		memset(&c->m, 0, sizeof(c->m));
+	switch (have_again(s, best, e)) {
+	case -1:
+		return (-1);
+	case 0:
+		return (ge_fail(e, GE_EFAIL, "the manifest cannot be had "
+		    "again"));
 	}
+	if (others_too(s, best, kn, &named, e) == -1)
+		return (-1);
 	memcpy(kn->setid, best->m.setid, GE_SETID);
 	kn->has = 1;
 	kn->m = best->m;
@@ -437,15 +625,24 @@ ge_known_load(const struct ge_store *st, const uint8_t setid[GE_SETID],
 }
 
 void
-ge_known_release(struct ge_known *kn)
+ge_known_forget(struct ge_known *kn)
 {
-	size_t i;
 
-	ge_manifest_release(&kn->m);
-	for (i = 0; i < kn->nalso; i++)
-		ge_manifest_release(&kn->also[i]);
+	while (kn->nalso > 0)
+		ge_manifest_release(&kn->also[--kn->nalso]);
 	ge_free(kn->also);
 	ge_free(kn->alsosites);
+	kn->also = NULL;
+	kn->alsosites = NULL;
+	kn->capalso = kn->capalsosites = 0;
+}
+
+void
+ge_known_release(struct ge_known *kn)
+{
+
+	ge_known_forget(kn);
+	ge_manifest_release(&kn->m);
 	ge_free(kn->lost);
 	ge_free(kn->text);
 	ge_free(kn->answered);
@@ -458,27 +655,43 @@ static int
 named_file(const struct ge_store *st, const char *path, struct ge_known *kn,
     struct ge_err *e)
 {
+	static const char word[] = "gefrag-manifest ";
+	static const char none[] = "not a manifest", empty[] = "it is empty, "
+	    "and no manifest";
 	struct ge_manifest m;
-	uint8_t *text = NULL;
+	uint8_t *text = NULL, setid[GE_SETID];
 	size_t len;
 	int rc;
 
 	if (ge_slurp(strcmp(path, "-") == 0 ? "/dev/stdin" : path,
-	    MANIFEST_MAX, &text, &len, e) == -1)
+	    GE_MANIFEST_MAX, &text, &len, e) == -1)
 		return (-1);
+	if (len < sizeof(word) - 1 ||
+	    memcmp(text, word, sizeof(word) - 1) != 0) {
+		ge_free(text);
+		return (strcmp(path, "-") == 0 ? ge_fail(e, GE_EUSAGE,
+		    "standard input: %s", len == 0 ? empty : none) :
+		    ge_fail(e, GE_EUSAGE, "'%s': %s", path, len == 0 ? empty :
+		    none));
+	}
 	rc = ge_manifest_parse(&m, text, len, e);
+	memcpy(setid, m.setid, GE_SETID);
+	ge_manifest_release(&m);
 	if (rc == 0)
-		rc = load(st, m.setid, text, len, kn, e);
+		rc = load(st, setid, text, len, kn, e);
 	else
 		ge_free(text);
-	ge_manifest_release(&m);
-	return (rc == -1 ? ge_within(e, "'%s'", path) : 0);
+	if (rc == 0)
+		return (0);
+	return (strcmp(path, "-") == 0 ? ge_within(e, "standard input") :
+	    ge_within(e, "'%s'", path));
 }
 
 /*
- * Ids of the sets that sites list.
+ * Ids of the sets that a site lists.
  */
 struct ids {
+	const char *prefix;		/* only those that begin so */
 	uint8_t (*id)[GE_SETID];
 	size_t n, cap;
 	struct ge_err err;
@@ -496,8 +709,13 @@ note_id(void *arg, const char *name, size_t len, uint64_t size, int folder)
 		ids->n = 0;
 		return (0);
 	}
-	if (len != 2 * GE_SETID)
+	if (len != 2 * GE_SETID ||
+	    strncmp(name, ids->prefix, strlen(ids->prefix)) != 0)
 		return (0);
+	if (ids->n == SETS_MAX) {
+		ge_fail(&ids->err, GE_EFAIL, "too many sets");
+		return (1);
+	}
 	if (ge_grow(&ids->id, &ids->cap, ids->n + 1, GE_SETID,
 	    &ids->err) == -1) {
 		ids->failed = 1;
@@ -515,9 +733,14 @@ by_id(const void *a, const void *b)
 	return (memcmp(a, b, GE_SETID));
 }
 
-int
-ge_sets_list(const struct ge_store *st, uint8_t (**id)[GE_SETID], size_t *nid,
-    uint8_t *answered, struct ge_err *e)
+/*
+ * The ids that begin so, of all sites, sorted, each once; the caller frees *id.
+ * Of each site (answered: [sites->n]) whether it has answered.
+ */
+static int
+list_sets(const struct ge_store *st, const char *prefix,
+    uint8_t (**id)[GE_SETID], size_t *nid, uint8_t *answered,
+    struct ge_err *e)
 {
 	struct ids *ids, all = { .n = 0 };
 	struct ge_op *op = NULL, **each = NULL;
@@ -536,17 +759,23 @@ ge_sets_list(const struct ge_store *st, uint8_t (**id)[GE_SETID], size_t *nid,
 		each[n] = &op[n];
 		op[n].kind = GE_OP_LIST;
 		op[n].site = (int)i;
-		op[n].tries = 2;
+		op[n].tries = 1;
 		op[n].entry = note_id;
 		op[n].arg = &ids[n];
+		ids[n].prefix = prefix;
 		n++;
 	}
-	if (ge_ask_all(st, each, n, NULL, NULL, e) == -1)
+	if (ge_ask_all(st, each, n, 1, NULL, NULL, e) == -1)
 		goto out;
 	for (i = 0; i < n; i++) {
 		if (ids[i].failed) {
 			*e = ids[i].err;
 			goto out;
+		}
+		if (ids[i].err.code != 0) {
+			ge_note(GE_WARN, "site '%s': %s",
+			    st->sites->site[op[i].site].name, ids[i].err.msg);
+			continue;
 		}
 		answered[op[i].site] = op[i].result == GE_OP_DONE ||
 		    op[i].result == GE_OP_ABSENT;
@@ -666,48 +895,53 @@ by_label(const struct ge_store *st, const char *operand,
 	return (sure.n > 0 ? 1 : unclear.code != 0 ? -1 : 0);
 }
 
-/* The set whose id begins so: 1, 0, or -1 if there are several. */
+/* Of the sets whose ids begin so there may be one. */
 static int
-by_prefix(const char *operand, const uint8_t (*id)[GE_SETID], size_t n,
-    uint8_t setid[GE_SETID], struct ge_err *e)
+by_prefix(const char *operand, uint8_t (*id)[GE_SETID], size_t n,
+    struct ge_err *e)
 {
-	char hex[2 * GE_SETID + 1];
 	struct naming nm = { "", 0 };
 	size_t i;
 
-	for (i = 0; i < n; i++) {
-		if (strncmp(ge_hex(hex, id[i], GE_SETID), operand,
-		    strlen(operand)) != 0)
-			continue;
-		memcpy(setid, id[i], GE_SETID);
+	for (i = 0; i < n; i++)
 		name_id(&nm, id[i]);
-	}
-	return (nm.n > 1 ? ge_fail(e, GE_EREFUSED, "'%s': several sets begin "
-	    "so: %s", operand, nm.text) : nm.n);
+	return (n > 1 ? ge_fail(e, GE_EREFUSED, "'%s': several sets begin "
+	    "so: %s", operand, nm.text) : 0);
 }
 
 /* Among the sets that the sites list. */
 static int
-find_listed(const struct ge_store *st, const char *operand, int prefix,
+find_listed(const struct ge_store *st, const char *operand, int hex,
     struct ge_known *kn, struct ge_err *e)
 {
-	uint8_t (*id)[GE_SETID] = NULL, setid[GE_SETID], *answered;
+	uint8_t (*id)[GE_SETID] = NULL, *answered;
 	size_t i, n, silent = 0;
 	int found = 0, rc = -1;
 
-	if ((answered = ge_alloc(st->sites->n, e)) == NULL ||
-	    ge_sets_list(st, &id, &n, answered, e) == -1)
+	if ((answered = ge_alloc(st->sites->n, e)) == NULL)
+		goto out;
+	if (hex && strlen(operand) >= PREFIX_MIN) {
+		if (list_sets(st, operand, &id, &n, answered, e) == -1)
+			goto out;
+		if (n > 0) {
+			rc = by_prefix(operand, id, n, e) == -1 ? -1 :
+			    ge_known_load(st, id[0], kn, e);
+			goto out;
+		}
+		ge_free(id);
+		id = NULL;
+	}
+	if (list_sets(st, "", &id, &n, answered, e) == -1)
 		goto out;
 	for (i = 0; i < st->sites->n; i++)
 		silent += !answered[i] && !st->gone[i];
-	if (prefix && (found = by_prefix(operand,
-	    (const uint8_t (*)[GE_SETID])id, n, setid, e)) != 0) {
-		rc = found == 1 ? ge_known_load(st, setid, kn, e) : -1;
-		goto out;
-	}
 	found = by_label(st, operand, (const uint8_t (*)[GE_SETID])id, n, kn,
 	    e);
-	if (found == 0)
+	if (found == 0 && hex && strlen(operand) < PREFIX_MIN)
+		ge_fail(e, silent > 0 ? GE_EFAIL : GE_ELOST, "'%s': no such "
+		    "file or label; at least %d digits of a set id are wanted",
+		    operand, PREFIX_MIN);
+	else if (found == 0)
 		(void)(silent > 0 ? ge_fail(e, GE_EFAIL, "'%s': no such set; "
 		    "%zu sites did not answer", operand, silent) :
 		    ge_fail(e, GE_ELOST, "'%s': no such file, set or label",
@@ -725,18 +959,21 @@ ge_known_find(const struct ge_store *st, const char *operand,
 {
 	size_t len = strlen(operand);
 	uint8_t setid[GE_SETID];
-	int prefix;
+	struct stat sb;
+	int hex;
 
 	memset(kn, 0, sizeof(*kn));
-	prefix = len >= PREFIX_MIN && len <= 2 * GE_SETID &&
+	hex = len > 0 && len <= 2 * GE_SETID &&
 	    strspn(operand, "0123456789abcdef") == len;
-	if (strcmp(operand, "-") == 0 || access(operand, F_OK) == 0)
+	/* A folder may well have the name of a set. */
+	if (strcmp(operand, "-") == 0 ||
+	    (stat(operand, &sb) == 0 && !S_ISDIR(sb.st_mode)))
 		return (named_file(st, operand, kn, e));
 	if (strchr(operand, '/') != NULL)
 		return (ge_fail(e, GE_EUSAGE, "'%s': no such file", operand));
-	if (prefix && len == 2 * GE_SETID) {
+	if (hex && len == 2 * GE_SETID) {
 		(void)ge_unhex(setid, operand, GE_SETID);
 		return (ge_known_load(st, setid, kn, e));
 	}
-	return (find_listed(st, operand, prefix, kn, e));
+	return (find_listed(st, operand, hex, kn, e));
 }

@@ -8,6 +8,17 @@ enum {
 	LINES_MAX = 1 << 24		/* lines times the segments they cover */
 };
 
+uint64_t
+ge_map_lines(const struct ge_manifest *m, uint64_t max)
+{
+	uint64_t n = 0;
+	size_t p;
+
+	for (p = 0; p < m->nplaces && n <= max; p++)
+		n += m->place[p].last - m->place[p].first + 1;
+	return (n);
+}
+
 /* Of each manifest, the number in the sites file of each name it uses. */
 static int
 resolve(struct ge_map *map, struct ge_err *e)
@@ -38,7 +49,7 @@ ge_map_init(struct ge_map *map, const struct ge_sites *sites,
     const struct ge_known *kn, struct ge_err *e)
 {
 	size_t i, p, s;
-	uint64_t total = 0;
+	uint64_t total;
 	const struct ge_manifest *m;
 	const struct ge_place *pl;
 	uint8_t *epoch = NULL;		/* [nsegs][n] */
@@ -60,11 +71,17 @@ ge_map_init(struct ge_map *map, const struct ge_sites *sites,
 	    NULL || (map->site = ge_alloc((1 + kn->nalso) *
 	    sizeof(*map->site), e)) == NULL)
 		goto out;
+	if ((total = ge_map_lines(&kn->m, LINES_MAX)) > LINES_MAX) {
+		ge_fail(e, GE_EREFUSED, "too many place lines in the manifest");
+		goto out;
+	}
 	map->from[map->nfrom++] = &kn->m;
 	/* What one site alone tells of others is none of their history. */
 	for (i = 0; i < kn->nalso; i++)
-		if (kn->alsosites[i] > 1)
+		if (kn->alsosites[i] > 1) {
 			map->from[map->nfrom++] = &kn->also[i];
+			total += ge_map_lines(&kn->also[i], LINES_MAX);
+		}
 	if (resolve(map, e) == -1)
 		goto out;
 	for (i = 0; i < map->nsegs * (size_t)map->n; i++)
@@ -73,12 +90,6 @@ ge_map_init(struct ge_map *map, const struct ge_sites *sites,
 	for (i = 0; i < map->nfrom; i++)
 		for (p = 0; p < map->from[i]->nplaces; p++) {
 			pl = &map->from[i]->place[p];
-			total += pl->last - pl->first + 1;
-			if (total > LINES_MAX) {
-				ge_fail(e, GE_EREFUSED, "too many place lines "
-				    "in the manifest");
-				goto out;
-			}
 			for (s = pl->first; s <= pl->last && s < map->nsegs;
 			    s++)
 				map->first[s + 2]++;

@@ -44,7 +44,8 @@ struct ge_known {
 	uint8_t *has_any;		/* it has some manifest of the set */
 	/*
 	 * Place lines of other manifests of the set, valid but not the one that
-	 * counts: history all the same.
+	 * counts: history all the same.  With a signer named only what he signed
+	 * and the user's own; not what is too long for a site's word.
 	 */
 	struct ge_manifest *also;
 	int *alsosites;			/* [nalso] sites that serve it; the user's
@@ -63,18 +64,22 @@ struct ge_known {
  * newest valid one of the operand and the sites.  Valid is what the pins allow.
  * kn is released by ge_known_release in any case.
  *
- * Return 0; -1: GE_EUSAGE for a file that cannot be read; GE_EREFUSED if the
+ * Return 0; -1: GE_EUSAGE for a file that cannot be read or is no manifest; GE_EREFUSED if the
  * operand means several sets, too few sites vouch for the label, the set has been forked, or all that can be
  * reached is older than what was seen before; GE_ELOST if no site knows it,
  * GE_EFAIL if not all sites answered.  A full set id is never unknown: it may
  * have no manifest (kn->has 0).
  *
  * ge_known_load(st, setid, kn, e): the same for a set id.
+ * ge_known_forget(kn): let go of kn->also, which only those need who write.
+ *
+ * Memory: twice the longest manifest, which is 64 MiB, and 16 MiB.
  */
 int ge_known_find(const struct ge_store *st, const char *operand,
     struct ge_known *kn, struct ge_err *e);
 int ge_known_load(const struct ge_store *st, const uint8_t setid[GE_SETID],
     struct ge_known *kn, struct ge_err *e);
+void ge_known_forget(struct ge_known *kn);
 void ge_known_release(struct ge_known *kn);
 
 /*
@@ -157,6 +162,7 @@ struct ge_check {
 	int spare_domains;		/* the same of the worst domain label */
 	const char *worst_label;	/* that label (of the sites file), or NULL */
 	uint64_t manifests;		/* sites that lack the manifest */
+	uint64_t old;			/* shares of older epochs */
 	uint64_t history;		/* segments of which a domain has had too many
 					   fragments over time */
 };

@@ -38,9 +38,13 @@ struct ge_map {
 /*
  * ge_map_init(map, sites, kn, e): of kn->m and the history of what more than one
  * site serves of kn->also, borrowed until ge_map_release.  0, -1.
+ *
+ * ge_map_lines(m, max): place lines times the segments they cover; more than max
+ * is not counted.
  */
 int ge_map_init(struct ge_map *map, const struct ge_sites *sites,
     const struct ge_known *kn, struct ge_err *e);
+uint64_t ge_map_lines(const struct ge_manifest *m, uint64_t max);
 void ge_map_release(struct ge_map *map);
 
 /*
@@ -51,15 +55,6 @@ void ge_map_release(struct ge_map *map);
  */
 void ge_map_ever(const struct ge_map *map, size_t segment, int epoch,
     uint64_t *ever);
-
-/*
- * ge_sets_list(st, id, n, answered, e):
- * The ids of the sets that sites list, sorted, each once; the caller frees *id.
- *
- *	answered  [sites->n]  out  1: the site answered
- */
-int ge_sets_list(const struct ge_store *st, uint8_t (**id)[GE_SETID],
-    size_t *n, uint8_t *answered, struct ge_err *e);
 
 /*
  * A survey: what sites list of a set.  No proof of anything.
@@ -121,9 +116,10 @@ void ge_survey_release(struct ge_survey *sv);
  * ge_survey_soon(st, setid, sv, other, arg, e): the same of one set, as
  * ge_ask_all.
  *
- * ge_ask_all(st, op, n, other, arg, e):
+ * ge_ask_all(st, op, n, least, other, arg, e):
  * Start operations, one a site.  When more than half of the sites have answered,
- * the others get as long again, but at least a second; then they are cancelled.
+ * the others get as long again, but at least so many seconds; then they are
+ * cancelled.
  *
  *	op     their tags are overwritten
  *	other  is given what else comes back meanwhile; NULL if nothing can
@@ -135,8 +131,8 @@ int ge_survey_soon(const struct ge_store *st, const uint8_t setid[GE_SETID],
     int (*other)(void *arg, struct ge_op *op, struct ge_err *e), void *arg,
     struct ge_err *e);
 int ge_ask_all(const struct ge_store *st, struct ge_op *const *op, size_t n,
-    int (*other)(void *arg, struct ge_op *op, struct ge_err *e), void *arg,
-    struct ge_err *e);
+    double least, int (*other)(void *arg, struct ge_op *op, struct ge_err *e),
+    void *arg, struct ge_err *e);
 
 /*
  * ge_survey_peek(st, setid, sv, h, n, e):
@@ -155,10 +151,24 @@ const struct ge_seen *ge_survey_find(const struct ge_survey *sv,
     uint32_t segment, int index, size_t *n);
 
 /*
+ * ge_manifest_get(st, site, setid, buf, len, e):
+ * What a site has as the manifest of a set, not looked at; the caller frees *buf.
+ * 1; 0 if it does not give it, or it is longer than any; -1.
+ *
+ * ge_manifest_rest(st, op, buf, len, e): the same of one whose first bytes, *len,
+ * op has brought into *buf.  If 0 op->err says why.
+ */
+int ge_manifest_get(const struct ge_store *st, int site, const uint8_t *setid,
+    uint8_t **buf, size_t *len, struct ge_err *e);
+int ge_manifest_rest(const struct ge_store *st, struct ge_op *op,
+    uint8_t **buf, size_t *len, struct ge_err *e);
+
+/*
  * ge_manifest_publish(st, kn, m, text, len, stored, contested, e):
  * Put a manifest to every site that is not gone, each in one step, read it back.
  * Of others that are as new, or newer, those are replaced
- * that kn has seen and judged (kn->lost) and that no signer named vouches for.
+ * that kn has seen and judged (kn->lost) and that no signer named vouches for;
+ * one of a newer format stays.
  * *stored: how many have it; *contested: how many keep another.  0, -1 only if
  * told to stop.
  */

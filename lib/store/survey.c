@@ -283,7 +283,7 @@ judge(struct ge_survey *sv, struct lister *l, const char *name,
 
 int
 ge_ask_all(const struct ge_store *st, struct ge_op *const *op, size_t n,
-    int (*other)(void *arg, struct ge_op *op, struct ge_err *e), void *arg,
+    double least, int (*other)(void *arg, struct ge_op *op, struct ge_err *e), void *arg,
     struct ge_err *e)
 {
 	struct ge_err ignored;
@@ -310,8 +310,8 @@ ge_ask_all(const struct ge_store *st, struct ge_op *const *op, size_t n,
 			answers += done->result == GE_OP_DONE ||
 			    done->result == GE_OP_ABSENT;
 			if (end < 0 && answers > n / 2)
-				end = ge_clock() + (ge_clock() - began > 1 ?
-				    ge_clock() - began : 1);
+				end = ge_clock() + (ge_clock() - began > least ?
+				    ge_clock() - began : least);
 			continue;
 		}
 		if (r == -1)
@@ -370,11 +370,11 @@ many(const struct ge_store *st, const uint8_t (*setid)[GE_SETID], size_t n,
 			    one->id);
 			one->op.entry = entry;
 			one->op.arg = one;
-			one->op.tries = soon ? 2 : 0;
+			one->op.tries = soon ? 1 : 0;
 			op[nops++] = &one->op;
 		}
 	}
-	if ((soon ? ge_ask_all(st, op, nops, other, arg, e) :
+	if ((soon ? ge_ask_all(st, op, nops, 1, other, arg, e) :
 	    ge_op_run(st->net, op, nops, e)) == -1)
 		goto out;
 	for (i = 0; i < nops; i++) {

@@ -27,6 +27,7 @@ and what it does, several of them if they make sense together:
     redirect: URL       307 to there
     skew: seconds       403 RequestTimeTooSkewed, with Date so far from the truth
     older: k            GET: the k-th version before the latest that was put here
+    grows: true         GET: bytes of an object that is one longer each time
     garbage: true       what is not HTTP
     empty: true         not a byte; the connection is closed
     reset: true         it is reset
@@ -383,6 +384,10 @@ def instead(client, head, rule, site, method, path, length):
             b = min(int(r[2] or len(data)), len(data) - 1)
             headers.append(('Content-Range', 'bytes %d-%d/%d' % (a, b, len(data))))
             status, data = 206, data[a:b + 1]
+    elif rule.get('grows') and method == 'GET' and head.get('range'):
+        a, b = map(int, re.match(r'bytes=(\d+)-(\d+)$', head.get('range')).groups())
+        headers.append(('Content-Range', 'bytes %d-%d/%d' % (a, b, b + 2)))
+        status, data = 206, b'x' * (b - a + 1)
     else:
         return False
     if rule.get('stall'):
