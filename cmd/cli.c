@@ -118,6 +118,13 @@ note(int level, const char *line)
 	fprintf(stderr, "%s: %s\n", prog, line);
 }
 
+const char *
+cli_plural(uint64_t n)
+{
+
+	return (n == 1 ? "" : "s");
+}
+
 void
 cli_say(const char *fmt, ...)
 {

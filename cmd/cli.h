@@ -71,6 +71,9 @@ void cli_verbose(void);
 int cli_is_quiet(void);
 int cli_verbosity(void);
 
+/* cli_plural(n): "s", or "" of one. */
+const char *cli_plural(uint64_t n);
+
 /* cli_say(fmt, ...): a line on standard error, the program's name in front. */
 void cli_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
 

@@ -195,9 +195,10 @@ run(struct options *o, struct ge_err *e)
 	if (cli_verbosity() > 0) {
 		cli_say("set %s", ge_hex(id, o->s.setid, GE_SETID));
 		cli_say("digest %s", ge_hex(digest, o->s.digest, 32));
-		cli_say("%s in, %s out, %llu segments, any %d of %d fragments",
+		cli_say("%s in, %s out, %llu segment%s, any %d of %d fragments",
 		    cli_bytes(from, o->s.length), cli_bytes(to, o->s.stored),
-		    (unsigned long long)o->s.nsegments, o->s.k, o->s.n);
+		    (unsigned long long)o->s.nsegments,
+		    cli_plural(o->s.nsegments), o->s.k, o->s.n);
 	}
 	rc = 0;
 out:

@@ -91,7 +91,7 @@ summary(const struct options *o, const struct ge_inventory *iv)
 	size_t i;
 
 	cli_say("%llu set%s, %s stored", (unsigned long long)iv->sets,
-	    iv->sets == 1 ? "" : "s", cli_bytes(stored, o->stored));
+	    cli_plural(iv->sets), cli_bytes(stored, o->stored));
 	for (i = 0; i < sizeof(word) / sizeof(word[0]); i++)
 		if (o->health[i] > 0)
 			cli_say("%s: %llu", word[i],

@@ -79,9 +79,10 @@ run(struct options *o, struct ge_err *e)
 	o->p.out = cli_stdout();
 	rc = ge_pull_run(&o->p, &o->r.st, &kn, e);
 	if (cli_verbosity() > 0)
-		cli_say("%s received, %llu segments; damaged blocks: %llu, "
+		cli_say("%s received, %llu segment%s; damaged blocks: %llu, "
 		    "asked for twice: %llu", cli_bytes(moved, o->p.received),
 		    (unsigned long long)o->p.segments,
+		    cli_plural(o->p.segments),
 		    (unsigned long long)o->p.damaged,
 		    (unsigned long long)o->p.hedged);
 out:

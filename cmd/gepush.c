@@ -112,7 +112,7 @@ summary(const struct options *o)
 	if (p->fragments == 0 || p->dry)
 		return;
 	cli_say("set %s: %llu of %llu fragments placed, %llu of them were "
-	    "there; %s sent", ge_hex(id, p->setid, GE_SETID),
+	    "there before; %s sent", ge_hex(id, p->setid, GE_SETID),
 	    (unsigned long long)p->placed, (unsigned long long)p->fragments,
 	    (unsigned long long)p->resumed, cli_bytes(sent, p->sent));
 }

@@ -109,9 +109,10 @@ tell_terminal(const struct options *o, const struct ge_erase *r)
 	dprintf(o->tty, "set %s", o->id);
 	if (o->label != NULL)
 		dprintf(o->tty, " '%s'", o->label);
-	dprintf(o->tty, ": %llu fragments, %s, at %d site%s",
-	    (unsigned long long)r->found, cli_bytes(bytes, r->bytes), r->sites,
-	    r->sites == 1 ? "" : "s");
+	dprintf(o->tty, ": %llu fragment%s, %s, at %d site%s",
+	    (unsigned long long)r->found, cli_plural(r->found),
+	    cli_bytes(bytes, r->bytes), r->sites,
+	    cli_plural((uint64_t)r->sites));
 	for (i = 0; i < sites->n; i++)
 		if (r->holds[i])
 			dprintf(o->tty, " %s", sites->site[i].name);

@@ -25,13 +25,6 @@ fragments(const struct tally *t)
 	return (sum);
 }
 
-static const char *
-plural(uint64_t n)
-{
-
-	return (n == 1 ? "" : "s");
-}
-
 static void
 summary_sites(const struct tally *t)
 {
@@ -44,10 +37,10 @@ summary_sites(const struct tally *t)
 	if (t->spare < 0 || t->spare_sites < 0)
 		return;
 	cli_say("%d more site%s may vanish, whichever they are",
-	    t->spare_sites, plural((uint64_t)t->spare_sites));
+	    t->spare_sites, cli_plural((uint64_t)t->spare_sites));
 	if (t->worst_label != NULL && t->spare_domains >= 0)
 		cli_say("all sites of %d more domain%s (%s) may vanish",
-		    t->spare_domains, plural((uint64_t)t->spare_domains),
+		    t->spare_domains, cli_plural((uint64_t)t->spare_domains),
 		    t->worst_label);
 }
 
@@ -63,7 +56,7 @@ tally_summary(const struct tally *t, const struct assumptions *as)
 	whole = t->count[GE_STATE_OK] + t->count[GE_STATE_MISPLACED];
 	cli_say("set %s: %s in %" PRIu64 " segment%s, any %d of %d fragments",
 	    ge_hex(id, t->setid, GE_SETID), cli_bytes(length, t->length),
-	    t->nsegments, plural(t->nsegments), t->k, t->n);
+	    t->nsegments, cli_plural(t->nsegments), t->k, t->n);
 	if (t->checked < t->blocks && t->confidence > 0)
 		cli_say("sampled %" PRIu64 " of %" PRIu64 " blocks; %" PRIu64
 		    " of %" PRIu64 " fragments showed no damage in them",

@@ -116,7 +116,7 @@ site_of() {
 	stat -c '%i %y %n' host*/*/* >was
 	expect 0 gepush -v -s sites set.ge
 	cmp m "$out"
-	told '24 of 24 fragments placed, 24 of them were there; 0 B sent'
+	told '24 of 24 fragments placed, 24 of them were there before; 0 B sent'
 	stat -c '%i %y %n' host*/*/* | diff was -
 }
 

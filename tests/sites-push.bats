@@ -39,7 +39,7 @@ lives() {
 	cp "$out" m
 	all_there m
 	expect 0 gepush -v -s sites set.ge
-	told '24 of 24 fragments placed, 24 of them were there; 0 B sent'
+	told '24 of 24 fragments placed, 24 of them were there before; 0 B sent'
 	cmp m "$out"
 	# An object of another content.
 	read -r i f <told
