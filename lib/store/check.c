@@ -824,14 +824,13 @@ fewest(const struct check *ck, const struct segment *s, const uint8_t *root,
 }
 
 /* What is whole, and breaks the placement rule where it is. */
-static void
+static int
 placement(struct check *ck, const struct segment *s, int epoch,
-    struct verdict *v)
+    struct verdict *v, struct ge_err *e)
 {
 	int16_t now[GE_N_MAX];
 	const struct ge_seen *seen;
 	const char *name;
-	struct ge_err e;
 	size_t n, q;
 	int i, n_ = ck->shape.n, at;
 
@@ -859,20 +858,23 @@ placement(struct check *ck, const struct segment *s, int epoch,
 			    "manifest says it is at '%s'", name);
 		}
 	}
-	while (ge_rule_check(&ck->rule, ck->ever, now, &e) == -1) {
+	while (ge_rule_check(&ck->rule, ck->ever, now, e) == -1) {
+		if (e->code != GE_EREFUSED)
+			return (-1);
 		if ((i = ge_rule_breaker(&ck->rule, now)) == -1 || now[i] < 0) {
 			if (ck->history++ == 0)
 				ge_note(GE_WARN, "segment %lu: %s",
-				    (unsigned long)s->number, e.msg);
-			return;
+				    (unsigned long)s->number, e->msg);
+			return (0);
 		}
 		now[i] = -1;
 		if (v[i].state == GE_STATE_OK) {
 			v[i].state = GE_STATE_MISPLACED;
 			snprintf(v[i].detail, sizeof(v[i].detail), "%.*s",
-			    (int)sizeof(v[i].detail) - 1, e.msg);
+			    (int)sizeof(v[i].detail) - 1, e->msg);
 		}
 	}
+	return (0);
 }
 
 static void
@@ -983,14 +985,14 @@ follows(struct check *ck, uint32_t number, const struct ge_look *k)
 	ck->last = (k->h.flags & GE_FLAG_LAST) != 0;
 }
 
-static void
-report(struct check *ck, struct segment *s)
+static int
+report(struct check *ck, struct segment *s, struct ge_err *e)
 {
 	struct ge_check *c = ck->c;
 	struct verdict v[GE_N_MAX];
 	const struct ge_look *like, *record = NULL, *k;
 	const uint8_t *root;
-	struct ge_err why = { 0, 0, "" }, *e;
+	struct ge_err why = { 0, 0, "" }, *worst;
 	struct ge_hdr h = ck->shape;
 	uint64_t good = 0;
 	int i, n = h.n, left, valid = n, unreachable = 0, needs, perhaps;
@@ -1010,7 +1012,9 @@ report(struct check *ck, struct segment *s)
 		if (v[i].state == GE_STATE_OK)
 			good |= (uint64_t)1 << i;
 	}
-	placement(ck, s, record != NULL ? record->h.epoch : s->epoch, v);
+	if (placement(ck, s, record != NULL ? record->h.epoch : s->epoch, v,
+	    e) == -1)
+		return (-1);
 	for (i = 0; i < n; i++)
 		tell(ck, s->number, i, &v[i]);
 	old_shares(ck, s, record != NULL ? record->h.epoch : s->epoch, v);
@@ -1023,14 +1027,14 @@ report(struct check *ck, struct segment *s)
 		ck->why = why;
 	if (left < h.k) {
 		perhaps = left + unreachable >= h.k;
-		if ((e = lost(ck, perhaps)) != NULL)
-			ge_fail(e, perhaps ? GE_EFAIL : GE_ELOST, "segment "
+		if ((worst = lost(ck, perhaps)) != NULL)
+			ge_fail(worst, perhaps ? GE_EFAIL : GE_ELOST, "segment "
 			    "%lu: %d good fragments or blocks of a stripe, %d "
 			    "are needed", (unsigned long)s->number, left, h.k);
 	} else if (needs && valid < h.k) {
 		perhaps = valid + unreachable >= h.k;
-		if ((e = lost(ck, perhaps)) != NULL)
-			ge_fail(e, perhaps ? GE_EFAIL : GE_ELOST, "segment "
+		if ((worst = lost(ck, perhaps)) != NULL)
+			ge_fail(worst, perhaps ? GE_EFAIL : GE_ELOST, "segment "
 			    "%lu: fewer than %d valid key shares of one epoch",
 			    (unsigned long)s->number, h.k);
 	}
@@ -1046,6 +1050,7 @@ report(struct check *ck, struct segment *s)
 		c->stored += (uint64_t)n * s->size;
 	c->length = ck->kn->has ? ck->kn->m.length : ck->off;
 	c->nsegments++;
+	return (0);
 }
 
 /* Names that are nothing of the set, or nothing that it still needs. */
@@ -1148,7 +1153,8 @@ work(struct check *ck, struct ge_err *e)
 		}
 		give_lanes(ck);
 		while (ck->held > 0 && ck->win[ck->first].left == 0) {
-			report(ck, &ck->win[ck->first]);
+			if (report(ck, &ck->win[ck->first], e) == -1)
+				return (-1);
 			ck->first = (ck->first + 1) % ck->nwin;
 			ck->held--;
 		}
