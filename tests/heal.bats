@@ -143,7 +143,7 @@ repair() {
 	said "gerepair: 'nothing': no such file, set or label"
 	rm s?/"$set"/manifest
 	expect 4 repair "$set"
-	said 'gerepair: no manifest of this set is to be had: gepull and gepush it anew'
+	said 'gerepair: no manifest of this set is to be had: gerepair(1) tells how to make one'
 	geverify -q -s sites m >report || true
 	sed -i "s/	$set	/	00112233445566778899aabbccddeeff	/" report
 	echo "missing	00112233445566778899aabbccddeeff	0	0	-	-" >>report

@@ -129,9 +129,10 @@ received() {
 @test "geverify -s: the same without any manifest" {
 	small
 	rm s?/"$set"/manifest
-	expect 0 geverify -s sites "$set"
+	expect 3 geverify -s sites "$set"
 	reported
 	told '9 of 9 fragments whole; 9 of 9 blocks read'
+	told 'no site has a manifest of the set: gerepair(1) tells how to make one'
 	rm s1/"$set"/0000000001.01.gef
 	flip s2/"$set"/0000000002.02.gef 400
 	expect 3 geverify -s sites "$set"
@@ -253,7 +254,7 @@ received() {
 	[ "$(received)" -gt 80 ]
 	# The same without a manifest; the headers tell.
 	rm s?/"$set"/manifest
-	expect 0 geverify -s sites -c 0.9 -O loss=0.1 "$set"
+	expect 3 geverify -s sites -c 0.9 -O loss=0.1 "$set"
 	told 'sampled 22 of 1470 blocks; '
 	# What the list shows to be wrong is looked at in any case.
 	rm s2/"$set"/0000000003.02.gef
@@ -299,8 +300,15 @@ received() {
 	spread e
 	expect 0 geverify -q -s sites m
 	rm s?/"$set"/manifest
-	expect 0 geverify -q -s sites "$set"
-	expect 0 geverify -q -s sites -O blind "$set"
+	expect 3 geverify -q -s sites "$set"
+	expect 3 geverify -q -s sites -O blind "$set"
+	# As gerepair(1) tells.
+	rm -r "$XDG_STATE_HOME"
+	gepull -s sites "$set" | expect 3 gepush -s sites -O quorum=2
+	cp "$out" m
+	expect 0 gerepair -s sites m
+	cp "$out" m
+	expect 0 geverify -q -s sites m
 }
 
 @test "geverify -s: several sets, one report, the worst decides" {

@@ -1071,13 +1071,13 @@ lacking(struct check *ck)
 {
 	size_t i;
 
-	if (!ck->kn->has)
-		return;
 	for (i = 0; i < ck->st->sites->n; i++) {
 		if (ck->st->gone[i] || !ck->kn->answered[i] ||
-		    ck->kn->current[i])
+		    (ck->kn->has && ck->kn->current[i]))
 			continue;
 		ck->c->manifests++;
+		if (!ck->kn->has)
+			continue;
 		ge_note(GE_WARN, "site '%s': %s", ck->st->sites->site[i].name,
 		    ck->kn->has_any[i] ? "it has another manifest of the set" :
 		    "it lacks the manifest");
@@ -1200,6 +1200,9 @@ verdict(struct check *ck, struct ge_err *e)
 	if (c->old > 0)
 		return (ge_fail(e, GE_EDEGRADED, "old shares that are still "
 		    "there: %llu", (unsigned long long)c->old));
+	if (c->manifests > 0 && !ck->kn->has)
+		return (ge_fail(e, GE_EDEGRADED, "no site has a manifest of "
+		    "the set: gerepair(1) tells how to make one"));
 	if (c->manifests > 0)
 		return (ge_fail(e, GE_EDEGRADED, "sites without the manifest: "
 		    "%llu", (unsigned long long)c->manifests));

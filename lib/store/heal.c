@@ -793,7 +793,7 @@ ge_heal_run(struct ge_heal *h, const struct ge_store *st, struct ge_known *kn,
 
 	if (!kn->has)
 		return (ge_fail(e, GE_ELOST, "no manifest of this set is to be "
-		    "had: gepull and gepush it anew"));
+		    "had: gerepair(1) tells how to make one"));
 	if (begin(&hl, e) == -1)
 		goto out;
 	if (h->dry) {
