@@ -93,6 +93,13 @@ ge_net_conf(const struct ge_net *net)
 	return (&net->conf);
 }
 
+const struct ge_site *
+ge_net_site(const struct ge_net *net, int site)
+{
+
+	return (&net->sites->site[site]);
+}
+
 int
 ge_x_cancelled(struct ge_op_int *x)
 {

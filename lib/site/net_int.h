@@ -181,6 +181,7 @@ struct ge_op_int {
 extern const struct ge_way ge_way_folder, ge_way_sftp, ge_way_s3, ge_way_dav;
 
 const struct ge_net_conf *ge_net_conf(const struct ge_net *net);
+const struct ge_site *ge_net_site(const struct ge_net *net, int site);
 
 /*
  * ge_cred_home(out, cap, name, e): $HOME "/" name.

@@ -175,6 +175,16 @@ part_size(const struct ge_op_int *x)
 	return (part);
 }
 
+int
+ge_net_hashes(const struct ge_net *net, int site, uint64_t len)
+{
+	const struct ge_site *s = ge_net_site(net, site);
+
+	return (s->transport == GE_SITE_S3 &&
+	    !(ge_net_conf(net)->s3unsigned && s->tls) &&
+	    len <= (s->part != 0 ? s->part : PART));
+}
+
 static void
 hash(struct ge_op_int *x, uint64_t off, uint64_t len)
 {

@@ -234,4 +234,10 @@ int ge_op_run(struct ge_net *net, struct ge_op *const *op, size_t n,
  */
 void ge_net_moved(struct ge_net *net, uint64_t *up, uint64_t *down);
 
+/*
+ * ge_net_hashes(net, site, len): does a PUT of so many bytes carry the SHA-256 of
+ * them all?  Who knows it spares the net the work: op->has_sha.
+ */
+int ge_net_hashes(const struct ge_net *net, int site, uint64_t len);
+
 #endif

@@ -84,6 +84,8 @@ struct push {
 	char why[256];			/* why the rule allowed no site */
 
 	struct task *task;		/* under way */
+	struct task *joined[3];		/* wait to be hashed at once */
+	int njoined;
 	size_t ntasks;
 	uint64_t room;			/* bytes that they hold, or that are spare: */
 	struct spare {
