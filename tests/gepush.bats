@@ -511,16 +511,17 @@ invented() {
 	n=$(tar tf set.ge | grep -c gef)
 	gepush -s sites set.ge >want
 	rm -r host*/* "$XDG_STATE_HOME"
+	mkfifo slow
 	for ((i = 1; i <= 12; i++)); do
-		gepush -s sites >/dev/null 2>&1 3>&- < <(
-			head -c $((i * 30000)) set.ge
-			exec sleep 1000 3>&-
-		) &
+		gepush -s sites slow >/dev/null 2>&1 3>&- 8>&- &
 		pid=$!
+		exec 8>slow
+		head -c $((i * 30000)) set.ge >&8 || :
 		until_true asleep $pid
 		# At the last even the manifest is under way.
 		kill -KILL $pid
 		wait $pid || true
+		exec 8>&-
 	done 2>/dev/null
 	for i in 0.002 0.005 0.01 0.02 0.03; do
 		timeout -s KILL $i gepush -s sites set.ge >/dev/null 2>&1 || true

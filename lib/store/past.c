@@ -158,9 +158,7 @@ hold(struct ge_past *past, struct ge_err *e)
 	    O_NOFOLLOW, 0600);
 	if (past->fd == -1)
 		return (ge_failsys(e, "'%s'", past->path));
-	while (flock(past->fd, LOCK_SH) == -1)
-		if (errno != EINTR)
-			return (ge_failsys(e, "'%s'", past->path));
+	(void)ge_file_lock(past->fd, 0);
 	if (fstat(past->fd, &sb) == -1)
 		return (ge_failsys(e, "'%s'", past->path));
 	if (sb.st_nlink > 0)

@@ -3,7 +3,6 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -98,7 +97,7 @@ ge_state_check(const struct ge_store *st, const struct ge_manifest *m,
 	return (0);
 }
 
-/* Other programs of the user wait until it is closed, where folders have locks. */
+/* Other programs of the user wait until it is closed, if not for ever. */
 static int
 lock(const char *dir, struct ge_err *e)
 {
@@ -106,8 +105,7 @@ lock(const char *dir, struct ge_err *e)
 
 	if ((fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1)
 		return (ge_failsys(e, "cannot open '%s'", dir));
-	while (flock(fd, LOCK_EX) == -1 && errno == EINTR)
-		;
+	(void)ge_file_lock(fd, 1);
 	return (fd);
 }
 

@@ -1,4 +1,5 @@
 #define _GNU_SOURCE		/* O_TMPFILE */
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include <errno.h>
@@ -7,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "util/file.h"
@@ -222,6 +224,22 @@ ge_dir_sync(const char *path, struct ge_err *e)
 		ge_failsys(e, "cannot sync folder '%s'", path);
 	close(fd);
 	return (rc);
+}
+
+int
+ge_file_lock(int fd, int all)
+{
+	const struct timespec pause = { 0, 10000000 };
+	int i;
+
+	for (i = 0; i < 100; i++) {
+		if (flock(fd, (all ? LOCK_EX : LOCK_SH) | LOCK_NB) == 0)
+			return (1);
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			break;
+		(void)nanosleep(&pause, NULL);
+	}
+	return (0);
 }
 
 int
