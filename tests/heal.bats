@@ -599,7 +599,7 @@ repair() {
 	[ "$(find s? -name '*.gef' | sort)" != "$old" ]
 	n=$(find s? -name '*.gef' | sort | comm -23 - <(echo "$old") | wc -l)
 	expect 3 geverify -q -s sites m
-	said "geverify: old shares that are still there: $n"
+	said "geverify: set $set: old shares that are still there: $n"
 	grep -P '^stale\t.*\tan old share is still there$' "$out" |
 	    sed -E 's/^stale\t([^\t]*)\t([^\t]*)\t([^\t]*)\tsite(.).*/s\4 \2 \3/' |
 	    sort | diff - <(find s? -name '*.gef' | sort |
