@@ -393,6 +393,26 @@ alone() {
 	told 'the input has not the digest named'
 }
 
+@test "gepush: a part of a set that comes to other sites is not what is remembered" {
+	ready
+	expect 0 gepush -s sites set.ge
+	cp "$out" m
+	mkdir new new/host{1..9}
+	for i in 1 2 3 4 5 6 7 8 9; do
+		echo "new$i file://$PWD/new/host$i operator=op$i region=r$i"
+	done >new/sites
+	expect 1 gepush -s new/sites < <(gepull -q -s sites m)
+	told 'the data is NOT safe'
+	grep -qx 'serial 2' "$out"
+	back m
+	# What is safe is.
+	expect 0 gepush -q -s new/sites set.ge
+	cp "$out" m2
+	gepull -q -s new/sites m2 | gejoin -q | cmp - in
+	expect 5 gepull -q -s sites m
+	told 'the manifest is older than what was seen'
+}
+
 @test "gepush: -S signs; without it a signature is not kept in silence" {
 	ready
 	keys

@@ -605,7 +605,8 @@ push_settle(struct push *pu, struct ge_err *e)
 		    ge_manifest_publish(&open, &pu->kn, &m, p->text, p->len,
 		    &stored, &contested, e) == -1)
 			goto out;
-		if (contested == 0)
+		/* What is not safe is to keep nobody from what was there before. */
+		if (contested == 0 && p->fewest >= p->quorum)
 			(void)ge_state_heard(pu->st, &m, stored);
 		pu->told = pu->told && 2 * (size_t)stored > reachable(pu->st);
 	}
