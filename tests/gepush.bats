@@ -221,6 +221,7 @@ site_of() {
 	expect 0 gepush -s sites set.ge
 	told "site 'site4'"
 	told "site 'site7'"
+	[ "$(tail -n 1 "$err")" = 'gepush: 2 sites were given up; 3 more may vanish, whichever they are; or 3 more values of operator' ]
 	cp "$out" m
 	fails grep -q 'site[47]' m
 	holds 24

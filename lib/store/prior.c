@@ -236,11 +236,12 @@ ask_sites(struct push *pu, struct ge_err *e)
 		return (-1);
 	for (i = 0; i < st->sites->n; i++) {
 		pu->barred[i] = st->gone[i] || !pu->sv.answered[i];
-		if (pu->barred[i] && !st->gone[i])
-			ge_note(GE_WARN, "site '%s' is passed over%s%s",
-			    st->sites->site[i].name, pu->kn.answered[i] ?
-			    ": " : "", pu->kn.answered[i] ?
-			    pu->sv.why[i].msg : "");
+		if (!pu->barred[i] || st->gone[i])
+			continue;
+		pu->p->given_up++;
+		ge_note(GE_WARN, "site '%s' is passed over%s%s",
+		    st->sites->site[i].name, pu->kn.answered[i] ? ": " : "",
+		    pu->kn.answered[i] ? pu->sv.why[i].msg : "");
 	}
 	return (0);
 }
