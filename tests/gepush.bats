@@ -392,6 +392,11 @@ alone() {
 	expect 5 gepush -O "state=$PWD/st" -s sites \
 	    -O "digest=$(printf %064d 0)" set.ge
 	told 'the input has not the digest named'
+	# Nor is it the manifest at the sites that is wrong.
+	expect 0 gepush -O "state=$PWD/st" -s sites set.ge
+	expect 5 gepush -O "state=$PWD/st" -s sites \
+	    -O "digest=$(printf %064d 0)" set.ge
+	said 'gepush: the input has not the digest named'
 }
 
 @test "gepush: a part of a set that comes to other sites is not what is remembered" {

@@ -215,7 +215,6 @@ ask_sites(struct push *pu, struct ge_err *e)
 {
 	struct ge_store free_of_pins = *pu->st;
 	const struct ge_store *st = pu->st;
-	const struct ge_pins *pins = &st->pins;
 	const struct ge_hdr *h = &pu->h;
 	size_t i;
 
@@ -224,8 +223,7 @@ ask_sites(struct push *pu, struct ge_err *e)
 	if (ge_known_load(&free_of_pins, h->setid, &pu->kn, e) == -1)
 		return (-1);
 	if (pu->kn.has && (pu->kn.m.k != h->k || pu->kn.m.n != h->n ||
-	    pu->kn.m.mode != h->mode || (pins->has_digest &&
-	    memcmp(pu->kn.m.digest, pins->digest, 32) != 0)))
+	    pu->kn.m.mode != h->mode))
 		ge_note(GE_WARN, "a manifest at the sites is of other content");
 	else if (pu->kn.has) {
 		pu->mapped = 1;
