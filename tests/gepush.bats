@@ -436,6 +436,44 @@ alone() {
 	cmp m "$out"
 }
 
+@test "gepush: without -S no fragment of a signed set comes to another place" {
+	ready
+	keys
+	gefrag -k 3 -n 6 -b 4k -O payload=4k -q -S sign.pem in >signed.ge
+	set=$(tar tf signed.ge | sed -n '$s|/.*||p')
+	expect 0 gepush -s sites -S sign.pem signed.ge
+	cp "$out" m
+	tree . >"$BATS_TEST_TMPDIR/before"
+	for opts in '' -t; do
+		expect 5 gepush $opts -s sites -x "site$(site_of m 0)" signed.ge
+		told 'must be signed: give the key with -S'
+		fails grep -q ^serial "$out"
+		tree . | diff "$BATS_TEST_TMPDIR/before" -
+	done
+	# What needs no new manifest is done.
+	rm "host$(site_of m 0)/$(frag 0 0)"
+	expect 0 gepush -s sites signed.ge
+	said
+	cmp m "$out"
+	all_have m
+	# What was tried elsewhere is told when the key is there.
+	for i in 1 2 3 4 5 6 7 8 9; do
+		grep -q "^place 0 0-0 .*=site$i\b" m || away=$i
+	done
+	tried=$XDG_STATE_HOME/getools/$set.tried
+	echo "0 0 0 site$away" >"$tried"
+	expect 0 gepush -s sites signed.ge
+	said
+	cmp m "$out"
+	grep -qx "0 0 0 site$away" "$tried"
+	expect 0 gepush -s sites -S sign.pem signed.ge
+	cp "$out" m2
+	grep -qx 'serial 2' m2
+	grep -qx "place 0 0-0 0=site$away" m2
+	grep -q ^signature m2
+	[ ! -e "$tried" ]
+}
+
 # invented SERIAL: the manifest of the set as a liar would have it.
 invented() {
 	tar xOf set.ge "$set/manifest" | sed -e '/^signature/d' \

@@ -79,6 +79,33 @@ push_expected(const struct push *pu, const struct segment *seg, uint32_t s,
 	return (n);
 }
 
+size_t
+push_witnesses(const struct push *pu)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < pu->st->sites->n; i++)
+		n += pu->kn.current[i];
+	return (n);
+}
+
+int
+push_untellable(const struct push *pu, const struct segment *seg, uint32_t s,
+    int index, int site, struct ge_err *e)
+{
+	const struct ge_map *map = &pu->map;
+
+	/* One site alone may have invented that it was signed. */
+	if (pu->st->signkey != NULL || !pu->mapped || pu->kn.m.nsigners == 0 ||
+	    push_witnesses(pu) < 2)
+		return (0);
+	if (s < map->nsegs && map->epoch[s] == seg->epoch &&
+	    map->at[(size_t)s * (size_t)map->n + (size_t)index] == site)
+		return (0);
+	return (ge_fail(e, GE_EREFUSED, "fragments need other places, and the "
+	    "manifest that tells so must be signed: give the key with -S"));
+}
+
 static int
 epoch_of(const struct push *pu, uint32_t s)
 {

@@ -322,17 +322,6 @@ overtake(const struct push *pu, struct ge_manifest *m, struct ge_err *e)
 	return (1);
 }
 
-/* How many sites serve the manifest that counts? */
-static size_t
-witnesses(const struct push *pu)
-{
-	size_t i, n = 0;
-
-	for (i = 0; i < pu->st->sites->n; i++)
-		n += pu->kn.current[i];
-	return (n);
-}
-
 /* What a manifest says of places, where we have proved nothing, is history. */
 static int
 take_past(struct push *pu, const struct ge_manifest *m, struct ge_err *e)
@@ -382,7 +371,7 @@ goes_on(struct push *pu, const struct ge_manifest *headers, struct ge_err *e)
 		return (-1);
 	if (ours && (pu->intext == NULL || kn->m.serial >= pu->in.serial))
 		return (1);
-	if (witnesses(pu) > 1 && take_past(pu, &kn->m, e) == -1)
+	if (push_witnesses(pu) > 1 && take_past(pu, &kn->m, e) == -1)
 		return (-1);
 	if (ours)
 		return (0);
@@ -434,7 +423,7 @@ follow(const struct push *pu, struct ge_manifest *m, struct ge_err *e)
 	int over = 0, seen;
 
 	if (pu->kn.has && there->serial > m->serial &&
-	    memcmp(there->digest, m->digest, 32) == 0 && witnesses(pu) > 1) {
+	    memcmp(there->digest, m->digest, 32) == 0 && push_witnesses(pu) > 1) {
 		m->serial = there->serial;
 		memcpy(m->hash, there->hash, 32);
 		over = 1;
@@ -478,6 +467,12 @@ make_manifest(struct push *pu, struct ge_manifest *m,
 	    (pu->st->signkey != NULL && (ours = ge_manifest_signed(m,
 	    pu->st->signkey, e)) == -1) || (over = follow(pu, m, e)) == -1)
 		goto out;
+	/* For the past alone a signed one is not replaced by one that is not. */
+	if (m->nsigners > 0 && pu->st->signkey == NULL && pu->past.n > 0 &&
+	    !any && !over) {
+		pu->past.n = 0;
+		all = 0;
+	}
 	if (any || pu->past.n > 0 || !ours || over) {
 		if (m->nsigners > 0 && pu->st->signkey == NULL)
 			ge_note(GE_WARN, "the manifest was signed and is not "
