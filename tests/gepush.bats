@@ -359,6 +359,22 @@ alone() {
 	said 'gepush: no fragment in the 2 operands, only a manifest'
 	expect 2 gepush -s sites -O "set=$(printf %032x 1)" set.ge
 	said "gepush: no fragment of set $(printf %032x 1) in the input"
+	# Nor is what is nothing of ours a stream that was cut.
+	for size in 11 40000; do
+		bytes $size >foreign
+		expect 2 gepush -s sites foreign
+		said "gepush: 'foreign': neither a fragment nor an archive"
+		expect 2 gepush -s sites <foreign
+		said 'gepush: standard input: neither a fragment nor an archive'
+	done
+	expect 2 gepush -s sites foreign empty
+	said "gepush: 'foreign': neither a fragment nor an archive" \
+	    'gepush: no fragment in the 2 operands'
+	expect 2 gepush -s sites nosuch
+	said "gepush: 'nosuch': No such file or directory"
+	expect 2 gepush -s sites nosuch norsuch
+	said "gepush: 'nosuch': No such file or directory" \
+	    "gepush: 'norsuch': No such file or directory"
 	[ ! -s "$out" ]
 	[ "$(find host* -type f | wc -l)" -eq 0 ]
 }

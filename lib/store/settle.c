@@ -36,6 +36,7 @@ nothing(const struct push *pu, struct ge_err *e)
 {
 	const struct ge_push *p = pu->p;
 	const char *only = pu->intext != NULL ? ", only a manifest" : "";
+	const char *sole = p->noperands == 1 ? p->operand[0] : "-";
 	char ours[2 * GE_SETID + 1];
 
 	if (ge_feed_cut(pu->feed))
@@ -43,6 +44,10 @@ nothing(const struct push *pu, struct ge_err *e)
 		    "no fragment in it"));
 	if (ge_feed_unread(pu->feed) > 0)
 		return (ge_fail(e, GE_EFAIL, "no fragment could be read"));
+	if (p->noperands <= 1 && ge_feed_foreign(pu->feed) > 0)
+		return (ge_fail(e, GE_EUSAGE, strcmp(sole, "-") == 0 ?
+		    "standard input: neither a fragment nor an archive" :
+		    "'%s': neither a fragment nor an archive", sole));
 	if (pu->st->pins.has_set)
 		return (ge_fail(e, GE_EUSAGE, "no fragment of set %s in the "
 		    "input%s", ge_hex(ours, pu->st->pins.set, GE_SETID),
@@ -50,11 +55,11 @@ nothing(const struct push *pu, struct ge_err *e)
 	if (p->noperands > 1)
 		return (ge_fail(e, GE_EUSAGE, "no fragment in the %zu operands"
 		    "%s", p->noperands, only));
-	if (p->noperands == 0 || strcmp(p->operand[0], "-") == 0)
+	if (strcmp(sole, "-") == 0)
 		return (ge_fail(e, GE_EUSAGE, "standard input: no fragment in "
 		    "it%s", only));
-	return (ge_fail(e, GE_EUSAGE, "'%s': no fragment in it%s",
-	    p->operand[0], only));
+	return (ge_fail(e, GE_EUSAGE, "'%s': no fragment in it%s", sole,
+	    only));
 }
 
 /* Has all of the set come, as far as can be told? */
@@ -80,7 +85,8 @@ complete(const struct push *pu, struct ge_err *e)
 		return (ge_fail(e, GE_EFAIL, "the stream ended early: it is "
 		    "cut short"));
 	/* What could not be read may have been the manifest, with its label. */
-	if (ge_feed_unread(pu->feed) > 0 && pu->intext == NULL)
+	if (ge_feed_unread(pu->feed) + ge_feed_foreign(pu->feed) > 0 &&
+	    pu->intext == NULL)
 		return (ge_fail(e, GE_EFAIL, "not all of the input could be "
 		    "read, and there is no manifest in the rest"));
 	for (s = 0; s < pu->nsegs; s++) {
