@@ -221,6 +221,7 @@ site_of() {
 	expect 0 gepush -s sites set.ge
 	told "site 'site4'"
 	told "site 'site7'"
+	[ "$(tail -n 1 "$err")" = 'gepush: 2 sites were given up; 3 more may vanish, whichever they are; or 3 more values of operator' ]
 	cp "$out" m
 	fails grep -q 'site[47]' m
 	holds 24
@@ -358,6 +359,22 @@ alone() {
 	said 'gepush: no fragment in the 2 operands, only a manifest'
 	expect 2 gepush -s sites -O "set=$(printf %032x 1)" set.ge
 	said "gepush: no fragment of set $(printf %032x 1) in the input"
+	# Nor is what is nothing of ours a stream that was cut.
+	for size in 11 40000; do
+		bytes $size >foreign
+		expect 2 gepush -s sites foreign
+		said "gepush: 'foreign': neither a fragment nor an archive"
+		expect 2 gepush -s sites <foreign
+		said 'gepush: standard input: neither a fragment nor an archive'
+	done
+	expect 2 gepush -s sites foreign empty
+	said "gepush: 'foreign': neither a fragment nor an archive" \
+	    'gepush: no fragment in the 2 operands'
+	expect 2 gepush -s sites nosuch
+	said "gepush: 'nosuch': No such file or directory"
+	expect 2 gepush -s sites nosuch norsuch
+	said "gepush: 'nosuch': No such file or directory" \
+	    "gepush: 'norsuch': No such file or directory"
 	[ ! -s "$out" ]
 	[ "$(find host* -type f | wc -l)" -eq 0 ]
 }
@@ -391,6 +408,31 @@ alone() {
 	expect 5 gepush -O "state=$PWD/st" -s sites \
 	    -O "digest=$(printf %064d 0)" set.ge
 	told 'the input has not the digest named'
+	# Nor is it the manifest at the sites that is wrong.
+	expect 0 gepush -O "state=$PWD/st" -s sites set.ge
+	expect 5 gepush -O "state=$PWD/st" -s sites \
+	    -O "digest=$(printf %064d 0)" set.ge
+	said 'gepush: the input has not the digest named'
+}
+
+@test "gepush: a part of a set that comes to other sites is not what is remembered" {
+	ready
+	expect 0 gepush -s sites set.ge
+	cp "$out" m
+	mkdir new new/host{1..9}
+	for i in 1 2 3 4 5 6 7 8 9; do
+		echo "new$i file://$PWD/new/host$i operator=op$i region=r$i"
+	done >new/sites
+	expect 1 gepush -s new/sites < <(gepull -q -s sites m)
+	told 'the data is NOT safe'
+	grep -qx 'serial 2' "$out"
+	back m
+	# What is safe is.
+	expect 0 gepush -q -s new/sites set.ge
+	cp "$out" m2
+	gepull -q -s new/sites m2 | gejoin -q | cmp - in
+	expect 5 gepull -q -s sites m
+	told 'the manifest is older than what was seen'
 }
 
 @test "gepush: -S signs; without it a signature is not kept in silence" {
@@ -408,6 +450,44 @@ alone() {
 	gepull -q -s sites -V sign.pub m | gejoin -V sign.pub | cmp - in
 	expect 0 gepush -s sites -S sign.pem signed.ge
 	cmp m "$out"
+}
+
+@test "gepush: without -S no fragment of a signed set comes to another place" {
+	ready
+	keys
+	gefrag -k 3 -n 6 -b 4k -O payload=4k -q -S sign.pem in >signed.ge
+	set=$(tar tf signed.ge | sed -n '$s|/.*||p')
+	expect 0 gepush -s sites -S sign.pem signed.ge
+	cp "$out" m
+	tree . >"$BATS_TEST_TMPDIR/before"
+	for opts in '' -t; do
+		expect 5 gepush $opts -s sites -x "site$(site_of m 0)" signed.ge
+		told 'must be signed: give the key with -S'
+		fails grep -q ^serial "$out"
+		tree . | diff "$BATS_TEST_TMPDIR/before" -
+	done
+	# What needs no new manifest is done.
+	rm "host$(site_of m 0)/$(frag 0 0)"
+	expect 0 gepush -s sites signed.ge
+	said
+	cmp m "$out"
+	all_have m
+	# What was tried elsewhere is told when the key is there.
+	for i in 1 2 3 4 5 6 7 8 9; do
+		grep -q "^place 0 0-0 .*=site$i\b" m || away=$i
+	done
+	tried=$XDG_STATE_HOME/getools/$set.tried
+	echo "0 0 0 site$away" >"$tried"
+	expect 0 gepush -s sites signed.ge
+	said
+	cmp m "$out"
+	grep -qx "0 0 0 site$away" "$tried"
+	expect 0 gepush -s sites -S sign.pem signed.ge
+	cp "$out" m2
+	grep -qx 'serial 2' m2
+	grep -qx "place 0 0-0 0=site$away" m2
+	grep -q ^signature m2
+	[ ! -e "$tried" ]
 }
 
 # invented SERIAL: the manifest of the set as a liar would have it.

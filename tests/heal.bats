@@ -800,10 +800,47 @@ repair() {
 	cp "$out" m
 	tail -n 1 m | grep -q '^signature ed25519'
 	expect 0 geverify -q -s sites -V sign.pub -x "site$x" m
+	# Who made it signed it: then nobody else's may follow, asked for or not.
 	x=$(where 0 0)
-	expect 0 repair -x "site$x" m
-	told 'the new manifest is not signed: give the key with -S'
-	fails grep -q ^signature "$out"
+	tree . >"$BATS_TEST_TMPDIR/before"
+	for opts in '' -t; do
+		expect 5 repair $opts -x "site$x" m
+		told 'give the key with -S'
+		fails grep -q ^serial "$out"
+		tree . | diff "$BATS_TEST_TMPDIR/before" -
+	done
+	expect 5 repair -x "site$x" "$set"
+	tree . | diff "$BATS_TEST_TMPDIR/before" -
+	# What needs no new manifest is mended.
+	rm "$(at 0 0)"
+	expect 0 repair m
+	cmp m "$out"
+	expect 0 repair -S sign.pem -x "site$x" m
+	follows m "$out"
+	cp "$out" m
+	expect 0 geverify -q -s sites -V sign.pub -x "site$x" m
+}
+
+@test "gerepair -s: without the key a fragment of a signed set moves nowhere else" {
+	nine dav
+	export XDG_STATE_HOME=$BATS_TEST_TMPDIR/state
+	keys
+	bytes 8000 >in
+	gefrag -q -k 2 -n 4 -b 4k -O payload=4k -S sign.pem in >set.ge
+	gepush -s sites -S sign.pem set.ge >m
+	name
+	x=$(where 0 0)
+	site_rm "$x" "$(frag 0 0)"
+	fault "$x" '[{"method": "PUT", "path": "gef", "status": 507}]'
+	for v in '' '-V sign.pub'; do
+		expect 3 repair $v -O tries=1 m
+		told 'segment 0, fragment 0: no site takes it'
+		cmp m "$out"
+	done
+	fault "$x" '[]'
+	expect 0 repair m
+	cmp m "$out"
+	expect 0 geverify -q -s sites -V sign.pub m
 }
 
 @test "gerepair -s: a site that fails to take a fragment is passed over" {

@@ -495,7 +495,8 @@ struct ge_item {
  * over with a note, as the pile does.  Files come first, in order of segment,
  * index and epoch, their manifests last; then the archives, as they are.  1; 0 at
  * the end; -1.  What could not be read is told by a note and counted by
- * ge_feed_unread; an archive that cannot be is -1.
+ * ge_feed_unread; an archive that cannot be is -1.  So is, by ge_feed_foreign, an
+ * operand that is neither a fragment nor an archive; of the only one there is no note.
  *
  * ge_feed_read(f, buf, len, got, e):
  * The payload of the fragment, from where the last call ended; fewer than len
@@ -507,6 +508,7 @@ int ge_feed_next(struct ge_feed *f, struct ge_item *it, struct ge_err *e);
 int ge_feed_read(struct ge_feed *f, void *buf, size_t len, size_t *got,
     struct ge_err *e);
 uint64_t ge_feed_unread(const struct ge_feed *f);
+uint64_t ge_feed_foreign(const struct ge_feed *f);
 int ge_feed_cut(const struct ge_feed *f);	/* an archive ended early */
 void ge_feed_close(struct ge_feed *f);
 

@@ -84,8 +84,10 @@ struct ge_inputs {
 	size_t n, cap, at;		/* at: the one being read */
 	struct ge_untar *untar;
 	int fd, cut;			/* cut: one ended early */
+	int sole;			/* what is foreign the caller tells of */
+	uint64_t foreign;		/* how many were nothing of ours */
 };
-#define GE_INPUTS_NONE { NULL, 0, 0, 0, NULL, -1, 0 }
+#define GE_INPUTS_NONE { NULL, 0, 0, 0, NULL, -1, 0, 0, 0 }
 
 /*
  * ge_inputs_add(in, path, site, e): one more.

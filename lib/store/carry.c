@@ -256,6 +256,8 @@ send_to(struct push *pu, struct task *t, struct ge_err *e)
 			return (0);
 		}
 	}
+	if (push_untellable(pu, t->seg, t->h.segment, t->h.index, *at, e) == -1)
+		return (-1);
 	t->op.site = *at;
 	t->op.kind = GE_OP_PUT;
 	t->op.urgent = 0;

@@ -67,6 +67,7 @@ add_task(struct healer *hl, const struct found *f, struct ge_err *e)
 {
 	int16_t at = heal_places(hl, f->segment)[f->index];
 	int gone = at != -1 && hl->st->gone[at];
+	int strays = f->state == GE_STATE_MISPLACED && f->site != at;
 	struct task *t;
 
 	if (ge_grow(&hl->task, &hl->captasks, hl->ntasks + 1,
@@ -79,12 +80,17 @@ add_task(struct healer *hl, const struct found *f, struct ge_err *e)
 	t->site = -1;
 	t->found = -1;
 	t->move = f->state == GE_STATE_MISPLACED || at == -1 || gone;
+	/* Where no manifest can tell of another place it comes to its own again. */
+	if (strays && at != -1 && !gone && heal_unsigned(hl, hl->kn)) {
+		t->move = 0;
+		t->bad = 1;
+		return (0);
+	}
 	/* Of a site that is treated as gone nobody has asked. */
 	t->bad = !gone && (f->state == GE_STATE_MISSING ||
 	    f->state == GE_STATE_CORRUPT || f->state == GE_STATE_STALE);
 	t->there = t->bad && f->state == GE_STATE_CORRUPT;
-	if (f->state == GE_STATE_MISPLACED && f->site != at &&
-	    f->epoch == hl->map.epoch[f->segment]) {
+	if (strays && f->epoch == hl->map.epoch[f->segment]) {
 		t->found = f->site;
 		t->epoch = (uint8_t)f->epoch;
 	}
@@ -374,6 +380,14 @@ next_want(void *arg, struct ge_want *w)
 	return (0);
 }
 
+static int
+no_key(struct ge_err *e)
+{
+
+	return (ge_fail(e, GE_EREFUSED, "fragments need other places, and the "
+	    "manifest that tells so must be signed: give the key with -S"));
+}
+
 /*
  * Sites for the tasks i..i+n-1 of a segment; those that stay keep theirs.
  *
@@ -389,7 +403,7 @@ sites_for(struct healer *hl, size_t i, size_t n, int epoch, int16_t *now,
 	const int16_t *at = heal_places(hl, hl->task[i].segment);
 	struct ge_err why;
 	size_t j;
-	int idx;
+	int idx, lost = heal_unsigned(hl, hl->kn) ? -2 : -1;
 
 	for (idx = 0; idx < hl->map.n; idx++)
 		now[idx] = at[idx] == -1 || hl->st->gone[at[idx]] ? -2 :
@@ -398,7 +412,7 @@ sites_for(struct healer *hl, size_t i, size_t n, int epoch, int16_t *now,
 		if (hl->task[j].site == -1 && (hl->task[j].move ||
 		    (at[hl->task[j].index] != -1 &&
 		    hl->barred[at[hl->task[j].index]])))
-			now[hl->task[j].index] = -1;
+			now[hl->task[j].index] = lost;
 		else if (hl->task[j].site != -1)
 			now[hl->task[j].index] = hl->task[j].site;
 	if (heal_history(hl, hl->task[i].segment, epoch, now, e) == -1)
@@ -408,6 +422,8 @@ sites_for(struct healer *hl, size_t i, size_t n, int epoch, int16_t *now,
 	if (e->code != GE_EREFUSED || hl->kn->m.mode == GE_PLAIN ||
 	    hl->h->blind)
 		return (-1);
+	if (lost == -2)
+		return (no_key(e));
 	memset(hl->ever, 0, hl->st->sites->n * sizeof(*hl->ever));
 	why = *e;
 	if (ge_rule_choose(&hl->rule, hl->ever, now, hl->barred, e) == 0)
@@ -478,8 +494,8 @@ treat(struct healer *hl, struct ge_fetch *f, const struct ge_fetched *g,
 	/* A site that fails is passed over for another. */
 	for (round = 0; round < HEAL_ROUNDS; round++) {
 		for (j = 0, c = 0; j < n; j++) {
-			site[j] = hl->task[i + j].site != -1 ? -1 :
-			    now[want[j]];
+			site[j] = hl->task[i + j].site != -1 ||
+			    now[want[j]] < 0 ? -1 : now[want[j]];
 			over[j] = hl->task[i + j].there &&
 			    site[j] == at[want[j]];
 			c += site[j] >= 0;
@@ -701,13 +717,11 @@ may_move(const struct healer *hl, struct ge_err *e)
 		ge_note(GE_WARN, "the sites file lacks %d sites of the "
 		    "manifest: what their domains have had cannot be counted",
 		    hl->map.unknown);
-	if (!hl->st->pins.has_signer || hl->st->signkey != NULL)
+	if (!heal_unsigned(hl, hl->kn))
 		return (0);
 	for (i = 0; i < hl->ntasks; i++)
 		if (hl->task[i].move)
-			return (ge_fail(e, GE_EREFUSED, "fragments need other "
-			    "places, and the manifest that tells so must be "
-			    "signed: give the key with -S"));
+			return (no_key(e));
 	return (0);
 }
 

@@ -119,12 +119,15 @@ int heal_add_spot(struct spots *sp, uint32_t segment, int index, int epoch,
  * heal_newest(hl, segment): the newest epoch that anybody knows of.
  * heal_new_epoch(hl, segment): a number for new shares that nobody has used; -1 if
  * there is none.
+ * heal_unsigned(hl, kn): must what comes after kn's manifest be signed, and there is
+ * no key?
  * heal_tell(hl, stored, e): write the manifest; *stored: sites that have it.
  */
 int heal_history(struct healer *hl, uint32_t segment, int epoch,
     const int16_t *now, struct ge_err *e);
 int heal_newest(const struct healer *hl, uint32_t segment);
 int heal_new_epoch(struct healer *hl, uint32_t segment);
+int heal_unsigned(const struct healer *hl, const struct ge_known *kn);
 int heal_tell(struct healer *hl, int *stored, struct ge_err *e);
 
 /*

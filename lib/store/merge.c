@@ -474,6 +474,14 @@ out:
 	return (rc);
 }
 
+int
+heal_unsigned(const struct healer *hl, const struct ge_known *kn)
+{
+
+	return (hl->st->signkey == NULL &&
+	    (hl->st->pins.has_signer || kn->m.nsigners > 0));
+}
+
 /* kn's own manifest, as there is nothing to tell. */
 static int
 as_before(struct ge_heal *h, const struct ge_known *kn, struct ge_err *e)
@@ -493,9 +501,6 @@ successor(struct healer *hl, struct ge_known *kn, const struct ge_map *map,
 {
 	size_t own = kn->m.nplaces;
 
-	if (kn->m.nsigners > 0 && hl->st->signkey == NULL)
-		ge_note(GE_WARN, "the new manifest is not signed: give the "
-		    "key with -S");
 	if (ge_manifest_next(&kn->m, e) == -1)
 		return (-1);
 	if (lines > 0 && merge(hl, kn, 1, e) == -1)
@@ -514,7 +519,7 @@ compose(struct healer *hl, struct ge_known *kn, struct ge_err *e)
 	struct ge_heal *h = hl->h;
 	struct ge_map own, *map = &hl->map;
 	long lines;
-	int again, rc = -1;
+	int again, lacking, rc = -1;
 
 	memset(&own, 0, sizeof(own));
 	/* The one that some sites would not have. */
@@ -532,16 +537,17 @@ compose(struct healer *hl, struct ge_known *kn, struct ge_err *e)
 	if ((lines = merge(hl, kn, 0, e)) == -1 ||
 	    untold(hl, map, &past, e) == -1)
 		goto out;
-	if (hl->st->pins.has_signer && hl->st->signkey == NULL)
-		lines = again = 0;
-	/* For the past alone a signed one is not replaced by one that is not. */
-	hl->untold = past.n > 0 && hl->moved.n == 0 &&
-	    hl->st->signkey == NULL &&
-	    (kn->m.nsigners > 0 || hl->st->pins.has_signer);
-	if (hl->untold)
-		past.n = 0;
-	rc = hl->moved.n == 0 && lines == 0 && past.n == 0 && !again ?
-	    as_before(h, kn, e) : successor(hl, kn, map, &past, lines, e);
+	/* A signed one is not replaced by one that is not. */
+	lacking = heal_unsigned(hl, kn);
+	hl->untold = lacking && (past.n > 0 || hl->moved.n > 0);
+	if (lacking && hl->moved.n > 0) {
+		ge_fail(e, GE_EREFUSED, "the manifest that tells of other "
+		    "places must be signed: give the key with -S");
+		heal_worse(hl, e);
+	}
+	rc = lacking || (hl->moved.n == 0 && lines == 0 && past.n == 0 &&
+	    !again) ? as_before(h, kn, e) :
+	    successor(hl, kn, map, &past, lines, e);
 out:
 	ge_map_release(&own);
 	ge_free(past.v);

@@ -79,6 +79,33 @@ push_expected(const struct push *pu, const struct segment *seg, uint32_t s,
 	return (n);
 }
 
+size_t
+push_witnesses(const struct push *pu)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < pu->st->sites->n; i++)
+		n += pu->kn.current[i];
+	return (n);
+}
+
+int
+push_untellable(const struct push *pu, const struct segment *seg, uint32_t s,
+    int index, int site, struct ge_err *e)
+{
+	const struct ge_map *map = &pu->map;
+
+	/* One site alone may have invented that it was signed. */
+	if (pu->st->signkey != NULL || !pu->mapped || pu->kn.m.nsigners == 0 ||
+	    push_witnesses(pu) < 2)
+		return (0);
+	if (s < map->nsegs && map->epoch[s] == seg->epoch &&
+	    map->at[(size_t)s * (size_t)map->n + (size_t)index] == site)
+		return (0);
+	return (ge_fail(e, GE_EREFUSED, "fragments need other places, and the "
+	    "manifest that tells so must be signed: give the key with -S"));
+}
+
 static int
 epoch_of(const struct push *pu, uint32_t s)
 {
@@ -215,7 +242,6 @@ ask_sites(struct push *pu, struct ge_err *e)
 {
 	struct ge_store free_of_pins = *pu->st;
 	const struct ge_store *st = pu->st;
-	const struct ge_pins *pins = &st->pins;
 	const struct ge_hdr *h = &pu->h;
 	size_t i;
 
@@ -224,8 +250,7 @@ ask_sites(struct push *pu, struct ge_err *e)
 	if (ge_known_load(&free_of_pins, h->setid, &pu->kn, e) == -1)
 		return (-1);
 	if (pu->kn.has && (pu->kn.m.k != h->k || pu->kn.m.n != h->n ||
-	    pu->kn.m.mode != h->mode || (pins->has_digest &&
-	    memcmp(pu->kn.m.digest, pins->digest, 32) != 0)))
+	    pu->kn.m.mode != h->mode))
 		ge_note(GE_WARN, "a manifest at the sites is of other content");
 	else if (pu->kn.has) {
 		pu->mapped = 1;
@@ -236,11 +261,12 @@ ask_sites(struct push *pu, struct ge_err *e)
 		return (-1);
 	for (i = 0; i < st->sites->n; i++) {
 		pu->barred[i] = st->gone[i] || !pu->sv.answered[i];
-		if (pu->barred[i] && !st->gone[i])
-			ge_note(GE_WARN, "site '%s' is passed over%s%s",
-			    st->sites->site[i].name, pu->kn.answered[i] ?
-			    ": " : "", pu->kn.answered[i] ?
-			    pu->sv.why[i].msg : "");
+		if (!pu->barred[i] || st->gone[i])
+			continue;
+		pu->p->given_up++;
+		ge_note(GE_WARN, "site '%s' is passed over%s%s",
+		    st->sites->site[i].name, pu->kn.answered[i] ? ": " : "",
+		    pu->kn.answered[i] ? pu->sv.why[i].msg : "");
 	}
 	return (0);
 }

@@ -244,8 +244,9 @@ accept_header(struct push *pu, const struct ge_item *it, struct segment **out,
 	    seg->at[h->index] == BROKEN || seg->at[h->index] == SHARELESS);
 }
 
-static void
-plan(struct push *pu, const struct ge_item *it, struct segment *seg)
+static int
+plan(struct push *pu, const struct ge_item *it, struct segment *seg,
+    struct ge_err *e)
 {
 	const struct ge_hdr *h = &it->h;
 	int16_t site[CANDIDATES];
@@ -255,11 +256,14 @@ plan(struct push *pu, const struct ge_item *it, struct segment *seg)
 	seg->seen |= (uint64_t)1 << h->index;
 	snprintf(bytes, sizeof(bytes), "%" PRIu64, h->fraglen);
 	if (at < 0)
-		return;
+		return (0);
+	if (push_untellable(pu, seg, h->segment, h->index, at, e) == -1)
+		return (-1);
 	seg->done |= (uint64_t)1 << h->index;
 	push_found(pu, push_told(pu, seg, h->segment, h->index, site,
 	    CANDIDATES) > 0 && site[0] == at ? GE_STATE_OK : GE_STATE_MISSING,
 	    h->segment, h->index, pu->st->sites->site[at].name, bytes);
+	return (0);
 }
 
 /* A manifest in the input: for its label and date, and to be compared. */
@@ -323,9 +327,8 @@ take_all(struct push *pu, struct ge_err *e)
 			return (-1);
 		if (rc == 0)
 			continue;
-		if (pu->p->dry)
-			plan(pu, &it, seg);
-		else if (push_carry(pu, &it, seg, e) == -1 ||
+		if (pu->p->dry ? plan(pu, &it, seg, e) == -1 :
+		    push_carry(pu, &it, seg, e) == -1 ||
 		    push_wait(pu, 0, e) == -1)
 			return (-1);
 		if (ge_hook_tick(0, e) == -1)

@@ -116,6 +116,9 @@ int push_assign(struct push *pu, struct segment *seg, uint32_t s,
  * push_history(pu, seg, s): pu->ever and pu->bar for this segment.
  * push_told: sites that a manifest or their own list says to have a fragment.
  * push_expected: those, then where it was sent once.
+ * push_witnesses(pu): how many sites serve the manifest that counts?
+ * push_untellable(pu, seg, s, index, site, e): would only a manifest tell of this
+ * place that has to be signed, without a key?  -1 GE_EREFUSED; 0.
  */
 int push_prior(struct push *pu, struct ge_err *e);
 void push_history(struct push *pu, const struct segment *seg, uint32_t s);
@@ -123,6 +126,9 @@ int push_told(const struct push *pu, const struct segment *seg, uint32_t s,
     int index, int16_t *site, int max);
 int push_expected(const struct push *pu, const struct segment *seg, uint32_t s,
     int index, int16_t *site, int max);
+size_t push_witnesses(const struct push *pu);
+int push_untellable(const struct push *pu, const struct segment *seg, uint32_t s,
+    int index, int site, struct ge_err *e);
 
 /*
  * push_carry(pu, it, seg, e): read a fragment's payload, start to carry it.

@@ -36,6 +36,7 @@ nothing(const struct push *pu, struct ge_err *e)
 {
 	const struct ge_push *p = pu->p;
 	const char *only = pu->intext != NULL ? ", only a manifest" : "";
+	const char *sole = p->noperands == 1 ? p->operand[0] : "-";
 	char ours[2 * GE_SETID + 1];
 
 	if (ge_feed_cut(pu->feed))
@@ -43,6 +44,10 @@ nothing(const struct push *pu, struct ge_err *e)
 		    "no fragment in it"));
 	if (ge_feed_unread(pu->feed) > 0)
 		return (ge_fail(e, GE_EFAIL, "no fragment could be read"));
+	if (p->noperands <= 1 && ge_feed_foreign(pu->feed) > 0)
+		return (ge_fail(e, GE_EUSAGE, strcmp(sole, "-") == 0 ?
+		    "standard input: neither a fragment nor an archive" :
+		    "'%s': neither a fragment nor an archive", sole));
 	if (pu->st->pins.has_set)
 		return (ge_fail(e, GE_EUSAGE, "no fragment of set %s in the "
 		    "input%s", ge_hex(ours, pu->st->pins.set, GE_SETID),
@@ -50,11 +55,11 @@ nothing(const struct push *pu, struct ge_err *e)
 	if (p->noperands > 1)
 		return (ge_fail(e, GE_EUSAGE, "no fragment in the %zu operands"
 		    "%s", p->noperands, only));
-	if (p->noperands == 0 || strcmp(p->operand[0], "-") == 0)
+	if (strcmp(sole, "-") == 0)
 		return (ge_fail(e, GE_EUSAGE, "standard input: no fragment in "
 		    "it%s", only));
-	return (ge_fail(e, GE_EUSAGE, "'%s': no fragment in it%s",
-	    p->operand[0], only));
+	return (ge_fail(e, GE_EUSAGE, "'%s': no fragment in it%s", sole,
+	    only));
 }
 
 /* Has all of the set come, as far as can be told? */
@@ -80,7 +85,8 @@ complete(const struct push *pu, struct ge_err *e)
 		return (ge_fail(e, GE_EFAIL, "the stream ended early: it is "
 		    "cut short"));
 	/* What could not be read may have been the manifest, with its label. */
-	if (ge_feed_unread(pu->feed) > 0 && pu->intext == NULL)
+	if (ge_feed_unread(pu->feed) + ge_feed_foreign(pu->feed) > 0 &&
+	    pu->intext == NULL)
 		return (ge_fail(e, GE_EFAIL, "not all of the input could be "
 		    "read, and there is no manifest in the rest"));
 	for (s = 0; s < pu->nsegs; s++) {
@@ -322,17 +328,6 @@ overtake(const struct push *pu, struct ge_manifest *m, struct ge_err *e)
 	return (1);
 }
 
-/* How many sites serve the manifest that counts? */
-static size_t
-witnesses(const struct push *pu)
-{
-	size_t i, n = 0;
-
-	for (i = 0; i < pu->st->sites->n; i++)
-		n += pu->kn.current[i];
-	return (n);
-}
-
 /* What a manifest says of places, where we have proved nothing, is history. */
 static int
 take_past(struct push *pu, const struct ge_manifest *m, struct ge_err *e)
@@ -382,7 +377,7 @@ goes_on(struct push *pu, const struct ge_manifest *headers, struct ge_err *e)
 		return (-1);
 	if (ours && (pu->intext == NULL || kn->m.serial >= pu->in.serial))
 		return (1);
-	if (witnesses(pu) > 1 && take_past(pu, &kn->m, e) == -1)
+	if (push_witnesses(pu) > 1 && take_past(pu, &kn->m, e) == -1)
 		return (-1);
 	if (ours)
 		return (0);
@@ -434,7 +429,7 @@ follow(const struct push *pu, struct ge_manifest *m, struct ge_err *e)
 	int over = 0, seen;
 
 	if (pu->kn.has && there->serial > m->serial &&
-	    memcmp(there->digest, m->digest, 32) == 0 && witnesses(pu) > 1) {
+	    memcmp(there->digest, m->digest, 32) == 0 && push_witnesses(pu) > 1) {
 		m->serial = there->serial;
 		memcpy(m->hash, there->hash, 32);
 		over = 1;
@@ -478,6 +473,12 @@ make_manifest(struct push *pu, struct ge_manifest *m,
 	    (pu->st->signkey != NULL && (ours = ge_manifest_signed(m,
 	    pu->st->signkey, e)) == -1) || (over = follow(pu, m, e)) == -1)
 		goto out;
+	/* For the past alone a signed one is not replaced by one that is not. */
+	if (m->nsigners > 0 && pu->st->signkey == NULL && pu->past.n > 0 &&
+	    !any && !over) {
+		pu->past.n = 0;
+		all = 0;
+	}
 	if (any || pu->past.n > 0 || !ours || over) {
 		if (m->nsigners > 0 && pu->st->signkey == NULL)
 			ge_note(GE_WARN, "the manifest was signed and is not "
@@ -605,7 +606,8 @@ push_settle(struct push *pu, struct ge_err *e)
 		    ge_manifest_publish(&open, &pu->kn, &m, p->text, p->len,
 		    &stored, &contested, e) == -1)
 			goto out;
-		if (contested == 0)
+		/* What is not safe is to keep nobody from what was there before. */
+		if (contested == 0 && p->fewest >= p->quorum)
 			(void)ge_state_heard(pu->st, &m, stored);
 		pu->told = pu->told && 2 * (size_t)stored > reachable(pu->st);
 	}
