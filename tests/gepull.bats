@@ -569,6 +569,24 @@ void() {
 	[ -n "$(fault_log 1)" ]
 }
 
+@test "gepull: a site that is given up is not one that does not answer" {
+	nine_with 'file'
+	for i in 1 2 3; do
+		site_kill $i
+	done
+	empty 4
+	expect 1 gepull -q -s sites -x site1 -x site2 m
+	expect 4 gepull -q -s sites -x site1 -x site2 -x site3 m
+	said 'gepull: segment 0: 6 good fragments are needed, 5 can be had'
+	expect 4 geverify -q -s sites -x site1 -x site2 -x site3 m
+	for i in 5 6 7 8 9; do
+		empty $i
+	done
+	expect 4 gepull -q -s sites -x site1 -x site2 -x site3 "$set"
+	said 'gepull: no site has a fragment of this set'
+	expect 4 gepull -q -s sites -x site1 -x site2 -x site3 m
+}
+
 # swollen FILE BYTES WORDS: m, and so many bytes of place lines.
 swollen() {
 	cat m
