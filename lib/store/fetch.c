@@ -883,8 +883,8 @@ job_done(struct ge_fetch *f, struct job *j, struct ge_err *e)
 	if (j->op.result != GE_OP_DONE) {
 		if (j->op.result != GE_OP_ABSENT &&
 		    ++sp->fails == DOWN_AFTER)
-			ge_note(GE_WARN, "%s: passed over from now on",
-			    j->op.err.msg);
+			ge_note(f->st->gone[j->site] ? GE_SAY : GE_WARN,
+			    "%s: passed over from now on", j->op.err.msg);
 		return (job_fail(f, j, j->op.err.msg, e));
 	}
 	if (j->hdr == NULL) {
