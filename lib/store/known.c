@@ -583,6 +583,29 @@ decide(struct search *s, struct ge_known *kn, struct ge_err *e)
 	return (0);
 }
 
+/* The label that most sites give it, whatever is valid of what they say. */
+static int
+bear(const struct search *s, struct ge_known *kn, struct ge_err *e)
+{
+	const char *name;
+	size_t i, j;
+	int votes;
+
+	for (i = 0; i < s->n; i++) {
+		if ((name = s->cand[i].m.name) == NULL)
+			continue;
+		for (j = 0, votes = 0; j < s->n; j++)
+			if (s->cand[j].m.name != NULL &&
+			    strcmp(s->cand[j].m.name, name) == 0)
+				votes += s->cand[j].sites;
+		if (most(s, votes)) {
+			kn->borne = ge_strdup(name, e);
+			return (kn->borne == NULL ? -1 : 0);
+		}
+	}
+	return (0);
+}
+
 /* Everything about one set; `named` is the user's own manifest, or NULL. */
 static int
 load(const struct ge_store *st, const uint8_t setid[GE_SETID], uint8_t *named,
@@ -602,7 +625,8 @@ load(const struct ge_store *st, const uint8_t setid[GE_SETID], uint8_t *named,
 	}
 	if (named != NULL && consider(&s, setid, named, namedlen, -1, e) == -1)
 		goto out;
-	if (ask_manifests(&s, setid, e) == -1 || decide(&s, kn, e) == -1)
+	if (ask_manifests(&s, setid, e) == -1 || bear(&s, kn, e) == -1 ||
+	    decide(&s, kn, e) == -1)
 		goto out;
 	if (kn->current == NULL &&
 	    (kn->current = ge_alloc(st->sites->n, e)) == NULL)
@@ -645,6 +669,7 @@ ge_known_release(struct ge_known *kn)
 	ge_manifest_release(&kn->m);
 	ge_free(kn->lost);
 	ge_free(kn->text);
+	ge_free(kn->borne);
 	ge_free(kn->answered);
 	ge_free(kn->current);
 	ge_free(kn->has_any);
@@ -851,7 +876,7 @@ by_label(const struct ge_store *st, const char *operand,
     struct ge_err *e)
 {
 	struct naming sure = { "", 0 }, doubtful = { "", 0 };
-	struct ge_err unclear = { 0, 0, "" };
+	struct ge_err unclear = { 0, 0, "" }, refused = { 0, 0, "" };
 	char label[GE_NAME_ROOM];
 	struct ge_known other;
 	size_t i;
@@ -860,6 +885,9 @@ by_label(const struct ge_store *st, const char *operand,
 		return (0);
 	for (i = 0; i < n; i++) {
 		if (load(st, id[i], NULL, 0, &other, e) == -1) {
+			if (e->code == GE_EREFUSED && other.borne != NULL &&
+			    strcmp(other.borne, label) == 0)
+				refused = *e;
 			ge_known_release(&other);
 			if (e->code != GE_EFAIL)
 				continue;
@@ -890,9 +918,12 @@ by_label(const struct ge_store *st, const char *operand,
 	if (doubtful.n > 0)
 		ge_note(GE_WARN, "'%s': too few sites say that this label is "
 		    "of %s as well", operand, doubtful.text);
-	if (sure.n == 0 && unclear.code != 0)
-		*e = unclear;
-	return (sure.n > 0 ? 1 : unclear.code != 0 ? -1 : 0);
+	if (sure.n > 0)
+		return (1);
+	if (unclear.code == 0 && refused.code == 0)
+		return (0);
+	*e = unclear.code != 0 ? unclear : refused;
+	return (unclear.code != 0 ? -1 : ge_within(e, "'%s'", operand));
 }
 
 /* Of the sets whose ids begin so there may be one. */
