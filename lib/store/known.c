@@ -702,10 +702,12 @@ named_file(const struct ge_store *st, const char *path, struct ge_known *kn,
 	rc = ge_manifest_parse(&m, text, len, e);
 	memcpy(setid, m.setid, GE_SETID);
 	ge_manifest_release(&m);
-	if (rc == 0)
+	if (rc == 0) {
 		rc = load(st, setid, text, len, kn, e);
-	else
+		kn->full = 1;
+	} else {
 		ge_free(text);
+	}
 	if (rc == 0)
 		return (0);
 	return (strcmp(path, "-") == 0 ? ge_within(e, "standard input") :
@@ -991,7 +993,7 @@ ge_known_find(const struct ge_store *st, const char *operand,
 	size_t len = strlen(operand);
 	uint8_t setid[GE_SETID];
 	struct stat sb;
-	int hex;
+	int hex, rc;
 
 	memset(kn, 0, sizeof(*kn));
 	hex = len > 0 && len <= 2 * GE_SETID &&
@@ -1004,7 +1006,9 @@ ge_known_find(const struct ge_store *st, const char *operand,
 		return (ge_fail(e, GE_EUSAGE, "'%s': no such file", operand));
 	if (hex && len == 2 * GE_SETID) {
 		(void)ge_unhex(setid, operand, GE_SETID);
-		return (ge_known_load(st, setid, kn, e));
+		rc = ge_known_load(st, setid, kn, e);
+		kn->full = 1;
+		return (rc);
 	}
 	return (find_listed(st, operand, hex, kn, e));
 }

@@ -29,6 +29,8 @@ struct ge_store {
  */
 struct ge_known {
 	uint8_t setid[GE_SETID];
+	int full;			/* the operand is its whole id, or a file of
+					   its manifest; also if that is refused */
 	int has;			/* there is a manifest: */
 	struct ge_manifest m;		/* the one that counts */
 	char *text;			/* its bytes */
