@@ -676,42 +676,67 @@ ge_known_release(struct ge_known *kn)
 	memset(kn, 0, sizeof(*kn));
 }
 
+int
+ge_manifest_named(const char *operand, struct ge_err *e)
+{
+	struct stat sb;
+
+	/* A folder may well have the name of a set. */
+	if (strcmp(operand, "-") == 0 ||
+	    (stat(operand, &sb) == 0 && !S_ISDIR(sb.st_mode)))
+		return (1);
+	return (strchr(operand, '/') == NULL ? 0 : ge_fail(e, GE_EUSAGE,
+	    "'%s': no such file", operand));
+}
+
+static int
+within(const char *path, struct ge_err *e)
+{
+
+	return (strcmp(path, "-") == 0 ? ge_within(e, "standard input") :
+	    ge_within(e, "'%s'", path));
+}
+
+int
+ge_manifest_slurp(const char *path, uint8_t **text, size_t *len,
+    uint8_t setid[GE_SETID], struct ge_err *e)
+{
+	static const char word[] = "gefrag-manifest ";
+	struct ge_manifest m;
+	int rc;
+
+	if (ge_slurp(strcmp(path, "-") == 0 ? "/dev/stdin" : path,
+	    GE_MANIFEST_MAX, text, len, e) == -1)
+		return (-1);
+	if (*len < sizeof(word) - 1 ||
+	    memcmp(*text, word, sizeof(word) - 1) != 0) {
+		rc = ge_fail(e, GE_EUSAGE, "%s", *len == 0 ?
+		    "it is empty, and no manifest" : "not a manifest");
+	} else {
+		rc = ge_manifest_parse(&m, *text, *len, e);
+		memcpy(setid, m.setid, GE_SETID);
+		ge_manifest_release(&m);
+	}
+	if (rc == 0)
+		return (0);
+	ge_free(*text);
+	*text = NULL;
+	return (within(path, e));
+}
+
 static int
 named_file(const struct ge_store *st, const char *path, struct ge_known *kn,
     struct ge_err *e)
 {
-	static const char word[] = "gefrag-manifest ";
-	static const char none[] = "not a manifest", empty[] = "it is empty, "
-	    "and no manifest";
-	struct ge_manifest m;
-	uint8_t *text = NULL, setid[GE_SETID];
+	uint8_t *text, setid[GE_SETID];
 	size_t len;
 	int rc;
 
-	if (ge_slurp(strcmp(path, "-") == 0 ? "/dev/stdin" : path,
-	    GE_MANIFEST_MAX, &text, &len, e) == -1)
+	if (ge_manifest_slurp(path, &text, &len, setid, e) == -1)
 		return (-1);
-	if (len < sizeof(word) - 1 ||
-	    memcmp(text, word, sizeof(word) - 1) != 0) {
-		ge_free(text);
-		return (strcmp(path, "-") == 0 ? ge_fail(e, GE_EUSAGE,
-		    "standard input: %s", len == 0 ? empty : none) :
-		    ge_fail(e, GE_EUSAGE, "'%s': %s", path, len == 0 ? empty :
-		    none));
-	}
-	rc = ge_manifest_parse(&m, text, len, e);
-	memcpy(setid, m.setid, GE_SETID);
-	ge_manifest_release(&m);
-	if (rc == 0) {
-		rc = load(st, setid, text, len, kn, e);
-		kn->full = 1;
-	} else {
-		ge_free(text);
-	}
-	if (rc == 0)
-		return (0);
-	return (strcmp(path, "-") == 0 ? ge_within(e, "standard input") :
-	    ge_within(e, "'%s'", path));
+	rc = load(st, setid, text, len, kn, e);
+	kn->full = 1;
+	return (rc == -1 ? within(path, e) : 0);
 }
 
 /*
@@ -992,18 +1017,13 @@ ge_known_find(const struct ge_store *st, const char *operand,
 {
 	size_t len = strlen(operand);
 	uint8_t setid[GE_SETID];
-	struct stat sb;
 	int hex, rc;
 
 	memset(kn, 0, sizeof(*kn));
 	hex = len > 0 && len <= 2 * GE_SETID &&
 	    strspn(operand, "0123456789abcdef") == len;
-	/* A folder may well have the name of a set. */
-	if (strcmp(operand, "-") == 0 ||
-	    (stat(operand, &sb) == 0 && !S_ISDIR(sb.st_mode)))
-		return (named_file(st, operand, kn, e));
-	if (strchr(operand, '/') != NULL)
-		return (ge_fail(e, GE_EUSAGE, "'%s': no such file", operand));
+	if ((rc = ge_manifest_named(operand, e)) != 0)
+		return (rc == -1 ? -1 : named_file(st, operand, kn, e));
 	if (hex && len == 2 * GE_SETID) {
 		(void)ge_unhex(setid, operand, GE_SETID);
 		rc = ge_known_load(st, setid, kn, e);
