@@ -142,7 +142,6 @@ static int
 run_one(struct options *o, const char *operand, struct ge_err *e)
 {
 	const struct ge_pins *pins = &o->r.st.pins;
-	uint8_t setid[GE_SETID];
 	struct ge_known kn;
 	struct ge_erase er;
 	int rc = -1;
@@ -151,28 +150,27 @@ run_one(struct options *o, const char *operand, struct ge_err *e)
 	if (ge_known_find(&o->r.st, operand, &kn, e) == -1) {
 		/* What is named in full goes, whatever its manifests say. */
 		if (e->code != GE_EREFUSED || pins->has_signer ||
-		    pins->has_digest || strlen(operand) != 2 * GE_SETID ||
-		    ge_unhex(setid, operand, GE_SETID) == -1)
+		    pins->has_digest || !kn.full)
 			goto out;
-		ge_note(GE_WARN, "set %s: %s", operand, e->msg);
+		ge_note(GE_WARN, "set %s: %s", ge_hex(o->id, kn.setid,
+		    GE_SETID), e->msg);
 	} else {
-		memcpy(setid, kn.setid, GE_SETID);
 		er.k = kn.has ? kn.m.k : 0;
 		er.n = kn.has ? kn.m.n : 0;
 		o->label = kn.has ? kn.m.name : NULL;
 	}
-	if (pins->has_set && memcmp(setid, pins->set, GE_SETID) != 0) {
+	if (pins->has_set && memcmp(kn.setid, pins->set, GE_SETID) != 0) {
 		ge_fail(e, GE_EREFUSED, "'%s': another set than the one named",
 		    operand);
 		goto out;
 	}
-	ge_hex(o->id, setid, GE_SETID);
+	ge_hex(o->id, kn.setid, GE_SETID);
 	er.dry = o->dry;
 	er.shares = o->shares;
 	er.ask = o->force || o->dry ? NULL : ask;
 	er.removed = removed;
 	er.arg = o;
-	rc = ge_erase_run(&er, &o->r.st, setid, e);
+	rc = ge_erase_run(&er, &o->r.st, kn.setid, e);
 	cli_flush();
 	if (rc == -1 && o->err.code != 0)
 		*e = o->err;

@@ -200,7 +200,7 @@ listed() {
 	[ "$(sed 1d "$out" | wc -l)" -eq 2 ]
 	expect 2 gels -s sites ./nowhere
 	said "gels: './nowhere': no such file"
-	expect 5 gels -s sites in
+	expect 2 gels -s sites in
 	grep -q "^gels: 'in': " "$err"
 	rm -r [abc]/"$two"
 	expect 4 gels -s sites m.ge
@@ -266,6 +266,48 @@ listed() {
 	expect 0 gels -s sites
 	listed '2/3 3/- 1 partial 0 -'
 	told 'manifest of another set'
+}
+
+@test "gels: of refused manifests only those of the sets asked for count" {
+	three
+	keys
+	id=$(set_at theirs)
+	gefrag "${SMALL[@]}" -N mine -S sign.pem -d e <<<x
+	cp -r e/* a
+	cp -r e/* b
+	expect 5 gels -s sites -V sign.pub
+	expect 0 gels -s sites -V sign.pub mine
+	said
+	listed '2/3 3/3 2 whole 3 mine'
+	expect 5 gels -s sites -V sign.pub theirs
+	told "gels: set $id: no manifest is signed by the key named"
+	listed '2/3 9/- 3 unknown 0 -'
+	expect 4 gels -s sites -V sign.pub nobodys
+	said "gels: 'nobodys': no such set or label"
+}
+
+@test "gels: a file that is no manifest is one for no program" {
+	three
+	id=$(set_at x)
+	for p in gels 'germ -f' gepull; do
+		: >none
+		# shellcheck disable=SC2086	# the program and its option
+		{
+			expect 2 $p -s sites none
+			said "${p% *}: 'none': it is empty, and no manifest"
+			echo text >none
+			expect 2 $p -s sites none
+			said "${p% *}: 'none': not a manifest"
+			expect 2 $p -s sites - <none
+			said "${p% *}: standard input: not a manifest"
+			echo 'gefrag-manifest x' >none
+			expect 5 $p -s sites none
+			said "${p% *}: 'none': malformed manifest, line 1"
+		}
+	done
+	# A folder is none, and may have the name of a set.
+	mkdir "$id"
+	expect 0 gels -s sites "$id"
 }
 
 @test "gels: an older manifest than was seen is refused with 5, all is listed" {

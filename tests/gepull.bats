@@ -464,7 +464,8 @@ void() {
 	keys
 	bytes 100000 >in
 	nine 'file'
-	gefrag -q -b 4k -O payload=8k in | gepush -q -S sign.pem -s sites >m
+	gefrag -q -b 4k -O payload=8k -N 'some label' in |
+	    gepush -q -S sign.pem -s sites >m
 	set=$(sed -n 's/^set //p' m)
 	for i in 1 2 3; do
 		usurping $i
@@ -478,6 +479,13 @@ void() {
 	said 'gepull: no manifest has the digest named'
 	expect 5 gepull -q -s sites -O set="$(printf %032d 0)" "$set"
 	said 'gepull: the manifest is of another set than the one named'
+	pulls -V sign.pub 'some label'
+	expect 5 gepull -q -s sites -V other.pub 'some label'
+	said "gepull: 'some label': no manifest is signed by the key named"
+	expect 5 gepull -q -s sites -O digest="$(printf %064d 0)" 'some label'
+	said "gepull: 'some label': no manifest has the digest named"
+	expect 4 gepull -q -s sites -V other.pub 'another label'
+	said "gepull: 'another label': no such file, set or label"
 	rm host?/"$set"/manifest
 	expect 4 gepull -q -s sites -V sign.pub "$set"
 	said 'gepull: no manifest that fits'
@@ -573,6 +581,24 @@ opened() {
 	done
 	pulls -x site9 m
 	[ -n "$(fault_log 1)" ]
+}
+
+@test "gepull: a site that is given up is not one that does not answer" {
+	nine_with 'file'
+	for i in 1 2 3; do
+		site_kill $i
+	done
+	empty 4
+	expect 1 gepull -q -s sites -x site1 -x site2 m
+	expect 4 gepull -q -s sites -x site1 -x site2 -x site3 m
+	said 'gepull: segment 0: 6 good fragments are needed, 5 can be had'
+	expect 4 geverify -q -s sites -x site1 -x site2 -x site3 m
+	for i in 5 6 7 8 9; do
+		empty $i
+	done
+	expect 4 gepull -q -s sites -x site1 -x site2 -x site3 "$set"
+	said 'gepull: no site has a fragment of this set'
+	expect 4 gepull -q -s sites -x site1 -x site2 -x site3 m
 }
 
 # swollen FILE BYTES WORDS: m, and so many bytes of place lines.

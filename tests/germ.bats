@@ -167,6 +167,25 @@ unreadable() {
 	[ "$(wc -l <"$err")" -eq 2 ]
 }
 
+@test "germ: a manifest's file, however old, names its set in full" {
+	three
+	id=$(set_at x)
+	sed "s/^serial .*/serial 1/;s/^previous .*/previous $(printf %064d 0)/" \
+	    "d/$id/manifest" | tee [abc]/"$id"/manifest >m
+	expect 0 germ -f -s sites m
+	nothing
+	expect 0 germ -f -s sites "d/$id/manifest"
+	told "set $id: 'd/$id/manifest': "
+	told "set $id: no site lists anything of it"
+	# With a pin it is what is signed that may go.
+	keys
+	expect 5 germ -f -s sites -V sign.pub "d/$id/manifest"
+	echo "gefrag-manifest v9" >m
+	expect 5 germ -f -s sites m
+	echo "another file" >m
+	expect 2 germ -f -s sites m
+}
+
 @test "germ: a label that one site has given a set removes nothing" {
 	three
 	id=$(set_at precious)

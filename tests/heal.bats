@@ -353,6 +353,14 @@ repair() {
 	whole
 }
 
+@test "gerepair -s: that a site which is given up does not answer is no news" {
+	ready 6 2 4
+	dead=$(where 0 0)
+	mv "s$dead" away
+	expect 0 repair -x "site$dead" m
+	fails grep -F 'passed over' "$err"
+}
+
 @test "gerepair -s: a healthy site is emptied by copying" {
 	ready 6 2 4
 	old=$(where 1 1)

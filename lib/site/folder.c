@@ -219,6 +219,30 @@ put(struct job *j)
 	ge_file_release(&f);
 }
 
+/*
+ * As ge_pread, but a bad sector is damage, which a repair replaces, and not
+ * silence, which would be left alone for ever: what is before it is read, and
+ * *bad is set.  It is asked for twice, since what passes is none.
+ */
+static int
+read_piece(struct ge_op_int *x, int fd, uint8_t *buf, size_t n, uint64_t off,
+    size_t *got, int *bad, struct ge_err *e)
+{
+	size_t more;
+
+	if (ge_pread(fd, buf, n, off, got, e) == 0)
+		return (0);
+	if (e->sys != EIO)
+		return (-1);
+	ge_x_beat(x);
+	if (ge_pread(fd, buf + *got, n - *got, off + *got, &more, e) == -1 &&
+	    e->sys != EIO)
+		return (-1);
+	*got += more;
+	*bad = *got < n;
+	return (0);
+}
+
 static void
 get(const struct job *j)
 {
@@ -228,8 +252,8 @@ get(const struct job *j)
 	uint8_t *buf = NULL;
 	struct ge_err e;
 	struct stat st;
+	int fd, bad = 0;
 	size_t n, m;
-	int fd;
 
 	fd = open(j->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (fd == -1) {
@@ -256,12 +280,16 @@ get(const struct job *j)
 		failed(j, e.sys, e.msg);
 		goto out;
 	}
-	for (; got < want; got += m) {
+	for (; got < want && !bad; got += m) {
 		n = want - got < CHUNK ? (size_t)(want - got) : CHUNK;
-		if (ge_pread(fd, buf, n, op->off + got, &m, &e) == -1) {
-			failed(j, e.sys, e.msg);
+		if (read_piece(x, fd, buf, n, op->off + got, &m, &bad, &e) ==
+		    -1) {
+			failed(j, e.sys, NULL);
 			goto out;
 		}
+		/* Unless it is the whole disk that is gone. */
+		if (bad && mounted(j) == -1)
+			goto out;
 		if (ge_x_hold(x) == -1)
 			goto out;
 		memcpy(op->buf + got, buf, m);
@@ -272,7 +300,7 @@ get(const struct job *j)
 		}
 		ge_x_moved(x, 0, m);
 		atomic_store(&x->got, got + m);
-		if (m != n) {
+		if (m != n && !bad) {
 			(void)ge_x_end(x, GE_OP_FAILED, "it became shorter");
 			goto out;
 		}

@@ -1,16 +1,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "store/store_int.h"
-#include "util/file.h"
 #include "util/hook.h"
 #include "util/mem.h"
 #include "util/num.h"
 
 enum {
-	MANIFEST_MAX = 64 << 20,
 	PREFIX_MIN = 4,			/* digits that may stand for a set id */
 	TOGETHER = 8,			/* sets surveyed at once, */
 	QUESTIONS = 256,		/* if they are not more questions, */
@@ -48,7 +45,8 @@ struct inventory {
 	uint8_t *meant;			/* [noperands] it was of use */
 	uint8_t *isfile;		/* [noperands] a manifest's file, of the set */
 	uint8_t (*named)[GE_SETID];	/* [noperands] with this id */
-	int refused, failed;		/* sets */
+	int refused, failed;		/* sets that are listed */
+	int unclear;			/* others: their labels could not be had */
 };
 
 /* A set that is being looked at. */
@@ -249,7 +247,6 @@ out:
 static int
 read_files(struct inventory *in, struct ge_err *e)
 {
-	struct ge_manifest m;
 	uint8_t *text;
 	const char *o;
 	size_t i, len;
@@ -257,21 +254,13 @@ read_files(struct inventory *in, struct ge_err *e)
 
 	for (i = 0; i < in->iv->noperands; i++) {
 		o = in->iv->operand[i];
-		if (strcmp(o, "-") != 0 && access(o, F_OK) == -1) {
-			if (strchr(o, '/') != NULL)
-				return (ge_fail(e, GE_EUSAGE, "'%s': no such "
-				    "file", o));
-			continue;
-		}
-		if (ge_slurp(strcmp(o, "-") == 0 ? "/dev/stdin" : o,
-		    MANIFEST_MAX, &text, &len, e) == -1)
+		if ((rc = ge_manifest_named(o, e)) == -1)
 			return (-1);
-		if ((rc = ge_manifest_parse(&m, text, len, e)) == 0)
-			memcpy(in->named[i], m.setid, GE_SETID);
-		ge_manifest_release(&m);
+		if (rc == 0)
+			continue;
+		if (ge_manifest_slurp(o, &text, &len, in->named[i], e) == -1)
+			return (-1);
 		ge_free(text);
-		if (rc == -1)
-			return (ge_within(e, "'%s'", o));
 		in->isfile[i] = 1;
 	}
 	return (0);
@@ -282,10 +271,12 @@ static int
 wanted(struct inventory *in, const uint8_t *setid, const struct ge_known *kn)
 {
 	char hex[2 * GE_SETID + 1], label[GE_NAME_ROOM];
-	const char *o;
+	const char *o, *name = NULL;
 	size_t i, len;
 	int yes = in->iv->noperands == 0;
 
+	if (kn != NULL)
+		name = kn->has ? kn->m.name : kn->borne;
 	ge_hex(hex, setid, GE_SETID);
 	for (i = 0; i < in->iv->noperands; i++) {
 		if (in->isfile[i]) {
@@ -296,9 +287,9 @@ wanted(struct inventory *in, const uint8_t *setid, const struct ge_known *kn)
 		o = in->iv->operand[i];
 		len = strlen(o);
 		if ((len >= PREFIX_MIN && strncmp(hex, o, len) == 0) ||
-		    (kn != NULL && kn->has && kn->m.name != NULL &&
+		    (name != NULL &&
 		    ge_percent(label, sizeof(label), o, len, 1) == 0 &&
-		    strcmp(label, kn->m.name) == 0))
+		    strcmp(label, name) == 0))
 			yes = in->meant[i] = 1;
 	}
 	return (yes);
@@ -437,24 +428,26 @@ static int
 look_up(struct inventory *in, struct look *l, int labels, struct ge_err *e)
 {
 	char hex[2 * GE_SETID + 1];
-	int rc;
+	int rc, yes;
 
 	if (!labels && !wanted(in, l->f->setid, NULL))
 		return (0);
 	rc = ge_known_load(&in->st, l->f->setid, &l->kn, e);
 	if (rc == -1 && ge_hook_tick(0, e) == -1)
 		return (-1);
+	yes = wanted(in, l->f->setid, &l->kn);
 	if (rc == -1) {
 		ge_known_release(&l->kn);
 		if (e->code == GE_EREFUSED || e->code == GE_EFAIL) {
-			in->refused += e->code == GE_EREFUSED;
-			in->failed += e->code == GE_EFAIL;
+			in->refused += e->code == GE_EREFUSED && yes;
+			in->failed += e->code == GE_EFAIL && yes;
+			in->unclear += e->code == GE_EFAIL && !yes;
 			l->nothing = 1;
-			ge_note(GE_WARN, "set %s: %s", ge_hex(hex, l->f->setid,
-			    GE_SETID), e->msg);
+			ge_note(yes ? GE_WARN : GE_SAY, "set %s: %s",
+			    ge_hex(hex, l->f->setid, GE_SETID), e->msg);
 		}
 	}
-	return (wanted(in, l->f->setid, &l->kn));
+	return (yes);
 }
 
 /* Some sets from the first-th on, as many as can be had at once; *next. */
@@ -514,10 +507,10 @@ result(const struct inventory *in, struct ge_err *e)
 		    "refused: %d", in->refused));
 	for (i = 0; i < iv->noperands && in->meant[i]; i++)
 		;
-	if (i < iv->noperands && in->failed > 0)
+	if (i < iv->noperands && in->failed + in->unclear > 0)
 		return (ge_fail(e, GE_EFAIL, "'%s': no such set or label; "
 		    "sets whose manifests could not be had: %d",
-		    iv->operand[i], in->failed));
+		    iv->operand[i], in->failed + in->unclear));
 	if (i < iv->noperands && iv->unanswered == 0)
 		return (ge_fail(e, GE_ELOST, "'%s': no such set or label",
 		    iv->operand[i]));

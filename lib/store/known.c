@@ -583,6 +583,29 @@ decide(struct search *s, struct ge_known *kn, struct ge_err *e)
 	return (0);
 }
 
+/* The label that most sites give it, whatever is valid of what they say. */
+static int
+bear(const struct search *s, struct ge_known *kn, struct ge_err *e)
+{
+	const char *name;
+	size_t i, j;
+	int votes;
+
+	for (i = 0; i < s->n; i++) {
+		if ((name = s->cand[i].m.name) == NULL)
+			continue;
+		for (j = 0, votes = 0; j < s->n; j++)
+			if (s->cand[j].m.name != NULL &&
+			    strcmp(s->cand[j].m.name, name) == 0)
+				votes += s->cand[j].sites;
+		if (most(s, votes)) {
+			kn->borne = ge_strdup(name, e);
+			return (kn->borne == NULL ? -1 : 0);
+		}
+	}
+	return (0);
+}
+
 /* Everything about one set; `named` is the user's own manifest, or NULL. */
 static int
 load(const struct ge_store *st, const uint8_t setid[GE_SETID], uint8_t *named,
@@ -602,7 +625,8 @@ load(const struct ge_store *st, const uint8_t setid[GE_SETID], uint8_t *named,
 	}
 	if (named != NULL && consider(&s, setid, named, namedlen, -1, e) == -1)
 		goto out;
-	if (ask_manifests(&s, setid, e) == -1 || decide(&s, kn, e) == -1)
+	if (ask_manifests(&s, setid, e) == -1 || bear(&s, kn, e) == -1 ||
+	    decide(&s, kn, e) == -1)
 		goto out;
 	if (kn->current == NULL &&
 	    (kn->current = ge_alloc(st->sites->n, e)) == NULL)
@@ -645,46 +669,74 @@ ge_known_release(struct ge_known *kn)
 	ge_manifest_release(&kn->m);
 	ge_free(kn->lost);
 	ge_free(kn->text);
+	ge_free(kn->borne);
 	ge_free(kn->answered);
 	ge_free(kn->current);
 	ge_free(kn->has_any);
 	memset(kn, 0, sizeof(*kn));
 }
 
+int
+ge_manifest_named(const char *operand, struct ge_err *e)
+{
+	struct stat sb;
+
+	/* A folder may well have the name of a set. */
+	if (strcmp(operand, "-") == 0 ||
+	    (stat(operand, &sb) == 0 && !S_ISDIR(sb.st_mode)))
+		return (1);
+	return (strchr(operand, '/') == NULL ? 0 : ge_fail(e, GE_EUSAGE,
+	    "'%s': no such file", operand));
+}
+
+static int
+within(const char *path, struct ge_err *e)
+{
+
+	return (strcmp(path, "-") == 0 ? ge_within(e, "standard input") :
+	    ge_within(e, "'%s'", path));
+}
+
+int
+ge_manifest_slurp(const char *path, uint8_t **text, size_t *len,
+    uint8_t setid[GE_SETID], struct ge_err *e)
+{
+	static const char word[] = "gefrag-manifest ";
+	struct ge_manifest m;
+	int rc;
+
+	if (ge_slurp(strcmp(path, "-") == 0 ? "/dev/stdin" : path,
+	    GE_MANIFEST_MAX, text, len, e) == -1)
+		return (-1);
+	if (*len < sizeof(word) - 1 ||
+	    memcmp(*text, word, sizeof(word) - 1) != 0) {
+		rc = ge_fail(e, GE_EUSAGE, "%s", *len == 0 ?
+		    "it is empty, and no manifest" : "not a manifest");
+	} else {
+		rc = ge_manifest_parse(&m, *text, *len, e);
+		memcpy(setid, m.setid, GE_SETID);
+		ge_manifest_release(&m);
+	}
+	if (rc == 0)
+		return (0);
+	ge_free(*text);
+	*text = NULL;
+	return (within(path, e));
+}
+
 static int
 named_file(const struct ge_store *st, const char *path, struct ge_known *kn,
     struct ge_err *e)
 {
-	static const char word[] = "gefrag-manifest ";
-	static const char none[] = "not a manifest", empty[] = "it is empty, "
-	    "and no manifest";
-	struct ge_manifest m;
-	uint8_t *text = NULL, setid[GE_SETID];
+	uint8_t *text, setid[GE_SETID];
 	size_t len;
 	int rc;
 
-	if (ge_slurp(strcmp(path, "-") == 0 ? "/dev/stdin" : path,
-	    GE_MANIFEST_MAX, &text, &len, e) == -1)
+	if (ge_manifest_slurp(path, &text, &len, setid, e) == -1)
 		return (-1);
-	if (len < sizeof(word) - 1 ||
-	    memcmp(text, word, sizeof(word) - 1) != 0) {
-		ge_free(text);
-		return (strcmp(path, "-") == 0 ? ge_fail(e, GE_EUSAGE,
-		    "standard input: %s", len == 0 ? empty : none) :
-		    ge_fail(e, GE_EUSAGE, "'%s': %s", path, len == 0 ? empty :
-		    none));
-	}
-	rc = ge_manifest_parse(&m, text, len, e);
-	memcpy(setid, m.setid, GE_SETID);
-	ge_manifest_release(&m);
-	if (rc == 0)
-		rc = load(st, setid, text, len, kn, e);
-	else
-		ge_free(text);
-	if (rc == 0)
-		return (0);
-	return (strcmp(path, "-") == 0 ? ge_within(e, "standard input") :
-	    ge_within(e, "'%s'", path));
+	rc = load(st, setid, text, len, kn, e);
+	kn->full = 1;
+	return (rc == -1 ? within(path, e) : 0);
 }
 
 /*
@@ -851,7 +903,7 @@ by_label(const struct ge_store *st, const char *operand,
     struct ge_err *e)
 {
 	struct naming sure = { "", 0 }, doubtful = { "", 0 };
-	struct ge_err unclear = { 0, 0, "" };
+	struct ge_err unclear = { 0, 0, "" }, refused = { 0, 0, "" };
 	char label[GE_NAME_ROOM];
 	struct ge_known other;
 	size_t i;
@@ -860,6 +912,9 @@ by_label(const struct ge_store *st, const char *operand,
 		return (0);
 	for (i = 0; i < n; i++) {
 		if (load(st, id[i], NULL, 0, &other, e) == -1) {
+			if (e->code == GE_EREFUSED && other.borne != NULL &&
+			    strcmp(other.borne, label) == 0)
+				refused = *e;
 			ge_known_release(&other);
 			if (e->code != GE_EFAIL)
 				continue;
@@ -890,9 +945,12 @@ by_label(const struct ge_store *st, const char *operand,
 	if (doubtful.n > 0)
 		ge_note(GE_WARN, "'%s': too few sites say that this label is "
 		    "of %s as well", operand, doubtful.text);
-	if (sure.n == 0 && unclear.code != 0)
-		*e = unclear;
-	return (sure.n > 0 ? 1 : unclear.code != 0 ? -1 : 0);
+	if (sure.n > 0)
+		return (1);
+	if (unclear.code == 0 && refused.code == 0)
+		return (0);
+	*e = unclear.code != 0 ? unclear : refused;
+	return (unclear.code != 0 ? -1 : ge_within(e, "'%s'", operand));
 }
 
 /* Of the sets whose ids begin so there may be one. */
@@ -959,21 +1017,18 @@ ge_known_find(const struct ge_store *st, const char *operand,
 {
 	size_t len = strlen(operand);
 	uint8_t setid[GE_SETID];
-	struct stat sb;
-	int hex;
+	int hex, rc;
 
 	memset(kn, 0, sizeof(*kn));
 	hex = len > 0 && len <= 2 * GE_SETID &&
 	    strspn(operand, "0123456789abcdef") == len;
-	/* A folder may well have the name of a set. */
-	if (strcmp(operand, "-") == 0 ||
-	    (stat(operand, &sb) == 0 && !S_ISDIR(sb.st_mode)))
-		return (named_file(st, operand, kn, e));
-	if (strchr(operand, '/') != NULL)
-		return (ge_fail(e, GE_EUSAGE, "'%s': no such file", operand));
+	if ((rc = ge_manifest_named(operand, e)) != 0)
+		return (rc == -1 ? -1 : named_file(st, operand, kn, e));
 	if (hex && len == 2 * GE_SETID) {
 		(void)ge_unhex(setid, operand, GE_SETID);
-		return (ge_known_load(st, setid, kn, e));
+		rc = ge_known_load(st, setid, kn, e);
+		kn->full = 1;
+		return (rc);
 	}
 	return (find_listed(st, operand, hex, kn, e));
 }

@@ -29,6 +29,8 @@ struct ge_store {
  */
 struct ge_known {
 	uint8_t setid[GE_SETID];
+	int full;			/* the operand is its whole id, or a file of
+					   its manifest; also if that is refused */
 	int has;			/* there is a manifest: */
 	struct ge_manifest m;		/* the one that counts */
 	char *text;			/* its bytes */
@@ -38,6 +40,8 @@ struct ge_known {
 	int labelled;			/* its label is no site's word alone */
 	int agreed;			/* more than half of all sites serve a
 					   manifest with its roots */
+	char *borne;			/* the label that most sites give it, or NULL;
+					   also if its manifests are refused */
 	/* [sites->n] what each site said: */
 	uint8_t *answered;		/* it answered */
 	uint8_t *current;		/* it has this very manifest */
@@ -65,8 +69,8 @@ struct ge_known {
  * kn is released by ge_known_release in any case.
  *
  * Return 0; -1: GE_EUSAGE for a file that cannot be read or is no manifest; GE_EREFUSED if the
- * operand means several sets, too few sites vouch for the label, the set has been forked, or all that can be
- * reached is older than what was seen before; GE_ELOST if no site knows it,
+ * operand means several sets, too few sites vouch for the label, the manifests contradict a pin, the set has
+ * been forked, or all that can be reached is older than what was seen before; GE_ELOST if no site knows it,
  * GE_EFAIL if not all sites answered.  A full set id is never unknown: it may
  * have no manifest (kn->has 0).
  *

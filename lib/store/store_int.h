@@ -151,6 +151,19 @@ const struct ge_seen *ge_survey_find(const struct ge_survey *sv,
     uint32_t segment, int index, size_t *n);
 
 /*
+ * ge_manifest_named(operand, e):
+ * Is it a manifest's file ("-": standard input), and no id or label?  1, 0, -1 with
+ * GE_EUSAGE.
+ *
+ * ge_manifest_slurp(path, text, len, setid, e):
+ * Such a file, to be freed, and the set that it is of.  0; -1: GE_EUSAGE if it is
+ * no manifest, GE_EREFUSED if it is malformed.
+ */
+int ge_manifest_named(const char *operand, struct ge_err *e);
+int ge_manifest_slurp(const char *path, uint8_t **text, size_t *len,
+    uint8_t setid[GE_SETID], struct ge_err *e);
+
+/*
  * ge_manifest_get(st, site, setid, buf, len, e):
  * What a site has as the manifest of a set, not looked at; the caller frees *buf.
  * 1; 0 if it does not give it, or it is longer than any; -1.

@@ -10,6 +10,7 @@
 #include <arpa/inet.h>
 #include <netinet/in.h>
 
+#include <errno.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -586,6 +587,9 @@ static int gate[2], asked, go;
 static atomic_int hangs;	/* 1: reads, 2: writes */
 static atomic_int leaked;	/* what was written was no longer to be */
 
+/* A disk with a bad sector, there in any file; 0: none.  It fails so often. */
+static atomic_int sector, failures;
+
 static void
 pass(void)
 {
@@ -602,6 +606,14 @@ pread(int fd, void *p, size_t len, off_t off)
 
 	if (atomic_load(&hangs) == 1)
 		pass();
+	if (atomic_load(&sector) > 0 && off + (off_t)len > sector) {
+		if (off < sector) {
+			len = (size_t)(sector - off);
+		} else if (failures-- > 0) {
+			errno = EIO;
+			return (-1);
+		}
+	}
 	return (syscall(SYS_pread64, fd, p, len, off));
 }
 
@@ -648,6 +660,35 @@ release(int fd, int n)
 	while (n-- > 0)
 		if (syscall(SYS_write, fd, "x", 1) != 1)
 			die("pipe");
+}
+
+/* What of a file cannot be read is damage: the site has answered. */
+static void
+test_sector(void)
+{
+	struct ge_op op, *o = &op;
+	struct ge_err e;
+	int good;
+
+	memset(&op, 0, sizeof(op));
+	op.kind = GE_OP_GET;
+	op.len = sizeof(buf);
+	op.buf = buf;
+	snprintf(op.name, sizeof(op.name), "big");
+	sector = 1000;
+	failures = 99;
+	good = ge_op_run(net, &o, 1, &e) == 0 && op.result == GE_OP_DONE &&
+	    op.got == 1000 && op.size == (1 << 16) - 1;
+	op.off = 1000;
+	good &= ge_op_run(net, &o, 1, &e) == 0 && op.result == GE_OP_DONE &&
+	    op.got == 0;
+	failures = 1;
+	op.off = 1;
+	op.len = 2000;
+	good &= ge_op_run(net, &o, 1, &e) == 0 && op.result == GE_OP_DONE &&
+	    op.got == 2000;
+	sector = 0;
+	check(good, "a bad sector is damage, and no silence");
 }
 
 /*
@@ -895,6 +936,7 @@ main(void)
 	test_folder();
 	test_many();
 	put_big();
+	test_sector();
 	test_stalled(&s);
 	ge_net_close(net);
 	test_close(&s);
