@@ -183,7 +183,9 @@ void() {
 	told "$first"
 	[ ! -s "$out" ]
 	pulls m2
-	mkdir host1/${first:0:4}0000000000000000000000000000
+	for i in 1 2 3 4 5; do
+		mkdir host$i/${first:0:4}0000000000000000000000000000
+	done
 	expect 5 gepull -s sites "${first:0:4}"
 	grep -qP "^gepull: '${first:0:4}': several sets begin so: [0-9a-f]{32}, [0-9a-f]{32}\$" "$err"
 	echo x >m
@@ -242,6 +244,37 @@ void() {
 	done
 	rm host5/"$mine"/manifest
 	expect 0 gepull -q -s sites -O state="$PWD/none" thesis
+}
+
+@test "gepull: few sites make no beginning of an id mean a set" {
+	nine_with 'file' -N 20261121
+	mine=$set
+	cp in first
+	bytes 5000 9 >in
+	gefrag -q in | gepush -q -s sites >m2
+	theirs=$(sed -n 's/^set //p' m2)
+	# Only site 4 lists it, and another by its side.
+	for i in 1 2 3 5 6 7 8 9; do
+		mv "host$i/$theirs" "away$i"
+	done
+	fake=20261121${theirs:8}
+	cp -r "host4/$theirs" "host4/$fake"
+	expect 0 gepull -q -s sites 20261121
+	gejoin -q "$out" | cmp - first
+	rm "host4/$fake/manifest"
+	expect 5 gepull -s sites "${theirs:0:6}"
+	said "gepull: '${theirs:0:6}': only 1 of 9 sites list $theirs: give the whole id"
+	[ ! -s "$out" ]
+	mkdir "host4/${mine:0:6}${theirs:6}"
+	expect 0 gepull -s sites "${mine:0:6}"
+	gejoin -q "$out" | cmp - first
+	# Most do, and it is a label as well.
+	for i in 1 2 3 5 6; do
+		mkdir "host$i/$fake"
+	done
+	expect 5 gepull -s sites 20261121
+	said "gepull: '20261121': the beginning of $fake and the label of $mine: name one by its whole id"
+	[ ! -s "$out" ]
 }
 
 @test "gepull: no site has a manifest" {

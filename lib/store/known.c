@@ -691,11 +691,24 @@ named_file(const struct ge_store *st, const char *path, struct ge_known *kn,
  * Ids of the sets that a site lists.
  */
 struct ids {
-	const char *prefix;		/* only those that begin so */
 	uint8_t (*id)[GE_SETID];
 	size_t n, cap;
 	struct ge_err err;
 	int failed;
+};
+
+/* A set, and how many sites list it. */
+struct listed {
+	uint8_t setid[GE_SETID];
+	int sites;
+};
+
+/* What all sites list, each set once. */
+struct listing {
+	struct listed *set;
+	size_t n, cap;
+	int answers;			/* sites that have said what they have */
+	int silent;
 };
 
 static int
@@ -709,8 +722,7 @@ note_id(void *arg, const char *name, size_t len, uint64_t size, int folder)
 		ids->n = 0;
 		return (0);
 	}
-	if (len != 2 * GE_SETID ||
-	    strncmp(name, ids->prefix, strlen(ids->prefix)) != 0)
+	if (len != 2 * GE_SETID)
 		return (0);
 	if (ids->n == SETS_MAX) {
 		ge_fail(&ids->err, GE_EFAIL, "too many sets");
@@ -733,22 +745,64 @@ by_id(const void *a, const void *b)
 	return (memcmp(a, b, GE_SETID));
 }
 
-/*
- * The ids that begin so, of all sites, sorted, each once; the caller frees *id.
- * Of each site (answered: [sites->n]) whether it has answered.
- */
+/* Those that most sites list come first. */
 static int
-list_sets(const struct ge_store *st, const char *prefix,
-    uint8_t (**id)[GE_SETID], size_t *nid, uint8_t *answered,
-    struct ge_err *e)
+by_listers(const void *a, const void *b)
 {
-	struct ids *ids, all = { .n = 0 };
+	const struct listed *x = a, *y = b;
+
+	return (x->sites != y->sites ? y->sites - x->sites :
+	    memcmp(x->setid, y->setid, GE_SETID));
+}
+
+/* Of what one site lists each set counts once. */
+static int
+add_ids(struct listing *ls, struct ids *ids, struct ge_err *e)
+{
+	size_t i;
+
+	if (ids->n == 0)
+		return (0);
+	if (ge_grow(&ls->set, &ls->cap, ls->n + ids->n, sizeof(*ls->set),
+	    e) == -1)
+		return (-1);
+	qsort(ids->id, ids->n, GE_SETID, by_id);
+	for (i = 0; i < ids->n; i++) {
+		if (i > 0 && by_id(ids->id[i - 1], ids->id[i]) == 0)
+			continue;
+		memcpy(ls->set[ls->n].setid, ids->id[i], GE_SETID);
+		ls->set[ls->n++].sites = 1;
+	}
+	return (0);
+}
+
+static void
+sum_up(struct listing *ls)
+{
+	size_t i, n = 0;
+
+	if (ls->n == 0)
+		return;
+	qsort(ls->set, ls->n, sizeof(*ls->set), by_id);
+	for (i = 0; i < ls->n; i++)
+		if (n > 0 && by_id(&ls->set[n - 1], &ls->set[i]) == 0)
+			ls->set[n - 1].sites++;
+		else
+			ls->set[n++] = ls->set[i];
+	ls->n = n;
+	qsort(ls->set, ls->n, sizeof(*ls->set), by_listers);
+}
+
+/* The sets that the sites list; the caller frees ls->set. */
+static int
+list_sets(const struct ge_store *st, struct listing *ls, struct ge_err *e)
+{
 	struct ge_op *op = NULL, **each = NULL;
-	size_t i, n = 0, o;
+	struct ids *ids;
+	size_t i, n = 0;
 	int rc = -1;
 
-	*nid = 0;
-	*id = NULL;
+	memset(ls, 0, sizeof(*ls));
 	if ((ids = ge_alloc(st->sites->n * sizeof(*ids), e)) == NULL ||
 	    (op = ge_alloc(st->sites->n * sizeof(*op), e)) == NULL ||
 	    (each = ge_alloc(st->sites->n * sizeof(struct ge_op *), e)) == NULL)
@@ -762,7 +816,6 @@ list_sets(const struct ge_store *st, const char *prefix,
 		op[n].tries = 1;
 		op[n].entry = note_id;
 		op[n].arg = &ids[n];
-		ids[n].prefix = prefix;
 		n++;
 	}
 	if (ge_ask_all(st, each, n, 1, NULL, NULL, e) == -1)
@@ -775,38 +828,38 @@ list_sets(const struct ge_store *st, const char *prefix,
 		if (ids[i].err.code != 0) {
 			ge_note(GE_WARN, "site '%s': %s",
 			    st->sites->site[op[i].site].name, ids[i].err.msg);
+			ls->silent++;
 			continue;
 		}
-		answered[op[i].site] = op[i].result == GE_OP_DONE ||
-		    op[i].result == GE_OP_ABSENT;
-		if (!answered[op[i].site] &&
-		    op[i].result != GE_OP_CANCELLED)
-			ge_note(GE_WARN, "%s", op[i].err.msg);
-		if (ids[i].n == 0)
+		if (op[i].result != GE_OP_DONE &&
+		    op[i].result != GE_OP_ABSENT) {
+			if (op[i].result != GE_OP_CANCELLED)
+				ge_note(GE_WARN, "%s", op[i].err.msg);
+			ls->silent++;
 			continue;
-		if (ge_grow(&all.id, &all.cap, all.n + ids[i].n, GE_SETID,
-		    e) == -1)
+		}
+		ls->answers++;
+		if (add_ids(ls, &ids[i], e) == -1)
 			goto out;
-		memcpy(all.id[all.n], ids[i].id, ids[i].n * GE_SETID);
-		all.n += ids[i].n;
 	}
-	if (all.n > 0)
-		qsort(all.id, all.n, GE_SETID, by_id);
-	for (i = o = 0; i < all.n; i++)
-		if (o == 0 || memcmp(all.id[o - 1], all.id[i], GE_SETID) != 0)
-			memmove(all.id[o++], all.id[i], GE_SETID);
-	*id = all.id;
-	*nid = o;
-	all.id = NULL;
+	sum_up(ls);
 	rc = 0;
 out:
 	for (i = 0; ids != NULL && i < st->sites->n; i++)
 		ge_free(ids[i].id);
 	ge_free(ids);
-	ge_free(all.id);
 	ge_free(each);
 	ge_free(op);
 	return (rc);
+}
+
+/* Is there such a set by more than the word of one site, or of few? */
+static int
+is_there(const struct listing *ls, const struct listed *l)
+{
+
+	return (2 * l->sites > ls->answers &&
+	    (l->sites > 1 || ls->answers + ls->silent == 1));
 }
 
 /* A label as it stands in a manifest, or NULL if it is none. */
@@ -847,19 +900,20 @@ name_id(struct naming *nm, const uint8_t setid[GE_SETID])
  */
 static int
 by_label(const struct ge_store *st, const char *operand,
-    const uint8_t (*id)[GE_SETID], size_t n, struct ge_known *kn,
-    struct ge_err *e)
+    const struct listing *ls, struct ge_known *kn, struct ge_err *e)
 {
 	struct naming sure = { "", 0 }, doubtful = { "", 0 };
 	struct ge_err unclear = { 0, 0, "" };
 	char label[GE_NAME_ROOM];
 	struct ge_known other;
+	const uint8_t *id;
 	size_t i;
 
 	if (as_label(label, operand) == NULL)
 		return (0);
-	for (i = 0; i < n; i++) {
-		if (load(st, id[i], NULL, 0, &other, e) == -1) {
+	for (i = 0; i < ls->n; i++) {
+		id = ls->set[i].setid;
+		if (load(st, id, NULL, 0, &other, e) == -1) {
 			ge_known_release(&other);
 			if (e->code != GE_EFAIL)
 				continue;
@@ -872,7 +926,7 @@ by_label(const struct ge_store *st, const char *operand,
 		}
 		if (other.has && other.m.name != NULL &&
 		    strcmp(other.m.name, label) == 0) {
-			name_id(other.labelled ? &sure : &doubtful, id[i]);
+			name_id(other.labelled ? &sure : &doubtful, id);
 			if (other.labelled && sure.n == 1) {
 				*kn = other;
 				continue;
@@ -895,18 +949,52 @@ by_label(const struct ge_store *st, const char *operand,
 	return (sure.n > 0 ? 1 : unclear.code != 0 ? -1 : 0);
 }
 
-/* Of the sets whose ids begin so there may be one. */
+/*
+ * The set whose id begins so: 1, 0, or -1.  There may be one; one that too few
+ * sites list is none, but *few.
+ */
 static int
-by_prefix(const char *operand, uint8_t (*id)[GE_SETID], size_t n,
-    struct ge_err *e)
+by_prefix(const struct listing *ls, const char *operand, uint8_t id[GE_SETID],
+    const struct listed **few, struct ge_err *e)
 {
+	char hex[2 * GE_SETID + 1];
 	struct naming nm = { "", 0 };
 	size_t i;
 
-	for (i = 0; i < n; i++)
-		name_id(&nm, id[i]);
-	return (n > 1 ? ge_fail(e, GE_EREFUSED, "'%s': several sets begin "
-	    "so: %s", operand, nm.text) : 0);
+	*few = NULL;
+	for (i = 0; i < ls->n; i++) {
+		if (strncmp(ge_hex(hex, ls->set[i].setid, GE_SETID), operand,
+		    strlen(operand)) != 0)
+			continue;
+		if (is_there(ls, &ls->set[i])) {
+			memcpy(id, ls->set[i].setid, GE_SETID);
+			name_id(&nm, id);
+		} else if (*few == NULL) {
+			*few = &ls->set[i];
+		}
+	}
+	return (nm.n > 1 ? ge_fail(e, GE_EREFUSED, "'%s': several sets begin "
+	    "so: %s", operand, nm.text) : nm.n);
+}
+
+/* Neither a label nor the beginning of an id. */
+static int
+not_found(const struct listing *ls, const char *operand, int hex,
+    const struct listed *few, struct ge_err *e)
+{
+	char id[2 * GE_SETID + 1];
+
+	if (few != NULL)
+		return (ge_fail(e, GE_EREFUSED, "'%s': only %d of %d sites "
+		    "list %s: give the whole id", operand, few->sites,
+		    ls->answers + ls->silent, ge_hex(id, few->setid, GE_SETID)));
+	if (hex && strlen(operand) < PREFIX_MIN)
+		return (ge_fail(e, ls->silent > 0 ? GE_EFAIL : GE_ELOST,
+		    "'%s': no such file or label; at least %d digits of a set "
+		    "id are wanted", operand, PREFIX_MIN));
+	return (ls->silent > 0 ? ge_fail(e, GE_EFAIL, "'%s': no such set; "
+	    "%d sites did not answer", operand, ls->silent) :
+	    ge_fail(e, GE_ELOST, "'%s': no such file, set or label", operand));
 }
 
 /* Among the sets that the sites list. */
@@ -914,42 +1002,31 @@ static int
 find_listed(const struct ge_store *st, const char *operand, int hex,
     struct ge_known *kn, struct ge_err *e)
 {
-	uint8_t (*id)[GE_SETID] = NULL, *answered;
-	size_t i, n, silent = 0;
-	int found = 0, rc = -1;
+	char one[2 * GE_SETID + 1], two[2 * GE_SETID + 1];
+	const struct listed *few = NULL;
+	uint8_t id[GE_SETID];
+	struct listing ls;
+	int begins = 0, found, rc = -1;
 
-	if ((answered = ge_alloc(st->sites->n, e)) == NULL)
+	if (list_sets(st, &ls, e) == -1)
 		goto out;
-	if (hex && strlen(operand) >= PREFIX_MIN) {
-		if (list_sets(st, operand, &id, &n, answered, e) == -1)
-			goto out;
-		if (n > 0) {
-			rc = by_prefix(operand, id, n, e) == -1 ? -1 :
-			    ge_known_load(st, id[0], kn, e);
-			goto out;
-		}
-		ge_free(id);
-		id = NULL;
+	if (hex && strlen(operand) >= PREFIX_MIN && (begins = by_prefix(&ls,
+	    operand, id, &few, e)) == -1)
+		goto out;
+	found = by_label(st, operand, &ls, kn, e);
+	if (found == -1 && (begins == 0 || e->code != GE_EFAIL))
+		goto out;
+	if (found == 1 && begins == 1 && memcmp(id, kn->setid, GE_SETID) != 0) {
+		ge_fail(e, GE_EREFUSED, "'%s': the beginning of %s and the "
+		    "label of %s: name one by its whole id", operand,
+		    ge_hex(one, id, GE_SETID),
+		    ge_hex(two, kn->setid, GE_SETID));
+		goto out;
 	}
-	if (list_sets(st, "", &id, &n, answered, e) == -1)
-		goto out;
-	for (i = 0; i < st->sites->n; i++)
-		silent += !answered[i] && !st->gone[i];
-	found = by_label(st, operand, (const uint8_t (*)[GE_SETID])id, n, kn,
-	    e);
-	if (found == 0 && hex && strlen(operand) < PREFIX_MIN)
-		ge_fail(e, silent > 0 ? GE_EFAIL : GE_ELOST, "'%s': no such "
-		    "file or label; at least %d digits of a set id are wanted",
-		    operand, PREFIX_MIN);
-	else if (found == 0)
-		(void)(silent > 0 ? ge_fail(e, GE_EFAIL, "'%s': no such set; "
-		    "%zu sites did not answer", operand, silent) :
-		    ge_fail(e, GE_ELOST, "'%s': no such file, set or label",
-		    operand));
-	rc = found == 1 ? 0 : -1;
+	rc = found == 1 ? 0 : begins == 1 ? ge_known_load(st, id, kn, e) :
+	    not_found(&ls, operand, hex, few, e);
 out:
-	ge_free(id);
-	ge_free(answered);
+	ge_free(ls.set);
 	return (rc);
 }
 
