@@ -277,6 +277,17 @@ void() {
 	[ ! -s "$out" ]
 }
 
+@test "gepull: what one site lists is not all asked for its label" {
+	nine_with 'file' -N thesis
+	for i in $(seq 100); do
+		mkdir "host4/$(printf '%032x' "$i")"
+	done
+	expect 0 gepull -s sites -O state="$PWD/none" thesis
+	said 'gepull: sets that too few sites list to be asked for their labels: 84'
+	gejoin -q "$out" | cmp - in
+	expect 4 gepull -q -s sites nonsense
+}
+
 @test "gepull: no site has a manifest" {
 	nine_with 'file'
 	rm host?/*/manifest

@@ -17,6 +17,9 @@ enum {
 	ALSO = 64 << 20,		/* and of others that are had again then, */
 	ALSO_LINES = 1 << 22,		/* or counted for their places */
 	SETS_MAX = 1 << 18,		/* that a site may list */
+	DOUBTFUL = 16,			/* sets that too few sites list, asked for
+					   their labels; */
+	DOUBTFUL_PROVED = 1024,		/* if a manifest can prove itself */
 	PREFIX_MIN = 4			/* digits that may stand for a set id */
 };
 
@@ -894,6 +897,25 @@ name_id(struct naming *nm, const uint8_t setid[GE_SETID])
 }
 
 /*
+ * Is it worth asking for its manifests?  What too few sites list has a label only
+ * if it is signed or has been seen before: of these some are asked, those that
+ * more sites list first, for one site can list any number.
+ */
+static int
+worth(const struct ge_store *st, const struct listing *ls,
+    const struct listed *l, size_t *doubtful)
+{
+	const size_t max = st->pins.has_signer || st->pins.has_digest ?
+	    DOUBTFUL_PROVED : DOUBTFUL;
+	struct ge_err ignored;
+	uint64_t serial;
+	uint8_t hash[32];
+
+	return (is_there(ls, l) || ++*doubtful <= max ||
+	    ge_state_seen(st, l->setid, &serial, hash, &ignored) == 1);
+}
+
+/*
  * The set of these that has the label: 1, 0, or -1.  Who serves a manifest chooses
  * what label is in it: one site alone can neither give a set a label nor make
  * another's ambiguous.
@@ -907,21 +929,28 @@ by_label(const struct ge_store *st, const char *operand,
 	char label[GE_NAME_ROOM];
 	struct ge_known other;
 	const uint8_t *id;
-	size_t i;
+	size_t i, few = 0, left_out = 0;
 
 	if (as_label(label, operand) == NULL)
 		return (0);
 	for (i = 0; i < ls->n; i++) {
 		id = ls->set[i].setid;
+		if (!worth(st, ls, &ls->set[i], &few)) {
+			left_out++;
+			continue;
+		}
 		if (load(st, id, NULL, 0, &other, e) == -1) {
 			ge_known_release(&other);
 			if (e->code != GE_EFAIL)
 				continue;
-			if (!st->pins.has_signer && !st->pins.has_digest)
-				return (-1);
 			unclear = *e;
 			if (ge_hook_tick(0, e) == -1)
 				return (-1);
+			if (!st->pins.has_signer && !st->pins.has_digest &&
+			    is_there(ls, &ls->set[i])) {
+				*e = unclear;
+				return (-1);
+			}
 			continue;
 		}
 		if (other.has && other.m.name != NULL &&
@@ -934,6 +963,9 @@ by_label(const struct ge_store *st, const char *operand,
 		}
 		ge_known_release(&other);
 	}
+	if (left_out > 0)
+		ge_note(GE_WARN, "sets that too few sites list to be asked for "
+		    "their labels: %zu", left_out);
 	if (sure.n > 1)
 		return (ge_fail(e, GE_EREFUSED, "'%s': several sets have this "
 		    "label: name one by its id: %s", operand, sure.text));
