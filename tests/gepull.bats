@@ -663,6 +663,28 @@ swollen() {
 	expect 3 gerepair -q -O tries=1 -s sites m
 }
 
+@test "gepull: the rest of a long manifest that comes by drops" {
+	nine_with dav
+	swollen long 600000 '0 0-0 0=site1'
+	for i in 1 2 3 4 5 6 7 8 9; do
+		site_put $i "$set/manifest" long
+	done
+	# What has not been asked for comes at once.
+	fault 3 '[{"method": "GET", "path": "/manifest", "nth": 1},
+	    {"method": "GET", "path": "/manifest", "rate": 10}]'
+	expect 0 gepull -v -O state="$PWD/none" -s sites "$set"
+	told 'a slow site was not waited for'
+	gejoin -q "$out" | cmp - in
+	# What is no manifest of the set is not read to its end.
+	head -c 60000000 /dev/zero >zeros
+	site_put 3 "$set/manifest" zeros
+	fault 3 '[{"method": "GET", "path": "/manifest", "times": 1},
+	    {"method": "GET", "path": "/manifest", "status": 500}]'
+	expect 0 gepull -O state="$PWD/none" -s sites "$set"
+	told "site 'site3': what is there is no manifest of the set"
+	fault_log 3 | tail -n 1 | grep -q 'bytes=0-'
+}
+
 @test "gepull: half bodies, endless bodies, gzip, redirects, a wrong clock" {
 	nine_with s3
 	for rule in '"cut_down": 300' '"truncate": 300' '"endless": true' \

@@ -10,12 +10,14 @@
 #include "util/mem.h"
 #include "util/num.h"
 #include "util/sha256.h"
+#include "util/thread.h"
 
 enum {
 	FIRST = 1 << 18,		/* bytes asked of every site at once */
 	KEPT = 16 << 20,		/* of manifests, before one has been chosen */
 	ALSO = 64 << 20,		/* and of others that are had again then, */
 	ALSO_LINES = 1 << 22,		/* or counted for their places */
+	TOGETHER = 96 << 20,		/* read from several sites at once */
 	SETS_MAX = 1 << 18,		/* that a site may list */
 	DOUBTFUL = 16,			/* sets that too few sites list, asked for
 					   their labels; */
@@ -43,6 +45,7 @@ struct search {
 	struct candidate *cand;
 	size_t n, cap;
 	size_t kept;			/* bytes of texts */
+	double took;			/* seconds, to have them all */
 	uint8_t *answered, *has_any;
 	int asked, silent;
 };
@@ -169,66 +172,122 @@ out:
 	return (rc);
 }
 
-int
-ge_manifest_rest(const struct ge_store *st, struct ge_op *op, uint8_t **buf,
-    size_t *len, struct ge_err *e)
-{
-	/* What is said first counts, or it might grow as fast as it is read. */
-	const uint64_t total = op->size;
-	size_t want, room = *len;
-	struct ge_op *one = op;
+/* A manifest that is being read from a site. */
+struct reading {
+	struct ge_op op;		/* brings the next bytes */
+	uint8_t *buf;
+	size_t len, room;
+	uint64_t total;			/* as was said first: it might grow as fast
+					   as it is read; or GE_OP_UNKNOWN */
+};
 
-	while (op->got == op->len && *len < total) {
-		want = total != GE_OP_UNKNOWN ? (size_t)total : 4 * *len;
-		if (want > GE_MANIFEST_MAX)
-			want = (size_t)GE_MANIFEST_MAX + 1;
-		if (*len > GE_MANIFEST_MAX || (total != GE_OP_UNKNOWN &&
-		    total > GE_MANIFEST_MAX)) {
-			op->result = GE_OP_FAILED;
-			ge_fail(&op->err, GE_EFAIL, "site '%s': '%s': too long "
-			    "for a manifest", st->sites->site[op->site].name,
-			    op->name);
-			return (0);
-		}
-		if (ge_grow(buf, &room, want, 1, e) == -1)
-			return (-1);
-		op->buf = *buf + *len;
-		op->off = *len;
-		op->len = want - *len;
-		if (ge_op_run(st->net, &one, 1, e) == -1)
-			return (-1);
-		if (op->result != GE_OP_DONE)
-			return (0);
-		*len += (size_t)op->got;
-	}
-	return (1);
+static int
+start_reading(struct reading *r, int site, const uint8_t *setid,
+    struct ge_err *e)
+{
+	char id[2 * GE_SETID + 1];
+
+	memset(r, 0, sizeof(*r));
+	if ((r->buf = ge_alloc(FIRST, e)) == NULL)
+		return (-1);
+	r->room = FIRST;
+	r->op.kind = GE_OP_GET;
+	r->op.site = site;
+	r->op.tries = 1;
+	r->op.buf = r->buf;
+	r->op.len = FIRST;
+	snprintf(r->op.name, sizeof(r->op.name), "%s/manifest",
+	    ge_hex(id, setid, GE_SETID));
+	return (0);
+}
+
+/* Does it begin as a manifest of the set? */
+static int
+begins(const uint8_t *text, size_t n, const uint8_t *setid)
+{
+	char head[sizeof("gefrag-manifest 1\nset \n") + 2 * GE_SETID];
+	char id[2 * GE_SETID + 1];
+	int len;
+
+	len = snprintf(head, sizeof(head), "gefrag-manifest 1\nset %s\n",
+	    ge_hex(id, setid, GE_SETID));
+	return (n >= (size_t)len && memcmp(text, head, (size_t)len) == 0);
+}
+
+/* Count what has come.  Is there more to be read? */
+static int
+unfinished(const struct ge_store *st, struct reading *r, const uint8_t *setid)
+{
+
+	if (r->op.result != GE_OP_DONE)
+		return (0);
+	if (r->len == 0)
+		r->total = r->op.size;
+	r->len += (size_t)r->op.got;
+	if (r->op.got < r->op.len || r->len >= r->total ||
+	    !begins(r->buf, r->len, setid))
+		return (0);
+	if (r->len <= GE_MANIFEST_MAX && (r->total == GE_OP_UNKNOWN ||
+	    r->total <= GE_MANIFEST_MAX))
+		return (1);
+	r->op.result = GE_OP_FAILED;
+	ge_fail(&r->op.err, GE_EFAIL, "site '%s': '%s': too long for a "
+	    "manifest", st->sites->site[r->op.site].name, r->op.name);
+	return (0);
+}
+
+/* Bytes that will have been read after the next step. */
+static size_t
+next_end(const struct reading *r)
+{
+	const uint64_t want = r->total != GE_OP_UNKNOWN ? r->total :
+	    4 * (uint64_t)r->len;
+
+	return (want > GE_MANIFEST_MAX ? (size_t)GE_MANIFEST_MAX + 1 :
+	    (size_t)want);
+}
+
+/* Make the operation one that brings the rest, or more of it. */
+static int
+read_on(struct reading *r, struct ge_err *e)
+{
+	const size_t want = next_end(r);
+
+	if (ge_grow(&r->buf, &r->room, want, 1, e) == -1)
+		return (-1);
+	r->op.buf = r->buf + r->len;
+	r->op.off = r->len;
+	r->op.len = want - r->len;
+	return (0);
 }
 
 int
 ge_manifest_get(const struct ge_store *st, int site, const uint8_t *setid,
-    uint8_t **buf, size_t *len, struct ge_err *e)
+    double limit, uint8_t **buf, size_t *len, struct ge_err *e)
 {
-	char id[2 * GE_SETID + 1];
-	struct ge_op op, *one = &op;
-	int rc;
+	struct ge_asking as = { .of = 1, .began = ge_clock() };
+	struct reading r;
+	struct ge_op *one = &r.op;
+	int rc = -1;
 
-	memset(&op, 0, sizeof(op));
-	if ((*buf = ge_alloc(FIRST, e)) == NULL)
-		return (-1);
-	op.kind = GE_OP_GET;
-	op.site = site;
-	op.buf = *buf;
-	op.len = FIRST;
-	snprintf(op.name, sizeof(op.name), "%s/manifest",
-	    ge_hex(id, setid, GE_SETID));
-	rc = ge_op_run(st->net, &one, 1, e);
-	*len = (size_t)op.got;
-	if (rc == 0 && op.result == GE_OP_DONE)
-		rc = ge_manifest_rest(st, &op, buf, len, e);
-	if (rc != 1) {
-		ge_free(*buf);
-		*buf = NULL;
+	*buf = NULL;
+	as.limit = as.began + limit;
+	if (start_reading(&r, site, setid, e) == -1)
+		goto out;
+	r.op.tries = 0;
+	do {
+		if (r.len > 0 && read_on(&r, e) == -1)
+			goto out;
+		if (ge_ask_some(st, &one, 1, &as, NULL, NULL, e) == -1)
+			goto out;
+	} while (unfinished(st, &r, setid));
+	if ((rc = r.op.result == GE_OP_DONE) == 1) {
+		*buf = r.buf;
+		*len = r.len;
+		r.buf = NULL;
 	}
+out:
+	ge_free(r.buf);
 	return (rc);
 }
 
@@ -236,6 +295,7 @@ ge_manifest_get(const struct ge_store *st, int site, const uint8_t *setid,
 static int
 have_again(const struct search *s, struct candidate *c, struct ge_err *e)
 {
+	const int nsites = (int)s->st->sites->n;
 	struct ge_manifest m;
 	uint8_t *buf;
 	size_t len;
@@ -243,10 +303,12 @@ have_again(const struct search *s, struct candidate *c, struct ge_err *e)
 
 	if (c->text != NULL)
 		return (1);
-	for (i = 0; i < (int)s->st->sites->n; i++) {
-		if (!c->at[i])
+	/* First as fast as it was; if nobody is, slower. */
+	for (i = 0; i < 2 * nsites; i++) {
+		if (!c->at[i % nsites])
 			continue;
-		rc = ge_manifest_get(s->st, i, c->m.setid, &buf, &len, e);
+		rc = ge_manifest_get(s->st, i % nsites, c->m.setid, i < nsites ?
+		    1 + 2 * s->took : GE_MANIFEST_WAIT, &buf, &len, e);
 		if (rc == -1)
 			return (-1);
 		if (rc == 0)
@@ -266,69 +328,138 @@ have_again(const struct search *s, struct candidate *c, struct ge_err *e)
 	return (0);
 }
 
+/* What a site has given, or why it has not. */
+static int
+settle(struct search *s, struct reading *r, const uint8_t *setid,
+    struct ge_err *e)
+{
+	uint8_t *text = r->buf;
+	const char *name = s->st->sites->site[r->op.site].name;
+
+	if (r->op.result == GE_OP_CANCELLED) {
+		ge_note(GE_SAY, "a slow site was not waited for");
+		s->silent++;
+	} else if (r->op.result != GE_OP_DONE && r->op.result !=
+	    GE_OP_ABSENT) {
+		ge_note(GE_WARN, "%s", r->op.err.msg);
+		s->silent++;
+	} else {
+		s->answered[r->op.site] = 1;
+	}
+	r->buf = NULL;
+	if (r->op.result == GE_OP_DONE && r->total > r->len &&
+	    !begins(text, r->len, setid))
+		ge_note(GE_WARN, "site '%s': what is there is no manifest of "
+		    "the set", name);
+	else if (r->op.result == GE_OP_DONE)
+		return (consider(s, setid, text, r->len, r->op.site, e));
+	ge_free(text);
+	return (0);
+}
+
+static int
+by_total(const void *a, const void *b)
+{
+	const struct reading *x = *(struct reading *const *)a;
+	const struct reading *y = *(struct reading *const *)b;
+
+	return (x->total != y->total ? (x->total > y->total) -
+	    (x->total < y->total) : x->op.site - y->op.site);
+}
+
+/*
+ * The rests of those that are long, so many at once as memory has room for, small
+ * ones first.  When more than half of all that serve one have given it the others
+ * are not waited for much longer.
+ */
+static int
+read_rests(struct search *s, struct reading **r, size_t n, struct ge_asking *as,
+    const uint8_t *setid, struct ge_err *e)
+{
+	struct ge_op **op;
+	size_t i, left, nops, room;
+	int rc = -1;
+
+	if ((op = ge_alloc(n * sizeof(struct ge_op *) + 1, e)) == NULL)
+		goto out;
+	if (n > 0)
+		qsort(r, n, sizeof(struct reading *), by_total);
+	while (n > 0) {
+		for (nops = room = 0; nops < n; nops++) {
+			room += next_end(r[nops]);
+			if (nops > 0 && room > TOGETHER)
+				break;
+			if (read_on(r[nops], e) == -1)
+				goto out;
+			op[nops] = &r[nops]->op;
+		}
+		as->limit = ge_clock() + GE_MANIFEST_WAIT;
+		if (ge_ask_some(s->st, op, nops, as, NULL, NULL, e) == -1)
+			goto out;
+		for (i = left = 0; i < n; i++) {
+			if (i >= nops || unfinished(s->st, r[i], setid)) {
+				r[left++] = r[i];
+				continue;
+			}
+			as->had += r[i]->op.result == GE_OP_DONE;
+			if (settle(s, r[i], setid, e) == -1)
+				goto out;
+		}
+		n = left;
+	}
+	rc = 0;
+out:
+	ge_free(op);
+	return (rc);
+}
+
 /* The manifests of one set that the sites have. */
 static int
 ask_manifests(struct search *s, const uint8_t setid[GE_SETID], struct ge_err *e)
 {
+	struct ge_asking as = { .began = ge_clock(), .least = 1 };
 	const struct ge_store *st = s->st;
-	char id[2 * GE_SETID + 1];
-	struct ge_op *op, **each = NULL;
-	uint8_t **buf = NULL;
-	size_t i, len, n = 0;
+	struct reading *r = NULL, **more = NULL;
+	struct ge_op **op = NULL;
+	size_t i, n = 0, nmore = 0;
 	int rc = -1;
 
-	if ((op = ge_alloc(st->sites->n * sizeof(*op), e)) == NULL ||
-	    (each = ge_alloc(st->sites->n * sizeof(struct ge_op *), e)) ==
+	if ((r = ge_alloc(st->sites->n * sizeof(*r), e)) == NULL ||
+	    (more = ge_alloc(st->sites->n * sizeof(struct reading *), e)) ==
 	    NULL ||
-	    (buf = ge_alloc(st->sites->n * sizeof(*buf), e)) == NULL)
+	    (op = ge_alloc(st->sites->n * sizeof(struct ge_op *), e)) == NULL)
 		goto out;
 	for (i = 0; i < st->sites->n; i++) {
 		if (st->gone[i])
 			continue;
-		if ((buf[n] = ge_alloc(FIRST, e)) == NULL)
+		if (start_reading(&r[n], (int)i, setid, e) == -1)
 			goto out;
-		op[n].kind = GE_OP_GET;
-		op[n].site = (int)i;
-		op[n].tries = 1;
-		op[n].buf = buf[n];
-		op[n].len = FIRST;
-		snprintf(op[n].name, sizeof(op[n].name), "%s/manifest",
-		    ge_hex(id, setid, GE_SETID));
-		each[n] = &op[n];
+		op[n] = &r[n].op;
 		n++;
 	}
 	s->asked = (int)n;
-	if (ge_ask_all(st, each, n, 1, NULL, NULL, e) == -1)
+	if (ge_ask_all(st, op, n, 1, NULL, NULL, e) == -1)
 		goto out;
 	for (i = 0; i < n; i++) {
-		len = (size_t)op[i].got;
-		if (op[i].result == GE_OP_DONE &&
-		    ge_manifest_rest(st, &op[i], &buf[i], &len, e) == -1)
-			goto out;
-		if (op[i].result != GE_OP_DONE &&
-		    op[i].result != GE_OP_ABSENT) {
-			ge_note(op[i].result == GE_OP_CANCELLED ? GE_SAY :
-			    GE_WARN, "%s", op[i].result == GE_OP_CANCELLED ?
-			    "a slow site was not waited for" : op[i].err.msg);
-			s->silent++;
+		as.of += r[i].op.result == GE_OP_DONE;
+		if (unfinished(st, &r[i], setid)) {
+			more[nmore++] = &r[i];
 			continue;
 		}
-		s->answered[op[i].site] = 1;
-		if (op[i].result == GE_OP_ABSENT)
-			continue;
-		if (consider(s, setid, buf[i], len, op[i].site, e) == -1) {
-			buf[i] = NULL;
+		as.had += r[i].op.result == GE_OP_DONE;
+		if (settle(s, &r[i], setid, e) == -1)
 			goto out;
-		}
-		buf[i] = NULL;
 	}
+	if (read_rests(s, more, nmore, &as, setid, e) == -1)
+		goto out;
+	s->took = ge_clock() - as.began;
 	rc = 0;
 out:
-	for (i = 0; buf != NULL && i < st->sites->n; i++)
-		ge_free(buf[i]);
-	ge_free(buf);
-	ge_free(each);
+	for (i = 0; r != NULL && i < st->sites->n; i++)
+		ge_free(r[i].buf);
 	ge_free(op);
+	ge_free(more);
+	ge_free(r);
 	return (rc);
 }
 
