@@ -183,7 +183,9 @@ void() {
 	told "$first"
 	[ ! -s "$out" ]
 	pulls m2
-	mkdir host1/${first:0:4}0000000000000000000000000000
+	for i in 1 2 3 4 5; do
+		mkdir host$i/${first:0:4}0000000000000000000000000000
+	done
 	expect 5 gepull -s sites "${first:0:4}"
 	grep -qP "^gepull: '${first:0:4}': several sets begin so: [0-9a-f]{32}, [0-9a-f]{32}\$" "$err"
 	echo x >m
@@ -242,6 +244,48 @@ void() {
 	done
 	rm host5/"$mine"/manifest
 	expect 0 gepull -q -s sites -O state="$PWD/none" thesis
+}
+
+@test "gepull: few sites make no beginning of an id mean a set" {
+	nine_with 'file' -N 20261121
+	mine=$set
+	cp in first
+	bytes 5000 9 >in
+	gefrag -q in | gepush -q -s sites >m2
+	theirs=$(sed -n 's/^set //p' m2)
+	# Only site 4 lists it, and another by its side.
+	for i in 1 2 3 5 6 7 8 9; do
+		mv "host$i/$theirs" "away$i"
+	done
+	fake=20261121${theirs:8}
+	cp -r "host4/$theirs" "host4/$fake"
+	expect 0 gepull -q -s sites 20261121
+	gejoin -q "$out" | cmp - first
+	rm "host4/$fake/manifest"
+	expect 5 gepull -s sites "${theirs:0:6}"
+	said "gepull: '${theirs:0:6}': only 1 of 9 sites list $theirs: give the whole id"
+	[ ! -s "$out" ]
+	mkdir "host4/${mine:0:6}${theirs:6}"
+	expect 0 gepull -s sites "${mine:0:6}"
+	gejoin -q "$out" | cmp - first
+	# Most do, and it is a label as well.
+	for i in 1 2 3 5 6; do
+		mkdir "host$i/$fake"
+	done
+	expect 5 gepull -s sites 20261121
+	said "gepull: '20261121': the beginning of $fake and the label of $mine: name one by its whole id"
+	[ ! -s "$out" ]
+}
+
+@test "gepull: what one site lists is not all asked for its label" {
+	nine_with 'file' -N thesis
+	for i in $(seq 100); do
+		mkdir "host4/$(printf '%032x' "$i")"
+	done
+	expect 0 gepull -s sites -O state="$PWD/none" thesis
+	said 'gepull: sets that too few sites list to be asked for their labels: 84'
+	gejoin -q "$out" | cmp - in
+	expect 4 gepull -q -s sites nonsense
 }
 
 @test "gepull: no site has a manifest" {
@@ -649,6 +693,28 @@ swollen() {
 	fault 3 '[{"method": "GET", "path": "/manifest", "grows": true}]'
 	pulls "$set"
 	expect 3 gerepair -q -O tries=1 -s sites m
+}
+
+@test "gepull: the rest of a long manifest that comes by drops" {
+	nine_with dav
+	swollen long 600000 '0 0-0 0=site1'
+	for i in 1 2 3 4 5 6 7 8 9; do
+		site_put $i "$set/manifest" long
+	done
+	# What has not been asked for comes at once.
+	fault 3 '[{"method": "GET", "path": "/manifest", "nth": 1},
+	    {"method": "GET", "path": "/manifest", "rate": 10}]'
+	expect 0 gepull -v -O state="$PWD/none" -s sites "$set"
+	told 'a slow site was not waited for'
+	gejoin -q "$out" | cmp - in
+	# What is no manifest of the set is not read to its end.
+	head -c 60000000 /dev/zero >zeros
+	site_put 3 "$set/manifest" zeros
+	fault 3 '[{"method": "GET", "path": "/manifest", "times": 1},
+	    {"method": "GET", "path": "/manifest", "status": 500}]'
+	expect 0 gepull -O state="$PWD/none" -s sites "$set"
+	told "site 'site3': what is there is no manifest of the set"
+	fault_log 3 | tail -n 1 | grep -q 'bytes=0-'
 }
 
 @test "gepull: half bodies, endless bodies, gzip, redirects, a wrong clock" {

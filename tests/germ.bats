@@ -204,6 +204,18 @@ unreadable() {
 	fails ls a/"$id"
 }
 
+@test "germ: the beginning of an id that one site lists removes nothing" {
+	three
+	id=$(set_at precious)
+	rm -r "a/$id" "b/$id"
+	find a b c | sort >before
+	expect 5 germ -f -s sites "${id:0:8}"
+	said "germ: '${id:0:8}': only 1 of 3 sites list $id: give the whole id"
+	find a b c | sort | diff before -
+	expect 0 germ -f -s sites "$id"
+	fails ls c/"$id"
+}
+
 @test "germ: -t lists all and removes nothing" {
 	three
 	id=$(set_at x 10)

@@ -10,13 +10,18 @@
 #include "util/mem.h"
 #include "util/num.h"
 #include "util/sha256.h"
+#include "util/thread.h"
 
 enum {
 	FIRST = 1 << 18,		/* bytes asked of every site at once */
 	KEPT = 16 << 20,		/* of manifests, before one has been chosen */
 	ALSO = 64 << 20,		/* and of others that are had again then, */
 	ALSO_LINES = 1 << 22,		/* or counted for their places */
+	TOGETHER = 96 << 20,		/* read from several sites at once */
 	SETS_MAX = 1 << 18,		/* that a site may list */
+	DOUBTFUL = 16,			/* sets that too few sites list, asked for
+					   their labels; */
+	DOUBTFUL_PROVED = 1024,		/* if a manifest can prove itself */
 	PREFIX_MIN = 4			/* digits that may stand for a set id */
 };
 
@@ -40,6 +45,7 @@ struct search {
 	struct candidate *cand;
 	size_t n, cap;
 	size_t kept;			/* bytes of texts */
+	double took;			/* seconds, to have them all */
 	uint8_t *answered, *has_any;
 	int asked, silent;
 };
@@ -166,66 +172,122 @@ out:
 	return (rc);
 }
 
-int
-ge_manifest_rest(const struct ge_store *st, struct ge_op *op, uint8_t **buf,
-    size_t *len, struct ge_err *e)
-{
-	/* What is said first counts, or it might grow as fast as it is read. */
-	const uint64_t total = op->size;
-	size_t want, room = *len;
-	struct ge_op *one = op;
+/* A manifest that is being read from a site. */
+struct reading {
+	struct ge_op op;		/* brings the next bytes */
+	uint8_t *buf;
+	size_t len, room;
+	uint64_t total;			/* as was said first: it might grow as fast
+					   as it is read; or GE_OP_UNKNOWN */
+};
 
-	while (op->got == op->len && *len < total) {
-		want = total != GE_OP_UNKNOWN ? (size_t)total : 4 * *len;
-		if (want > GE_MANIFEST_MAX)
-			want = (size_t)GE_MANIFEST_MAX + 1;
-		if (*len > GE_MANIFEST_MAX || (total != GE_OP_UNKNOWN &&
-		    total > GE_MANIFEST_MAX)) {
-			op->result = GE_OP_FAILED;
-			ge_fail(&op->err, GE_EFAIL, "site '%s': '%s': too long "
-			    "for a manifest", st->sites->site[op->site].name,
-			    op->name);
-			return (0);
-		}
-		if (ge_grow(buf, &room, want, 1, e) == -1)
-			return (-1);
-		op->buf = *buf + *len;
-		op->off = *len;
-		op->len = want - *len;
-		if (ge_op_run(st->net, &one, 1, e) == -1)
-			return (-1);
-		if (op->result != GE_OP_DONE)
-			return (0);
-		*len += (size_t)op->got;
-	}
-	return (1);
+static int
+start_reading(struct reading *r, int site, const uint8_t *setid,
+    struct ge_err *e)
+{
+	char id[2 * GE_SETID + 1];
+
+	memset(r, 0, sizeof(*r));
+	if ((r->buf = ge_alloc(FIRST, e)) == NULL)
+		return (-1);
+	r->room = FIRST;
+	r->op.kind = GE_OP_GET;
+	r->op.site = site;
+	r->op.tries = 1;
+	r->op.buf = r->buf;
+	r->op.len = FIRST;
+	snprintf(r->op.name, sizeof(r->op.name), "%s/manifest",
+	    ge_hex(id, setid, GE_SETID));
+	return (0);
+}
+
+/* Does it begin as a manifest of the set? */
+static int
+begins(const uint8_t *text, size_t n, const uint8_t *setid)
+{
+	char head[sizeof("gefrag-manifest 1\nset \n") + 2 * GE_SETID];
+	char id[2 * GE_SETID + 1];
+	int len;
+
+	len = snprintf(head, sizeof(head), "gefrag-manifest 1\nset %s\n",
+	    ge_hex(id, setid, GE_SETID));
+	return (n >= (size_t)len && memcmp(text, head, (size_t)len) == 0);
+}
+
+/* Count what has come.  Is there more to be read? */
+static int
+unfinished(const struct ge_store *st, struct reading *r, const uint8_t *setid)
+{
+
+	if (r->op.result != GE_OP_DONE)
+		return (0);
+	if (r->len == 0)
+		r->total = r->op.size;
+	r->len += (size_t)r->op.got;
+	if (r->op.got < r->op.len || r->len >= r->total ||
+	    !begins(r->buf, r->len, setid))
+		return (0);
+	if (r->len <= GE_MANIFEST_MAX && (r->total == GE_OP_UNKNOWN ||
+	    r->total <= GE_MANIFEST_MAX))
+		return (1);
+	r->op.result = GE_OP_FAILED;
+	ge_fail(&r->op.err, GE_EFAIL, "site '%s': '%s': too long for a "
+	    "manifest", st->sites->site[r->op.site].name, r->op.name);
+	return (0);
+}
+
+/* Bytes that will have been read after the next step. */
+static size_t
+next_end(const struct reading *r)
+{
+	const uint64_t want = r->total != GE_OP_UNKNOWN ? r->total :
+	    4 * (uint64_t)r->len;
+
+	return (want > GE_MANIFEST_MAX ? (size_t)GE_MANIFEST_MAX + 1 :
+	    (size_t)want);
+}
+
+/* Make the operation one that brings the rest, or more of it. */
+static int
+read_on(struct reading *r, struct ge_err *e)
+{
+	const size_t want = next_end(r);
+
+	if (ge_grow(&r->buf, &r->room, want, 1, e) == -1)
+		return (-1);
+	r->op.buf = r->buf + r->len;
+	r->op.off = r->len;
+	r->op.len = want - r->len;
+	return (0);
 }
 
 int
 ge_manifest_get(const struct ge_store *st, int site, const uint8_t *setid,
-    uint8_t **buf, size_t *len, struct ge_err *e)
+    double limit, uint8_t **buf, size_t *len, struct ge_err *e)
 {
-	char id[2 * GE_SETID + 1];
-	struct ge_op op, *one = &op;
-	int rc;
+	struct ge_asking as = { .of = 1, .began = ge_clock() };
+	struct reading r;
+	struct ge_op *one = &r.op;
+	int rc = -1;
 
-	memset(&op, 0, sizeof(op));
-	if ((*buf = ge_alloc(FIRST, e)) == NULL)
-		return (-1);
-	op.kind = GE_OP_GET;
-	op.site = site;
-	op.buf = *buf;
-	op.len = FIRST;
-	snprintf(op.name, sizeof(op.name), "%s/manifest",
-	    ge_hex(id, setid, GE_SETID));
-	rc = ge_op_run(st->net, &one, 1, e);
-	*len = (size_t)op.got;
-	if (rc == 0 && op.result == GE_OP_DONE)
-		rc = ge_manifest_rest(st, &op, buf, len, e);
-	if (rc != 1) {
-		ge_free(*buf);
-		*buf = NULL;
+	*buf = NULL;
+	as.limit = as.began + limit;
+	if (start_reading(&r, site, setid, e) == -1)
+		goto out;
+	r.op.tries = 0;
+	do {
+		if (r.len > 0 && read_on(&r, e) == -1)
+			goto out;
+		if (ge_ask_some(st, &one, 1, &as, NULL, NULL, e) == -1)
+			goto out;
+	} while (unfinished(st, &r, setid));
+	if ((rc = r.op.result == GE_OP_DONE) == 1) {
+		*buf = r.buf;
+		*len = r.len;
+		r.buf = NULL;
 	}
+out:
+	ge_free(r.buf);
 	return (rc);
 }
 
@@ -233,6 +295,7 @@ ge_manifest_get(const struct ge_store *st, int site, const uint8_t *setid,
 static int
 have_again(const struct search *s, struct candidate *c, struct ge_err *e)
 {
+	const int nsites = (int)s->st->sites->n;
 	struct ge_manifest m;
 	uint8_t *buf;
 	size_t len;
@@ -240,10 +303,12 @@ have_again(const struct search *s, struct candidate *c, struct ge_err *e)
 
 	if (c->text != NULL)
 		return (1);
-	for (i = 0; i < (int)s->st->sites->n; i++) {
-		if (!c->at[i])
+	/* First as fast as it was; if nobody is, slower. */
+	for (i = 0; i < 2 * nsites; i++) {
+		if (!c->at[i % nsites])
 			continue;
-		rc = ge_manifest_get(s->st, i, c->m.setid, &buf, &len, e);
+		rc = ge_manifest_get(s->st, i % nsites, c->m.setid, i < nsites ?
+		    1 + 2 * s->took : GE_MANIFEST_WAIT, &buf, &len, e);
 		if (rc == -1)
 			return (-1);
 		if (rc == 0)
@@ -263,69 +328,138 @@ have_again(const struct search *s, struct candidate *c, struct ge_err *e)
 	return (0);
 }
 
+/* What a site has given, or why it has not. */
+static int
+settle(struct search *s, struct reading *r, const uint8_t *setid,
+    struct ge_err *e)
+{
+	uint8_t *text = r->buf;
+	const char *name = s->st->sites->site[r->op.site].name;
+
+	if (r->op.result == GE_OP_CANCELLED) {
+		ge_note(GE_SAY, "a slow site was not waited for");
+		s->silent++;
+	} else if (r->op.result != GE_OP_DONE && r->op.result !=
+	    GE_OP_ABSENT) {
+		ge_note(GE_WARN, "%s", r->op.err.msg);
+		s->silent++;
+	} else {
+		s->answered[r->op.site] = 1;
+	}
+	r->buf = NULL;
+	if (r->op.result == GE_OP_DONE && r->total > r->len &&
+	    !begins(text, r->len, setid))
+		ge_note(GE_WARN, "site '%s': what is there is no manifest of "
+		    "the set", name);
+	else if (r->op.result == GE_OP_DONE)
+		return (consider(s, setid, text, r->len, r->op.site, e));
+	ge_free(text);
+	return (0);
+}
+
+static int
+by_total(const void *a, const void *b)
+{
+	const struct reading *x = *(struct reading *const *)a;
+	const struct reading *y = *(struct reading *const *)b;
+
+	return (x->total != y->total ? (x->total > y->total) -
+	    (x->total < y->total) : x->op.site - y->op.site);
+}
+
+/*
+ * The rests of those that are long, so many at once as memory has room for, small
+ * ones first.  When more than half of all that serve one have given it the others
+ * are not waited for much longer.
+ */
+static int
+read_rests(struct search *s, struct reading **r, size_t n, struct ge_asking *as,
+    const uint8_t *setid, struct ge_err *e)
+{
+	struct ge_op **op;
+	size_t i, left, nops, room;
+	int rc = -1;
+
+	if ((op = ge_alloc(n * sizeof(struct ge_op *) + 1, e)) == NULL)
+		goto out;
+	if (n > 0)
+		qsort(r, n, sizeof(struct reading *), by_total);
+	while (n > 0) {
+		for (nops = room = 0; nops < n; nops++) {
+			room += next_end(r[nops]);
+			if (nops > 0 && room > TOGETHER)
+				break;
+			if (read_on(r[nops], e) == -1)
+				goto out;
+			op[nops] = &r[nops]->op;
+		}
+		as->limit = ge_clock() + GE_MANIFEST_WAIT;
+		if (ge_ask_some(s->st, op, nops, as, NULL, NULL, e) == -1)
+			goto out;
+		for (i = left = 0; i < n; i++) {
+			if (i >= nops || unfinished(s->st, r[i], setid)) {
+				r[left++] = r[i];
+				continue;
+			}
+			as->had += r[i]->op.result == GE_OP_DONE;
+			if (settle(s, r[i], setid, e) == -1)
+				goto out;
+		}
+		n = left;
+	}
+	rc = 0;
+out:
+	ge_free(op);
+	return (rc);
+}
+
 /* The manifests of one set that the sites have. */
 static int
 ask_manifests(struct search *s, const uint8_t setid[GE_SETID], struct ge_err *e)
 {
+	struct ge_asking as = { .began = ge_clock(), .least = 1 };
 	const struct ge_store *st = s->st;
-	char id[2 * GE_SETID + 1];
-	struct ge_op *op, **each = NULL;
-	uint8_t **buf = NULL;
-	size_t i, len, n = 0;
+	struct reading *r = NULL, **more = NULL;
+	struct ge_op **op = NULL;
+	size_t i, n = 0, nmore = 0;
 	int rc = -1;
 
-	if ((op = ge_alloc(st->sites->n * sizeof(*op), e)) == NULL ||
-	    (each = ge_alloc(st->sites->n * sizeof(struct ge_op *), e)) ==
+	if ((r = ge_alloc(st->sites->n * sizeof(*r), e)) == NULL ||
+	    (more = ge_alloc(st->sites->n * sizeof(struct reading *), e)) ==
 	    NULL ||
-	    (buf = ge_alloc(st->sites->n * sizeof(*buf), e)) == NULL)
+	    (op = ge_alloc(st->sites->n * sizeof(struct ge_op *), e)) == NULL)
 		goto out;
 	for (i = 0; i < st->sites->n; i++) {
 		if (st->gone[i])
 			continue;
-		if ((buf[n] = ge_alloc(FIRST, e)) == NULL)
+		if (start_reading(&r[n], (int)i, setid, e) == -1)
 			goto out;
-		op[n].kind = GE_OP_GET;
-		op[n].site = (int)i;
-		op[n].tries = 1;
-		op[n].buf = buf[n];
-		op[n].len = FIRST;
-		snprintf(op[n].name, sizeof(op[n].name), "%s/manifest",
-		    ge_hex(id, setid, GE_SETID));
-		each[n] = &op[n];
+		op[n] = &r[n].op;
 		n++;
 	}
 	s->asked = (int)n;
-	if (ge_ask_all(st, each, n, 1, NULL, NULL, e) == -1)
+	if (ge_ask_all(st, op, n, 1, NULL, NULL, e) == -1)
 		goto out;
 	for (i = 0; i < n; i++) {
-		len = (size_t)op[i].got;
-		if (op[i].result == GE_OP_DONE &&
-		    ge_manifest_rest(st, &op[i], &buf[i], &len, e) == -1)
-			goto out;
-		if (op[i].result != GE_OP_DONE &&
-		    op[i].result != GE_OP_ABSENT) {
-			ge_note(op[i].result == GE_OP_CANCELLED ? GE_SAY :
-			    GE_WARN, "%s", op[i].result == GE_OP_CANCELLED ?
-			    "a slow site was not waited for" : op[i].err.msg);
-			s->silent++;
+		as.of += r[i].op.result == GE_OP_DONE;
+		if (unfinished(st, &r[i], setid)) {
+			more[nmore++] = &r[i];
 			continue;
 		}
-		s->answered[op[i].site] = 1;
-		if (op[i].result == GE_OP_ABSENT)
-			continue;
-		if (consider(s, setid, buf[i], len, op[i].site, e) == -1) {
-			buf[i] = NULL;
+		as.had += r[i].op.result == GE_OP_DONE;
+		if (settle(s, &r[i], setid, e) == -1)
 			goto out;
-		}
-		buf[i] = NULL;
 	}
+	if (read_rests(s, more, nmore, &as, setid, e) == -1)
+		goto out;
+	s->took = ge_clock() - as.began;
 	rc = 0;
 out:
-	for (i = 0; buf != NULL && i < st->sites->n; i++)
-		ge_free(buf[i]);
-	ge_free(buf);
-	ge_free(each);
+	for (i = 0; r != NULL && i < st->sites->n; i++)
+		ge_free(r[i].buf);
 	ge_free(op);
+	ge_free(more);
+	ge_free(r);
 	return (rc);
 }
 
@@ -743,11 +877,24 @@ named_file(const struct ge_store *st, const char *path, struct ge_known *kn,
  * Ids of the sets that a site lists.
  */
 struct ids {
-	const char *prefix;		/* only those that begin so */
 	uint8_t (*id)[GE_SETID];
 	size_t n, cap;
 	struct ge_err err;
 	int failed;
+};
+
+/* A set, and how many sites list it. */
+struct listed {
+	uint8_t setid[GE_SETID];
+	int sites;
+};
+
+/* What all sites list, each set once. */
+struct listing {
+	struct listed *set;
+	size_t n, cap;
+	int answers;			/* sites that have said what they have */
+	int silent;
 };
 
 static int
@@ -761,8 +908,7 @@ note_id(void *arg, const char *name, size_t len, uint64_t size, int folder)
 		ids->n = 0;
 		return (0);
 	}
-	if (len != 2 * GE_SETID ||
-	    strncmp(name, ids->prefix, strlen(ids->prefix)) != 0)
+	if (len != 2 * GE_SETID)
 		return (0);
 	if (ids->n == SETS_MAX) {
 		ge_fail(&ids->err, GE_EFAIL, "too many sets");
@@ -785,22 +931,64 @@ by_id(const void *a, const void *b)
 	return (memcmp(a, b, GE_SETID));
 }
 
-/*
- * The ids that begin so, of all sites, sorted, each once; the caller frees *id.
- * Of each site (answered: [sites->n]) whether it has answered.
- */
+/* Those that most sites list come first. */
 static int
-list_sets(const struct ge_store *st, const char *prefix,
-    uint8_t (**id)[GE_SETID], size_t *nid, uint8_t *answered,
-    struct ge_err *e)
+by_listers(const void *a, const void *b)
 {
-	struct ids *ids, all = { .n = 0 };
+	const struct listed *x = a, *y = b;
+
+	return (x->sites != y->sites ? y->sites - x->sites :
+	    memcmp(x->setid, y->setid, GE_SETID));
+}
+
+/* Of what one site lists each set counts once. */
+static int
+add_ids(struct listing *ls, struct ids *ids, struct ge_err *e)
+{
+	size_t i;
+
+	if (ids->n == 0)
+		return (0);
+	if (ge_grow(&ls->set, &ls->cap, ls->n + ids->n, sizeof(*ls->set),
+	    e) == -1)
+		return (-1);
+	qsort(ids->id, ids->n, GE_SETID, by_id);
+	for (i = 0; i < ids->n; i++) {
+		if (i > 0 && by_id(ids->id[i - 1], ids->id[i]) == 0)
+			continue;
+		memcpy(ls->set[ls->n].setid, ids->id[i], GE_SETID);
+		ls->set[ls->n++].sites = 1;
+	}
+	return (0);
+}
+
+static void
+sum_up(struct listing *ls)
+{
+	size_t i, n = 0;
+
+	if (ls->n == 0)
+		return;
+	qsort(ls->set, ls->n, sizeof(*ls->set), by_id);
+	for (i = 0; i < ls->n; i++)
+		if (n > 0 && by_id(&ls->set[n - 1], &ls->set[i]) == 0)
+			ls->set[n - 1].sites++;
+		else
+			ls->set[n++] = ls->set[i];
+	ls->n = n;
+	qsort(ls->set, ls->n, sizeof(*ls->set), by_listers);
+}
+
+/* The sets that the sites list; the caller frees ls->set. */
+static int
+list_sets(const struct ge_store *st, struct listing *ls, struct ge_err *e)
+{
 	struct ge_op *op = NULL, **each = NULL;
-	size_t i, n = 0, o;
+	struct ids *ids;
+	size_t i, n = 0;
 	int rc = -1;
 
-	*nid = 0;
-	*id = NULL;
+	memset(ls, 0, sizeof(*ls));
 	if ((ids = ge_alloc(st->sites->n * sizeof(*ids), e)) == NULL ||
 	    (op = ge_alloc(st->sites->n * sizeof(*op), e)) == NULL ||
 	    (each = ge_alloc(st->sites->n * sizeof(struct ge_op *), e)) == NULL)
@@ -814,7 +1002,6 @@ list_sets(const struct ge_store *st, const char *prefix,
 		op[n].tries = 1;
 		op[n].entry = note_id;
 		op[n].arg = &ids[n];
-		ids[n].prefix = prefix;
 		n++;
 	}
 	if (ge_ask_all(st, each, n, 1, NULL, NULL, e) == -1)
@@ -827,38 +1014,38 @@ list_sets(const struct ge_store *st, const char *prefix,
 		if (ids[i].err.code != 0) {
 			ge_note(GE_WARN, "site '%s': %s",
 			    st->sites->site[op[i].site].name, ids[i].err.msg);
+			ls->silent++;
 			continue;
 		}
-		answered[op[i].site] = op[i].result == GE_OP_DONE ||
-		    op[i].result == GE_OP_ABSENT;
-		if (!answered[op[i].site] &&
-		    op[i].result != GE_OP_CANCELLED)
-			ge_note(GE_WARN, "%s", op[i].err.msg);
-		if (ids[i].n == 0)
+		if (op[i].result != GE_OP_DONE &&
+		    op[i].result != GE_OP_ABSENT) {
+			if (op[i].result != GE_OP_CANCELLED)
+				ge_note(GE_WARN, "%s", op[i].err.msg);
+			ls->silent++;
 			continue;
-		if (ge_grow(&all.id, &all.cap, all.n + ids[i].n, GE_SETID,
-		    e) == -1)
+		}
+		ls->answers++;
+		if (add_ids(ls, &ids[i], e) == -1)
 			goto out;
-		memcpy(all.id[all.n], ids[i].id, ids[i].n * GE_SETID);
-		all.n += ids[i].n;
 	}
-	if (all.n > 0)
-		qsort(all.id, all.n, GE_SETID, by_id);
-	for (i = o = 0; i < all.n; i++)
-		if (o == 0 || memcmp(all.id[o - 1], all.id[i], GE_SETID) != 0)
-			memmove(all.id[o++], all.id[i], GE_SETID);
-	*id = all.id;
-	*nid = o;
-	all.id = NULL;
+	sum_up(ls);
 	rc = 0;
 out:
 	for (i = 0; ids != NULL && i < st->sites->n; i++)
 		ge_free(ids[i].id);
 	ge_free(ids);
-	ge_free(all.id);
 	ge_free(each);
 	ge_free(op);
 	return (rc);
+}
+
+/* Is there such a set by more than the word of one site, or of few? */
+static int
+is_there(const struct listing *ls, const struct listed *l)
+{
+
+	return (2 * l->sites > ls->answers &&
+	    (l->sites > 1 || ls->answers + ls->silent == 1));
 }
 
 /* A label as it stands in a manifest, or NULL if it is none. */
@@ -893,41 +1080,68 @@ name_id(struct naming *nm, const uint8_t setid[GE_SETID])
 }
 
 /*
+ * Is it worth asking for its manifests?  What too few sites list has a label only
+ * if it is signed or has been seen before: of these some are asked, those that
+ * more sites list first, for one site can list any number.
+ */
+static int
+worth(const struct ge_store *st, const struct listing *ls,
+    const struct listed *l, size_t *doubtful)
+{
+	const size_t max = st->pins.has_signer || st->pins.has_digest ?
+	    DOUBTFUL_PROVED : DOUBTFUL;
+	struct ge_err ignored;
+	uint64_t serial;
+	uint8_t hash[32];
+
+	return (is_there(ls, l) || ++*doubtful <= max ||
+	    ge_state_seen(st, l->setid, &serial, hash, &ignored) == 1);
+}
+
+/*
  * The set of these that has the label: 1, 0, or -1.  Who serves a manifest chooses
  * what label is in it: one site alone can neither give a set a label nor make
  * another's ambiguous.
  */
 static int
 by_label(const struct ge_store *st, const char *operand,
-    const uint8_t (*id)[GE_SETID], size_t n, struct ge_known *kn,
-    struct ge_err *e)
+    const struct listing *ls, struct ge_known *kn, struct ge_err *e)
 {
 	struct naming sure = { "", 0 }, doubtful = { "", 0 };
 	struct ge_err unclear = { 0, 0, "" }, refused = { 0, 0, "" };
 	char label[GE_NAME_ROOM];
 	struct ge_known other;
-	size_t i;
+	const uint8_t *id;
+	size_t i, few = 0, left_out = 0;
 
 	if (as_label(label, operand) == NULL)
 		return (0);
-	for (i = 0; i < n; i++) {
-		if (load(st, id[i], NULL, 0, &other, e) == -1) {
+	for (i = 0; i < ls->n; i++) {
+		id = ls->set[i].setid;
+		if (!worth(st, ls, &ls->set[i], &few)) {
+			left_out++;
+			continue;
+		}
+		if (load(st, id, NULL, 0, &other, e) == -1) {
 			if (e->code == GE_EREFUSED && other.borne != NULL &&
 			    strcmp(other.borne, label) == 0)
 				refused = *e;
 			ge_known_release(&other);
 			if (e->code != GE_EFAIL)
 				continue;
-			if (!st->pins.has_signer && !st->pins.has_digest)
-				return (-1);
 			unclear = *e;
 			if (ge_hook_tick(0, e) == -1)
 				return (-1);
+			if (!st->pins.has_signer && !st->pins.has_digest &&
+			    is_there(ls, &ls->set[i])) {
+				*e = unclear;
+				return (-1);
+			}
 			continue;
 		}
 		if (other.has && other.m.name != NULL &&
 		    strcmp(other.m.name, label) == 0) {
-			name_id(other.labelled ? &sure : &doubtful, id[i]);
+			name_id(other.labelled ? &sure : &doubtful, id);
 			if (other.labelled && sure.n == 1) {
 				*kn = other;
 				continue;
@@ -935,6 +1149,9 @@ by_label(const struct ge_store *st, const char *operand,
 		}
 		ge_known_release(&other);
 	}
+	if (left_out > 0)
+		ge_note(GE_WARN, "sets that too few sites list to be asked for "
+		    "their labels: %zu", left_out);
 	if (sure.n > 1)
 		return (ge_fail(e, GE_EREFUSED, "'%s': several sets have this "
 		    "label: name one by its id: %s", operand, sure.text));
@@ -953,18 +1170,52 @@ by_label(const struct ge_store *st, const char *operand,
 	return (unclear.code != 0 ? -1 : ge_within(e, "'%s'", operand));
 }
 
-/* Of the sets whose ids begin so there may be one. */
+/*
+ * The set whose id begins so: 1, 0, or -1.  There may be one; one that too few
+ * sites list is none, but *few.
+ */
 static int
-by_prefix(const char *operand, uint8_t (*id)[GE_SETID], size_t n,
-    struct ge_err *e)
+by_prefix(const struct listing *ls, const char *operand, uint8_t id[GE_SETID],
+    const struct listed **few, struct ge_err *e)
 {
+	char hex[2 * GE_SETID + 1];
 	struct naming nm = { "", 0 };
 	size_t i;
 
-	for (i = 0; i < n; i++)
-		name_id(&nm, id[i]);
-	return (n > 1 ? ge_fail(e, GE_EREFUSED, "'%s': several sets begin "
-	    "so: %s", operand, nm.text) : 0);
+	*few = NULL;
+	for (i = 0; i < ls->n; i++) {
+		if (strncmp(ge_hex(hex, ls->set[i].setid, GE_SETID), operand,
+		    strlen(operand)) != 0)
+			continue;
+		if (is_there(ls, &ls->set[i])) {
+			memcpy(id, ls->set[i].setid, GE_SETID);
+			name_id(&nm, id);
+		} else if (*few == NULL) {
+			*few = &ls->set[i];
+		}
+	}
+	return (nm.n > 1 ? ge_fail(e, GE_EREFUSED, "'%s': several sets begin "
+	    "so: %s", operand, nm.text) : nm.n);
+}
+
+/* Neither a label nor the beginning of an id. */
+static int
+not_found(const struct listing *ls, const char *operand, int hex,
+    const struct listed *few, struct ge_err *e)
+{
+	char id[2 * GE_SETID + 1];
+
+	if (few != NULL)
+		return (ge_fail(e, GE_EREFUSED, "'%s': only %d of %d sites "
+		    "list %s: give the whole id", operand, few->sites,
+		    ls->answers + ls->silent, ge_hex(id, few->setid, GE_SETID)));
+	if (hex && strlen(operand) < PREFIX_MIN)
+		return (ge_fail(e, ls->silent > 0 ? GE_EFAIL : GE_ELOST,
+		    "'%s': no such file or label; at least %d digits of a set "
+		    "id are wanted", operand, PREFIX_MIN));
+	return (ls->silent > 0 ? ge_fail(e, GE_EFAIL, "'%s': no such set; "
+	    "%d sites did not answer", operand, ls->silent) :
+	    ge_fail(e, GE_ELOST, "'%s': no such file, set or label", operand));
 }
 
 /* Among the sets that the sites list. */
@@ -972,42 +1223,31 @@ static int
 find_listed(const struct ge_store *st, const char *operand, int hex,
     struct ge_known *kn, struct ge_err *e)
 {
-	uint8_t (*id)[GE_SETID] = NULL, *answered;
-	size_t i, n, silent = 0;
-	int found = 0, rc = -1;
+	char one[2 * GE_SETID + 1], two[2 * GE_SETID + 1];
+	const struct listed *few = NULL;
+	uint8_t id[GE_SETID];
+	struct listing ls;
+	int begins = 0, found, rc = -1;
 
-	if ((answered = ge_alloc(st->sites->n, e)) == NULL)
+	if (list_sets(st, &ls, e) == -1)
 		goto out;
-	if (hex && strlen(operand) >= PREFIX_MIN) {
-		if (list_sets(st, operand, &id, &n, answered, e) == -1)
-			goto out;
-		if (n > 0) {
-			rc = by_prefix(operand, id, n, e) == -1 ? -1 :
-			    ge_known_load(st, id[0], kn, e);
-			goto out;
-		}
-		ge_free(id);
-		id = NULL;
+	if (hex && strlen(operand) >= PREFIX_MIN && (begins = by_prefix(&ls,
+	    operand, id, &few, e)) == -1)
+		goto out;
+	found = by_label(st, operand, &ls, kn, e);
+	if (found == -1 && (begins == 0 || e->code != GE_EFAIL))
+		goto out;
+	if (found == 1 && begins == 1 && memcmp(id, kn->setid, GE_SETID) != 0) {
+		ge_fail(e, GE_EREFUSED, "'%s': the beginning of %s and the "
+		    "label of %s: name one by its whole id", operand,
+		    ge_hex(one, id, GE_SETID),
+		    ge_hex(two, kn->setid, GE_SETID));
+		goto out;
 	}
-	if (list_sets(st, "", &id, &n, answered, e) == -1)
-		goto out;
-	for (i = 0; i < st->sites->n; i++)
-		silent += !answered[i] && !st->gone[i];
-	found = by_label(st, operand, (const uint8_t (*)[GE_SETID])id, n, kn,
-	    e);
-	if (found == 0 && hex && strlen(operand) < PREFIX_MIN)
-		ge_fail(e, silent > 0 ? GE_EFAIL : GE_ELOST, "'%s': no such "
-		    "file or label; at least %d digits of a set id are wanted",
-		    operand, PREFIX_MIN);
-	else if (found == 0)
-		(void)(silent > 0 ? ge_fail(e, GE_EFAIL, "'%s': no such set; "
-		    "%zu sites did not answer", operand, silent) :
-		    ge_fail(e, GE_ELOST, "'%s': no such file, set or label",
-		    operand));
-	rc = found == 1 ? 0 : -1;
+	rc = found == 1 ? 0 : begins == 1 ? ge_known_load(st, id, kn, e) :
+	    not_found(&ls, operand, hex, few, e);
 out:
-	ge_free(id);
-	ge_free(answered);
+	ge_free(ls.set);
 	return (rc);
 }
 

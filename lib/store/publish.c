@@ -131,8 +131,8 @@ other(const struct work *w, struct copy *c, struct ge_err *e)
 			return (0);
 		}
 	}
-	switch (ge_manifest_get(w->st, c->op.site, w->m->setid, &buf, &len,
-	    e)) {
+	switch (ge_manifest_get(w->st, c->op.site, w->m->setid,
+	    GE_MANIFEST_WAIT, &buf, &len, e)) {
 	case -1:
 		goto out;
 	case 0:

@@ -125,7 +125,18 @@ void ge_survey_release(struct ge_survey *sv);
  *	other  is given what else comes back meanwhile; NULL if nothing can
  *
  * 0; -1 if told to stop or other failed: they have come back even so.
+ *
+ * ge_ask_some(st, op, n, as, other, arg, e): the same of a part of the sites that
+ * were asked.
  */
+struct ge_asking {
+	size_t of;			/* sites, more than half of which it takes; */
+	size_t had;			/* so many have answered before */
+	double began;			/* as ge_clock tells: the first question */
+	double least;			/* seconds */
+	double limit;			/* cancel by then whatever has come; or -1 */
+};
+
 int ge_survey_soon(const struct ge_store *st, const uint8_t setid[GE_SETID],
     struct ge_survey *sv,
     int (*other)(void *arg, struct ge_op *op, struct ge_err *e), void *arg,
@@ -133,6 +144,10 @@ int ge_survey_soon(const struct ge_store *st, const uint8_t setid[GE_SETID],
 int ge_ask_all(const struct ge_store *st, struct ge_op *const *op, size_t n,
     double least, int (*other)(void *arg, struct ge_op *op, struct ge_err *e),
     void *arg, struct ge_err *e);
+int ge_ask_some(const struct ge_store *st, struct ge_op *const *op, size_t n,
+    const struct ge_asking *as,
+    int (*other)(void *arg, struct ge_op *op, struct ge_err *e), void *arg,
+    struct ge_err *e);
 
 /*
  * ge_survey_peek(st, setid, sv, h, n, e):
@@ -164,17 +179,17 @@ int ge_manifest_slurp(const char *path, uint8_t **text, size_t *len,
     uint8_t setid[GE_SETID], struct ge_err *e);
 
 /*
- * ge_manifest_get(st, site, setid, buf, len, e):
- * What a site has as the manifest of a set, not looked at; the caller frees *buf.
- * 1; 0 if it does not give it, or it is longer than any; -1.
- *
- * ge_manifest_rest(st, op, buf, len, e): the same of one whose first bytes, *len,
- * op has brought into *buf.  If 0 op->err says why.
+ * ge_manifest_get(st, site, setid, limit, buf, len, e):
+ * What a site has as the manifest of a set, not looked at, but only the beginning
+ * of what does not begin as one; the caller frees *buf.
+ * 1; 0 if it does not give it in `limit` seconds, or it is longer than any; -1.
  */
+enum {
+	GE_MANIFEST_WAIT = 60		/* seconds, for a slow site */
+};
+
 int ge_manifest_get(const struct ge_store *st, int site, const uint8_t *setid,
-    uint8_t **buf, size_t *len, struct ge_err *e);
-int ge_manifest_rest(const struct ge_store *st, struct ge_op *op,
-    uint8_t **buf, size_t *len, struct ge_err *e);
+    double limit, uint8_t **buf, size_t *len, struct ge_err *e);
 
 /*
  * ge_manifest_publish(st, kn, m, text, len, stored, contested, e):

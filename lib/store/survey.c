@@ -281,14 +281,38 @@ judge(struct ge_survey *sv, struct lister *l, const char *name,
 	return (0);
 }
 
+/* When those that have not answered are no longer waited for; -1: not yet known. */
+static double
+patience(const struct ge_asking *as, size_t answers)
+{
+	double now = ge_clock(), took = now - as->began, end;
+
+	if (answers <= as->of / 2)
+		return (as->limit);
+	end = now + (took > as->least ? took : as->least);
+	return (as->limit >= 0 && as->limit < end ? as->limit : end);
+}
+
 int
 ge_ask_all(const struct ge_store *st, struct ge_op *const *op, size_t n,
     double least, int (*other)(void *arg, struct ge_op *op, struct ge_err *e), void *arg,
     struct ge_err *e)
 {
+	const struct ge_asking as = { .of = n, .began = ge_clock(),
+	    .least = least, .limit = -1 };
+
+	return (ge_ask_some(st, op, n, &as, other, arg, e));
+}
+
+int
+ge_ask_some(const struct ge_store *st, struct ge_op *const *op, size_t n,
+    const struct ge_asking *as,
+    int (*other)(void *arg, struct ge_op *op, struct ge_err *e), void *arg,
+    struct ge_err *e)
+{
 	struct ge_err ignored;
-	double began = ge_clock(), end = -1, left;
-	size_t i, under_way = n, answers = 0;
+	size_t i, under_way = n, answers = as->had;
+	double end = patience(as, answers), left;
 	struct ge_op *done;
 	int rc = 0, r;
 
@@ -307,11 +331,11 @@ ge_ask_all(const struct ge_store *st, struct ge_op *const *op, size_t n,
 		}
 		if (r == 1) {
 			under_way--;
-			answers += done->result == GE_OP_DONE ||
-			    done->result == GE_OP_ABSENT;
-			if (end < 0 && answers > n / 2)
-				end = ge_clock() + (ge_clock() - began > least ?
-				    ge_clock() - began : least);
+			if (done->result != GE_OP_DONE &&
+			    done->result != GE_OP_ABSENT)
+				continue;
+			if (++answers == as->of / 2 + 1)
+				end = patience(as, answers);
 			continue;
 		}
 		if (r == -1)
