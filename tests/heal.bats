@@ -216,11 +216,16 @@ repair() {
 	expect 0 repair m
 	cmp m "$out"
 	all_have m 1 2 3 4
-	# Two sites tell of places: a third comes after both and tells all.
+	# Most sites tell of places: a third comes after both and tells all.
 	cp m m2
 	echo "place 0 0-0 0=site$(where 0 0)" >>m2
 	cp m2 "s2/$set/manifest"
 	cp m2 "s3/$set/manifest"
+	expect 0 repair m
+	cmp m "$out"
+	for i in 2 3 4; do
+		cp m2 "s$i/$set/manifest"
+	done
 	expect 0 repair m
 	follows m "$out"
 	all_have "$out" 1 2 3 4
@@ -232,8 +237,9 @@ repair() {
 	cp m3 m
 	sed "\$s/=site.*/=site99/" m2 | sed 's/^serial .*/serial 1/' >m4
 	sed -i "s/^previous .*/$(grep ^previous m3)/" m4
-	cp m4 "s2/$set/manifest"
-	cp m4 "s3/$set/manifest"
+	for i in 2 3 4; do
+		cp m4 "s$i/$set/manifest"
+	done
 	expect 0 repair m
 	cmp m "$out"
 	all_have m 1 2 3 4
@@ -740,9 +746,8 @@ repair() {
 	cp "$out" mb
 	cmp ma mb && return 1
 	cp ma "s1/$set/manifest"
-	cp ma "s2/$set/manifest"
 	rm -r "$BATS_TEST_TMPDIR/state"
-	expect 0 repair "$set"
+	expect 0 repair ma
 	cp "$out" m
 	# What either says of the past is in it.
 	for f in ma mb; do
@@ -1034,6 +1039,32 @@ sent() {
 		rule m
 		fails grep -F "$(tail -n 1 forged)" m
 		[ "$(grep -c ^place m)" -le $(($(grep -c ^place old) + 3)) ]
+	done
+	back m
+}
+
+@test "gerepair -s: what a few sites invent of everybody is nobody's past" {
+	ready 9 4 8
+	rm -r "$BATS_TEST_TMPDIR/state"
+	# An older one, and a newer.
+	for serial in 0 2; do
+		sed "s/^serial .*/serial $serial/
+		    s/^previous .*/previous $(printf %064d 5)/" m >forged
+		[ $serial -gt 0 ] || sed -i 's/^previous .*/previous -/' forged
+		for s in 1 2 3 4 5 6 7 8 9; do
+			for e in 0 255; do
+				echo "place $e 0-2$(printf " %d=site$s" 0 1 2 3 4 5 6)"
+			done
+		done >>forged
+		for s in 7 8 9; do
+			cp forged "s$s/$set/manifest"
+		done
+		x=$(where 0 0)
+		expect 0 repair -x "site$x" "$set"
+		follows m "$out"
+		fails grep -F "$(tail -n 1 forged)" "$out"
+		cp "$out" m
+		rule m
 	done
 	back m
 }

@@ -322,9 +322,6 @@ merge(struct healer *hl, struct ge_known *kn, int next, struct ge_err *e)
 		if (hl->st->pins.has_signer &&
 		    ge_manifest_counts(a, &hl->st->pins) != 2)
 			continue;
-		/* One site alone may invent, or have rotted. */
-		if (kn->alsosites[i] < 2)
-			continue;
 		for (p = 0; p < a->nplaces && p < n && same_line(a, p,
 		    &kn->m, p); p++)
 			;
