@@ -1069,6 +1069,61 @@ sent() {
 	back m
 }
 
+@test "gerepair -s: what other manifests tell is the past, whatever its epoch" {
+	ready 4 2 4
+	x=$(where 0 0)
+	cp m m2
+	printf 'place %d 0-0 %d=site%d\n' 3 0 "$x" 1 0 "$((x % 4 + 1))" >>m2
+	for i in 1 2 3; do
+		cp m2 "s$i/$set/manifest"
+	done
+	expect 0 repair m
+	follows m "$out"
+	grep ^place m2 | grep -vxFf "$out" | diff /dev/null -
+	cp "$out" m
+	[ "$(tail -n 1 m)" = "place 0 0-0 0=site$x" ]
+	whole
+	expect 0 repair m2
+	cmp m "$out"
+	# Where it stands alone it would be the present.
+	cp m2 m
+	sed -i -E "/^place 0 /s/ 3=site[0-9]+//;/^place [13] /d" m
+	echo "place 1 1-1 2=site$x 3=site$((x % 4 + 1))" >>m2
+	for i in 1 2 3 4; do
+		cp m2 "s$i/$set/manifest"
+		rm -f "s$i/$set"/*.03.gef
+	done
+	rm -r "$BATS_TEST_TMPDIR/state"
+	expect 0 repair m
+	fails grep '^place 1 .* 3=' "$out"
+	grep -qx "place 1 1-1 2=site$x" "$out"
+}
+
+@test "gerepair -s: much that other manifests tell is told too" {
+	ready 4 2 4
+	# A line that is told again and again, and as many others.
+	awk '{ print } /^place/ && !n++ { for (i = 0; i < 25000; i++) print }' m >m1
+	awk '{ print } END { for (e = 1; e < 200; e++) for (s = 0; s < 3; s++)
+	    for (i = 0; i < 4; i++) for (t = 1; t < 5; t++)
+		for (u = 1; u < 5; u++)
+		    printf "place %d %d-%d %d=site%d%s\n", e, s, s, i, t,
+			i < 3 ? " 3=site" u : ""
+	    }' m >m2
+	for i in 1 2 3; do
+		cp m2 "s$i/$set/manifest"
+	done
+	rm -r "$BATS_TEST_TMPDIR/state"
+	expect 0 repair m1
+	follows m1 "$out"
+	cp "$out" m
+	grep ^place m2 | sort -u >told
+	[ "$(grep ^place m | sort -u | comm -12 - told | wc -l)" -eq \
+	    "$(wc -l <told)" ]
+	back m
+	expect 0 repair m2
+	cmp m "$out"
+}
+
 @test "gerepair -s: names that a site lists without having them use nothing up" {
 	ready 5 2 3
 	for s in 0 1 2; do
