@@ -530,6 +530,23 @@ invented() {
 	all_have m
 }
 
+@test "gepush: what few sites have as the manifest is not gone on from" {
+	ready
+	gefrag -k 3 -n 6 -b 4k -O payload=4k -q -N ours in >set.ge
+	set=$(tar tf set.ge | sed -n '$s|/.*||p')
+	gepush -s sites set.ge >m
+	# A push was killed before it told; two sites tell in its stead.
+	rm host*/"$set"/manifest
+	rm -r "$XDG_STATE_HOME"
+	invented 18446744073709551614 >"host1/$set/manifest"
+	cp "host1/$set/manifest" "host2/$set/manifest"
+	expect 0 gepush -s sites set.ge
+	cmp m "$out"
+	all_have m
+	expect 0 gerepair -q -s sites -x site9 m
+	grep -qx 'serial 2' "$out"
+}
+
 @test "gepush: a newer manifest at the sites stays, its places count" {
 	ready
 	gepush -s sites set.ge >m

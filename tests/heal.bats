@@ -216,11 +216,16 @@ repair() {
 	expect 0 repair m
 	cmp m "$out"
 	all_have m 1 2 3 4
-	# Two sites tell of places: a third comes after both and tells all.
+	# Most sites tell of places: a third comes after both and tells all.
 	cp m m2
 	echo "place 0 0-0 0=site$(where 0 0)" >>m2
 	cp m2 "s2/$set/manifest"
 	cp m2 "s3/$set/manifest"
+	expect 0 repair m
+	cmp m "$out"
+	for i in 2 3 4; do
+		cp m2 "s$i/$set/manifest"
+	done
 	expect 0 repair m
 	follows m "$out"
 	all_have "$out" 1 2 3 4
@@ -232,8 +237,9 @@ repair() {
 	cp m3 m
 	sed "\$s/=site.*/=site99/" m2 | sed 's/^serial .*/serial 1/' >m4
 	sed -i "s/^previous .*/$(grep ^previous m3)/" m4
-	cp m4 "s2/$set/manifest"
-	cp m4 "s3/$set/manifest"
+	for i in 2 3 4; do
+		cp m4 "s$i/$set/manifest"
+	done
 	expect 0 repair m
 	cmp m "$out"
 	all_have m 1 2 3 4
@@ -748,9 +754,8 @@ repair() {
 	cp "$out" mb
 	cmp ma mb && return 1
 	cp ma "s1/$set/manifest"
-	cp ma "s2/$set/manifest"
 	rm -r "$BATS_TEST_TMPDIR/state"
-	expect 0 repair "$set"
+	expect 0 repair ma
 	cp "$out" m
 	# What either says of the past is in it.
 	for f in ma mb; do
@@ -1081,6 +1086,87 @@ sent() {
 		[ "$(grep -c ^place m)" -le $(($(grep -c ^place old) + 3)) ]
 	done
 	back m
+}
+
+@test "gerepair -s: what a few sites invent of everybody is nobody's past" {
+	ready 9 4 8
+	rm -r "$BATS_TEST_TMPDIR/state"
+	# An older one, and a newer.
+	for serial in 0 2; do
+		sed "s/^serial .*/serial $serial/
+		    s/^previous .*/previous $(printf %064d 5)/" m >forged
+		[ $serial -gt 0 ] || sed -i 's/^previous .*/previous -/' forged
+		for s in 1 2 3 4 5 6 7 8 9; do
+			for e in 0 255; do
+				echo "place $e 0-2$(printf " %d=site$s" 0 1 2 3 4 5 6)"
+			done
+		done >>forged
+		for s in 7 8 9; do
+			cp forged "s$s/$set/manifest"
+		done
+		x=$(where 0 0)
+		expect 0 repair -x "site$x" "$set"
+		follows m "$out"
+		fails grep -F "$(tail -n 1 forged)" "$out"
+		cp "$out" m
+		rule m
+	done
+	back m
+}
+
+@test "gerepair -s: what other manifests tell is the past, whatever its epoch" {
+	ready 4 2 4
+	x=$(where 0 0)
+	cp m m2
+	printf 'place %d 0-0 %d=site%d\n' 3 0 "$x" 1 0 "$((x % 4 + 1))" >>m2
+	for i in 1 2 3; do
+		cp m2 "s$i/$set/manifest"
+	done
+	expect 0 repair m
+	follows m "$out"
+	grep ^place m2 | grep -vxFf "$out" | diff /dev/null -
+	cp "$out" m
+	[ "$(tail -n 1 m)" = "place 0 0-0 0=site$x" ]
+	whole
+	expect 0 repair m2
+	cmp m "$out"
+	# Where it stands alone it would be the present.
+	cp m2 m
+	sed -i -E "/^place 0 /s/ 3=site[0-9]+//;/^place [13] /d" m
+	echo "place 1 1-1 2=site$x 3=site$((x % 4 + 1))" >>m2
+	for i in 1 2 3 4; do
+		cp m2 "s$i/$set/manifest"
+		rm -f "s$i/$set"/*.03.gef
+	done
+	rm -r "$BATS_TEST_TMPDIR/state"
+	expect 0 repair m
+	fails grep '^place 1 .* 3=' "$out"
+	grep -qx "place 1 1-1 2=site$x" "$out"
+}
+
+@test "gerepair -s: much that other manifests tell is told too" {
+	ready 4 2 4
+	# A line that is told again and again, and as many others.
+	awk '{ print } /^place/ && !n++ { for (i = 0; i < 25000; i++) print }' m >m1
+	awk '{ print } END { for (e = 1; e < 200; e++) for (s = 0; s < 3; s++)
+	    for (i = 0; i < 4; i++) for (t = 1; t < 5; t++)
+		for (u = 1; u < 5; u++)
+		    printf "place %d %d-%d %d=site%d%s\n", e, s, s, i, t,
+			i < 3 ? " 3=site" u : ""
+	    }' m >m2
+	for i in 1 2 3; do
+		cp m2 "s$i/$set/manifest"
+	done
+	rm -r "$BATS_TEST_TMPDIR/state"
+	expect 0 repair m1
+	follows m1 "$out"
+	cp "$out" m
+	grep ^place m2 | sort -u >told
+	[ "$(grep ^place m | sort -u | comm -12 - told | wc -l)" -eq \
+	    "$(wc -l <told)" ]
+	back m
+	expect 0 repair m2
+	cmp m "$out"
 }
 
 @test "gerepair -s: names that a site lists without having them use nothing up" {

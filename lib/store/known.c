@@ -532,24 +532,39 @@ labelled(const struct search *s, const struct candidate *c)
 	return (most(s, votes));
 }
 
-/* May its places be history?  One site alone may not make much of it. */
+/* Can no minority of sites have made it up?  1, 0, -1. */
 static int
-heard(const struct search *s, const struct candidate *c, size_t *budget)
+vouched(const struct search *s, const struct candidate *c, struct ge_err *e)
 {
 	const struct ge_pins *pins = &s->st->pins;
-	int by = pins->has_signer && ge_manifest_counts(&c->m, pins) == 2;
+
+	if (c->credible ||
+	    (pins->has_signer && ge_manifest_counts(&c->m, pins) == 2))
+		return (1);
+	return (s->st->signkey == NULL ? 0 :
+	    ge_manifest_signed(&c->m, s->st->signkey, e));
+}
+
+/* Is there room for its places? */
+static int
+affordable(const struct candidate *c, size_t *budget)
+{
 
 	if (c->text != NULL)
 		return (1);
-	if ((!by && c->sites < 2) || c->len > *budget)
+	if (c->len > *budget)
 		return (0);
 	*budget -= c->len;
 	return (1);
 }
 
 /*
- * What the others say of places is history all the same; where a signer is named
- * only what he signed.
+ * What others say of places is history all the same, but history cannot be taken
+ * back: two sites that lie would make a set of which no site may have anything
+ * more.  So only what is vouched for counts; where a signer is named only what he
+ * signed, and the user's own.  That gives up what a repair told fewer than half of
+ * the sites before it was killed: the journal of its machine and the lists of the
+ * sites remember that.
  */
 static int
 others_too(struct search *s, const struct candidate *best, struct ge_known *kn,
@@ -572,7 +587,11 @@ others_too(struct search *s, const struct candidate *best, struct ge_known *kn,
 		if (!same_set(c, best) || (!c->named && pins->has_signer &&
 		    ge_manifest_counts(&c->m, pins) != 2))
 			continue;
-		rc = heard(s, c, &bytes);
+		if ((rc = vouched(s, c, e)) == -1)
+			return (-1);
+		if (rc == 0)
+			continue;
+		rc = affordable(c, &bytes);
 		if (rc == 1 && (rc = have_again(s, c, e)) == -1)
 			return (-1);
 		if (rc == 0 || (n = ge_map_lines(&c->m, lines)) > lines) {
@@ -580,13 +599,9 @@ others_too(struct search *s, const struct candidate *best, struct ge_known *kn,
 			continue;
 		}
 		lines -= n;
-		if (ge_grow(&kn->alsosites, &kn->capalsosites, kn->nalso + 1,
-		    sizeof(*kn->alsosites), e) == -1 ||
-		    ge_grow(&kn->also, &kn->capalso, kn->nalso + 1,
+		if (ge_grow(&kn->also, &kn->capalso, kn->nalso + 1,
 		    sizeof(*kn->also), e) == -1)
 			return (-1);
-		kn->alsosites[kn->nalso] = c->sites + 2 * (c->named ||
-		    pins->has_signer);
 		kn->also[kn->nalso++] = c->m;
 		if (c->named)
 			*named = kn->nalso;	/* + 1 */
@@ -696,7 +711,8 @@ decide(struct search *s, struct ge_known *kn, struct ge_err *e)
 		return (ge_fail(e, GE_EFAIL, "the manifest cannot be had "
 		    "again"));
 	}
-	if (others_too(s, best, kn, &named, e) == -1)
+	if ((kn->credible = vouched(s, best, e)) == -1 ||
+	    others_too(s, best, kn, &named, e) == -1)
 		return (-1);
 	memcpy(kn->setid, best->m.setid, GE_SETID);
 	kn->has = 1;
@@ -789,10 +805,8 @@ ge_known_forget(struct ge_known *kn)
 	while (kn->nalso > 0)
 		ge_manifest_release(&kn->also[--kn->nalso]);
 	ge_free(kn->also);
-	ge_free(kn->alsosites);
 	kn->also = NULL;
-	kn->alsosites = NULL;
-	kn->capalso = kn->capalsosites = 0;
+	kn->capalso = 0;
 }
 
 void

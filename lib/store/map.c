@@ -76,12 +76,10 @@ ge_map_init(struct ge_map *map, const struct ge_sites *sites,
 		goto out;
 	}
 	map->from[map->nfrom++] = &kn->m;
-	/* What one site alone tells of others is none of their history. */
-	for (i = 0; i < kn->nalso; i++)
-		if (kn->alsosites[i] > 1) {
-			map->from[map->nfrom++] = &kn->also[i];
-			total += ge_map_lines(&kn->also[i], LINES_MAX);
-		}
+	for (i = 0; i < kn->nalso; i++) {
+		map->from[map->nfrom++] = &kn->also[i];
+		total += ge_map_lines(&kn->also[i], LINES_MAX);
+	}
 	if (resolve(map, e) == -1)
 		goto out;
 	for (i = 0; i < map->nsegs * (size_t)map->n; i++)

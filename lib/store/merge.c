@@ -209,138 +209,266 @@ append(struct healer *hl, struct ge_manifest *m, struct spots *sp,
 	return (0);
 }
 
-static int
-same_line(const struct ge_manifest *a, size_t i, const struct ge_manifest *b,
-    size_t j)
-{
-	const struct ge_place *x = &a->place[i], *y = &b->place[j];
-	int q;
+/* A place line of another manifest of the set. */
+struct rival {
+	const struct ge_manifest *m;
+	uint64_t mask;			/* its indices, less those that are left out */
+	uint32_t line, order;
+};
 
-	if (x->epoch != y->epoch || x->first != y->first ||
-	    x->last != y->last || x->n != y->n)
-		return (0);
-	for (q = 0; q < x->n; q++)
-		if (a->placeindex[x->at + (size_t)q] !=
-		    b->placeindex[y->at + (size_t)q] ||
-		    strcmp(a->sitename[a->placesite[x->at + (size_t)q]],
-		    b->sitename[b->placesite[y->at + (size_t)q]]) != 0)
-			return (0);
-	return (1);
-}
+struct rivals {
+	struct rival *v;
+	size_t n, cap;
+};
 
-/* The last of the first n lines about an index of a segment: its pair, or -1. */
-static long
-last_pair(const struct ge_manifest *m, size_t n, uint32_t segment, int index,
-    int *epoch)
-{
-	const struct ge_place *pl;
-	int q;
-
-	while (n-- > 0) {
-		pl = &m->place[n];
-		if (segment < pl->first || segment > pl->last)
-			continue;
-		for (q = 0; q < pl->n; q++)
-			if (m->placeindex[pl->at + (size_t)q] == index) {
-				*epoch = pl->epoch;
-				return ((long)pl->at + q);
-			}
-	}
-	return (-1);
-}
-
-/* A line of the past into m, of which the first n lines tell what is now. */
-static int
-recall(struct healer *hl, struct ge_manifest *m, size_t n,
-    const struct ge_manifest *from, size_t line, uint64_t *budget,
-    struct ge_err *e)
-{
-	const struct ge_place *pl = &from->place[line];
-	uint64_t mask = 0;
-	uint32_t s;
-	long pair;
-	int q, idx, epoch;
-
-	for (q = 0; q < pl->n; q++) {
-		idx = from->placeindex[pl->at + (size_t)q];
-		mask |= (uint64_t)1 << idx;
-		hl->name[idx] = from->sitename[from->placesite[pl->at +
-		    (size_t)q]];
-	}
-	if (ge_manifest_place(m, pl->epoch, pl->first, pl->last, mask,
-	    hl->name, e) == -1)
-		return (-1);
-	for (q = 0; q < pl->n; q++) {
-		idx = from->placeindex[pl->at + (size_t)q];
-		for (s = pl->first; s <= pl->last && s < hl->map.nsegs; s++) {
-			if (*budget < n)
-				return (ge_fail(e, GE_EREFUSED, "the manifests "
-				    "at the sites contradict each other too "
-				    "much"));
-			*budget -= n;
-			pair = last_pair(m, n, s, idx, &epoch);
-			if (pair == -1 || epoch < pl->epoch)
-				continue;
-			hl->name[idx] = m->sitename[m->placesite[pair]];
-			if (ge_manifest_place(m, epoch, s, s, (uint64_t)1 <<
-			    idx, hl->name, e) == -1)
-				return (-1);
-		}
-	}
-	return (0);
-}
-
-/* Is every site of a place line one of the sites file? */
-static int
-all_known(const struct healer *hl, const struct ge_manifest *m, size_t line)
+static uint64_t
+line_mask(const struct ge_manifest *m, size_t line)
 {
 	const struct ge_place *pl = &m->place[line];
+	uint64_t mask = 0;
 	int q;
 
 	for (q = 0; q < pl->n; q++)
-		if (ge_sites_find(hl->st->sites, m->sitename[m->placesite[
-		    pl->at + (size_t)q]]) == -1)
-			return (0);
-	return (1);
+		mask |= (uint64_t)1 << m->placeindex[pl->at + (size_t)q];
+	return (mask);
+}
+
+/* The site that a line names for an index that it has. */
+static const char *
+line_site(const struct ge_manifest *m, size_t line, int index)
+{
+	size_t at = m->place[line].at;
+
+	while (m->placeindex[at] != index)
+		at++;
+	return (m->sitename[m->placesite[at]]);
+}
+
+static int
+by_content(const void *a, const void *b)
+{
+	const struct rival *x = a, *y = b;
+	const struct ge_place *p = &x->m->place[x->line];
+	const struct ge_place *q = &y->m->place[y->line];
+	int i, c;
+
+	if (p->epoch != q->epoch)
+		return (p->epoch < q->epoch ? -1 : 1);
+	if (p->first != q->first)
+		return (p->first < q->first ? -1 : 1);
+	if (p->last != q->last)
+		return (p->last < q->last ? -1 : 1);
+	if (x->mask != y->mask)
+		return (x->mask < y->mask ? -1 : 1);
+	for (i = 0; i < GE_N_MAX; i++)
+		if ((x->mask >> i & 1) != 0 &&
+		    (c = strcmp(line_site(x->m, x->line, i),
+		    line_site(y->m, y->line, i))) != 0)
+			return (c);
+	return (0);
+}
+
+static int
+by_order(const void *a, const void *b)
+{
+	const struct rival *x = a, *y = b;
+
+	return (x->order < y->order ? -1 : x->order > y->order);
 }
 
 /*
- * Places are history, and history is not to be lost: lines of other manifests of
- * the set that m lacks (another repair has written at the same time, or a site
- * invents a successor) come into it, as the past.  How many; -1.
+ * In which of m's lines each index of each segment is told last: [nsegs][n], 1 more
+ * than its number.
  */
-static long
-merge(struct healer *hl, struct ge_known *kn, int next, struct ge_err *e)
+static uint32_t *
+last_lines(const struct ge_manifest *m, const struct ge_map *map,
+    struct ge_err *e)
 {
-	uint64_t budget = (uint64_t)1 << 30;
-	const struct ge_manifest *a;
-	size_t i, p, o, n = kn->m.nplaces;
-	long lines = 0;
+	const struct ge_place *pl;
+	size_t p, s, n = (size_t)map->n;
+	uint32_t *line;
+	int q;
 
+	if ((line = ge_alloc(map->nsegs * n * sizeof(*line), e)) == NULL)
+		return (NULL);
+	for (p = 0; p < m->nplaces; p++) {
+		pl = &m->place[p];
+		for (s = pl->first; s <= pl->last; s++)
+			for (q = 0; q < pl->n; q++)
+				line[s * n + m->placeindex[pl->at +
+				    (size_t)q]] = (uint32_t)p + 1;
+	}
+	return (line);
+}
+
+/*
+ * What of a line may be told: at sites of the sites file, and nothing that would
+ * become the present of a newer epoch because m has no place of its own for it.
+ */
+static uint64_t
+tellable(const struct ge_map *map, size_t from, size_t line,
+    const uint32_t *last)
+{
+	const struct ge_manifest *m = map->from[from];
+	const struct ge_place *pl = &m->place[line];
+	uint64_t mask = line_mask(m, line);
+	size_t s, idx;
+	int q;
+
+	for (q = 0; q < pl->n; q++) {
+		if (map->site[from][m->placesite[pl->at + (size_t)q]] == -1)
+			return (0);
+		idx = m->placeindex[pl->at + (size_t)q];
+		for (s = pl->first; s <= pl->last; s++)
+			if (pl->epoch > map->epoch[s] &&
+			    last[s * (size_t)map->n + idx] == 0)
+				mask &= ~((uint64_t)1 << idx);
+	}
+	return (mask);
+}
+
+/* Leave each line once, and none that m has. */
+static void
+strike(struct rivals *rv, const struct ge_manifest *m)
+{
+	struct rival own = { .m = m }, *same;
+	size_t i, n;
+
+	qsort(rv->v, rv->n, sizeof(*rv->v), by_content);
+	for (i = n = 0; i < rv->n; i++)
+		if (n == 0 || by_content(&rv->v[n - 1], &rv->v[i]) != 0)
+			rv->v[n++] = rv->v[i];
+		else if (rv->v[i].order < rv->v[n - 1].order)
+			rv->v[n - 1].order = rv->v[i].order;
+	rv->n = n;
+	for (i = 0; i < m->nplaces; i++) {
+		own.line = (uint32_t)i;
+		own.mask = line_mask(m, i);
+		same = bsearch(&own, rv->v, rv->n, sizeof(own), by_content);
+		if (same != NULL)
+			same->order = UINT32_MAX;
+	}
+	qsort(rv->v, rv->n, sizeof(*rv->v), by_order);
+	while (rv->n > 0 && rv->v[rv->n - 1].order == UINT32_MAX)
+		rv->n--;
+}
+
+/*
+ * Places are history, and history is not to be lost: what other manifests of the
+ * set tell and kn's, of which map is, does not.
+ */
+static int
+find_rivals(const struct healer *hl, const struct ge_known *kn,
+    const struct ge_map *map, struct rivals *rv, struct ge_err *e)
+{
+	const struct ge_manifest *a;
+	struct rival *r;
+	uint64_t mask;
+	uint32_t *last;
+	size_t i, p;
+	int rc = -1;
+
+	if (kn->nalso == 0)
+		return (0);
+	if ((last = last_lines(&kn->m, map, e)) == NULL)
+		return (-1);
 	for (i = 0; i < kn->nalso; i++) {
 		a = &kn->also[i];
 		if (hl->st->pins.has_signer &&
 		    ge_manifest_counts(a, &hl->st->pins) != 2)
 			continue;
-		/* One site alone may invent, or have rotted. */
-		if (kn->alsosites[i] < 2)
-			continue;
-		for (p = 0; p < a->nplaces && p < n && same_line(a, p,
-		    &kn->m, p); p++)
-			;
-		for (; p < a->nplaces; p++) {
-			for (o = 0; o < kn->m.nplaces && !same_line(a, p,
-			    &kn->m, o); o++)
-				;
-			if (o < kn->m.nplaces || !all_known(hl, a, p))
+		for (p = 0; p < a->nplaces; p++) {
+			if ((mask = tellable(map, i + 1, p, last)) == 0)
 				continue;
-			lines++;
-			if (next && recall(hl, &kn->m, n, a, p, &budget,
-			    e) == -1)
-				return (-1);
+			if (ge_grow(&rv->v, &rv->cap, rv->n + 1,
+			    sizeof(*rv->v), e) == -1)
+				goto out;
+			r = &rv->v[rv->n];
+			r->m = a;
+			r->mask = mask;
+			r->line = (uint32_t)p;
+			r->order = (uint32_t)rv->n++;
 		}
 	}
-	return (lines);
+	if (rv->n > 0)
+		strike(rv, &kn->m);
+	rc = 0;
+out:
+	ge_free(last);
+	return (rc);
+}
+
+/* Of a segment the places of some indices once more, as m had them. */
+static int
+retell(struct healer *hl, struct ge_manifest *m, uint32_t segment,
+    uint64_t indices, const uint32_t *last, struct ge_err *e)
+{
+	uint64_t mask;
+	int i, epoch;
+
+	while (indices != 0) {
+		mask = 0;
+		epoch = 0;
+		for (i = 0; i < hl->map.n; i++) {
+			if ((indices >> i & 1) == 0 || (mask != 0 &&
+			    m->place[last[i] - 1].epoch != epoch))
+				continue;
+			epoch = m->place[last[i] - 1].epoch;
+			mask |= (uint64_t)1 << i;
+			hl->name[i] = line_site(m, last[i] - 1, i);
+		}
+		if (ge_manifest_place(m, epoch, segment, segment, mask,
+		    hl->name, e) == -1)
+			return (-1);
+		indices &= ~mask;
+	}
+	return (0);
+}
+
+/*
+ * The rivals' lines into m, as the past: what m tells of the same indices comes
+ * after them again, or the word of another would be where they are now.
+ */
+static int
+recall(struct healer *hl, struct ge_manifest *m, const struct ge_map *map,
+    const struct rivals *rv, struct ge_err *e)
+{
+	const struct ge_place *pl;
+	const struct rival *r;
+	uint64_t *told = NULL;		/* [nsegs] */
+	uint32_t *last, s;
+	size_t i, n = (size_t)map->n;
+	int idx, rc = -1;
+
+	if ((last = last_lines(m, map, e)) == NULL ||
+	    (told = ge_alloc(map->nsegs * sizeof(*told), e)) == NULL)
+		goto out;
+	for (i = 0; i < rv->n; i++) {
+		r = &rv->v[i];
+		pl = &r->m->place[r->line];
+		for (idx = 0; idx < map->n; idx++) {
+			if ((r->mask >> idx & 1) == 0)
+				continue;
+			hl->name[idx] = line_site(r->m, r->line, idx);
+			for (s = pl->first; s <= pl->last; s++)
+				if (last[s * n + (size_t)idx] != 0)
+					told[s] |= (uint64_t)1 << idx;
+		}
+		/* As it stands, or it would not be found again. */
+		m->settled = m->nplaces;
+		if (ge_manifest_place(m, pl->epoch, pl->first, pl->last,
+		    r->mask, hl->name, e) == -1)
+			goto out;
+	}
+	m->settled = m->nplaces;
+	for (s = 0; s < map->nsegs; s++)
+		if (retell(hl, m, s, told[s], last + s * n, e) == -1)
+			goto out;
+	rc = 0;
+out:
+	ge_free(last);
+	ge_free(told);
+	return (rc);
 }
 
 /* Does one of the manifest's own lines tell of it? */
@@ -393,7 +521,7 @@ untold(const struct healer *hl, const struct ge_map *map, struct spots *sp,
 	return (0);
 }
 
-/* Where an index is: of the lines from `own` on, else of those of the map. */
+/* Where an index is: of the lines of the map, else of those from `own` on. */
 static long
 current_pair(const struct ge_manifest *m, const struct ge_map *map, size_t own,
     uint32_t segment, int index, int *epoch)
@@ -404,19 +532,19 @@ current_pair(const struct ge_manifest *m, const struct ge_map *map, size_t own,
 	size_t p;
 	int q;
 
-	for (p = m->nplaces; p-- > own; ) {
-		pl = &m->place[p];
-		for (q = 0; segment >= pl->first && segment <= pl->last &&
-		    q < pl->n; q++)
+	for (i = map->first[segment + 1]; i-- > map->first[segment]; ) {
+		l = &map->line[i];
+		pl = &m->place[l->place];
+		for (q = 0; l->from == 0 && q < pl->n; q++)
 			if (m->placeindex[pl->at + (size_t)q] == index) {
 				*epoch = pl->epoch;
 				return ((long)pl->at + q);
 			}
 	}
-	for (i = map->first[segment + 1]; i-- > map->first[segment]; ) {
-		l = &map->line[i];
-		pl = &m->place[l->place];
-		for (q = 0; l->from == 0 && q < pl->n; q++)
+	for (p = m->nplaces; p-- > own; ) {
+		pl = &m->place[p];
+		for (q = 0; segment >= pl->first && segment <= pl->last &&
+		    q < pl->n; q++)
 			if (m->placeindex[pl->at + (size_t)q] == index) {
 				*epoch = pl->epoch;
 				return ((long)pl->at + q);
@@ -497,13 +625,13 @@ as_before(struct ge_heal *h, const struct ge_known *kn, struct ge_err *e)
 /* The manifest that comes after kn's, of which map is. */
 static int
 successor(struct healer *hl, struct ge_known *kn, const struct ge_map *map,
-    struct spots *past, long lines, struct ge_err *e)
+    struct spots *past, const struct rivals *rv, struct ge_err *e)
 {
 	size_t own = kn->m.nplaces;
 
 	if (ge_manifest_next(&kn->m, e) == -1)
 		return (-1);
-	if (lines > 0 && merge(hl, kn, 1, e) == -1)
+	if (rv->n > 0 && recall(hl, &kn->m, map, rv, e) == -1)
 		return (-1);
 	return (append_past(hl, &kn->m, map, own, past, e) == -1 ||
 	    append(hl, &kn->m, &hl->moved, e) == -1 ||
@@ -516,9 +644,9 @@ static int
 compose(struct healer *hl, struct ge_known *kn, struct ge_err *e)
 {
 	struct spots past = { NULL, 0, 0 };
+	struct rivals rv = { NULL, 0, 0 };
 	struct ge_heal *h = hl->h;
 	struct ge_map own, *map = &hl->map;
-	long lines;
 	int again, lacking, rc = -1;
 
 	memset(&own, 0, sizeof(own));
@@ -534,7 +662,7 @@ compose(struct healer *hl, struct ge_known *kn, struct ge_err *e)
 	}
 	if (hl->moved.n > 0)
 		qsort(hl->moved.v, hl->moved.n, sizeof(*hl->moved.v), by_place);
-	if ((lines = merge(hl, kn, 0, e)) == -1 ||
+	if (find_rivals(hl, kn, map, &rv, e) == -1 ||
 	    untold(hl, map, &past, e) == -1)
 		goto out;
 	/* A signed one is not replaced by one that is not. */
@@ -545,11 +673,12 @@ compose(struct healer *hl, struct ge_known *kn, struct ge_err *e)
 		    "places must be signed: give the key with -S");
 		heal_worse(hl, e);
 	}
-	rc = lacking || (hl->moved.n == 0 && lines == 0 && past.n == 0 &&
+	rc = lacking || (hl->moved.n == 0 && rv.n == 0 && past.n == 0 &&
 	    !again) ? as_before(h, kn, e) :
-	    successor(hl, kn, map, &past, lines, e);
+	    successor(hl, kn, map, &past, &rv, e);
 out:
 	ge_map_release(&own);
+	ge_free(rv.v);
 	ge_free(past.v);
 	return (rc);
 }

@@ -355,9 +355,10 @@ take_past(struct push *pu, const struct ge_manifest *m, struct ge_err *e)
 }
 
 /*
- * Whether to go on from the manifest of the sites.  What we sign is to be our
- * word: of a manifest that we have not signed only the past is taken, and that
- * only if a site alone cannot have invented it.  1, 0, -1.
+ * Whether to go on from the manifest of the sites.  Any site that has a header of
+ * each segment can make one: only a credible one is gone on from, and gives its
+ * places.  What we sign is to be our word: of one that we have not signed only the
+ * past is taken.  1, 0, -1.
  */
 static int
 goes_on(struct push *pu, const struct ge_manifest *headers, struct ge_err *e)
@@ -369,17 +370,17 @@ goes_on(struct push *pu, const struct ge_manifest *headers, struct ge_err *e)
 	if (!kn->has || !agrees(&kn->m, headers))
 		return (0);
 	for (i = 0; i < kn->nalso; i++)
-		if (kn->alsosites[i] > 1 &&
-		    take_past(pu, &kn->also[i], e) == -1)
+		if (take_past(pu, &kn->also[i], e) == -1)
 			return (-1);
 	if (pu->st->signkey != NULL && (ours = ge_manifest_signed(&kn->m,
 	    pu->st->signkey, e)) == -1)
 		return (-1);
-	if (ours && (pu->intext == NULL || kn->m.serial >= pu->in.serial))
+	if (kn->credible && ours &&
+	    (pu->intext == NULL || kn->m.serial >= pu->in.serial))
 		return (1);
-	if (push_witnesses(pu) > 1 && take_past(pu, &kn->m, e) == -1)
+	if (kn->credible && take_past(pu, &kn->m, e) == -1)
 		return (-1);
-	if (ours)
+	if (kn->credible && ours)
 		return (0);
 	/* It is judged: a greater serial does not keep it. */
 	if (ge_grow(&kn->lost, &kn->caplost, kn->nlost + 1, 32, e) == -1)
@@ -420,7 +421,7 @@ begin_manifest(struct push *pu, struct base *b, struct ge_manifest *m,
 
 /*
  * What m has to come after though it does not go on from it: what was once seen,
- * and what several sites have now.  1 if m has become the latter's like; 0, -1.
+ * and what most sites have now.  1 if m has become the latter's like; 0, -1.
  */
 static int
 follow(const struct push *pu, struct ge_manifest *m, struct ge_err *e)
@@ -429,7 +430,7 @@ follow(const struct push *pu, struct ge_manifest *m, struct ge_err *e)
 	int over = 0, seen;
 
 	if (pu->kn.has && there->serial > m->serial &&
-	    memcmp(there->digest, m->digest, 32) == 0 && push_witnesses(pu) > 1) {
+	    memcmp(there->digest, m->digest, 32) == 0 && pu->kn.credible) {
 		m->serial = there->serial;
 		memcpy(m->hash, there->hash, 32);
 		over = 1;

@@ -42,20 +42,21 @@ struct ge_known {
 					   manifest with its roots */
 	char *borne;			/* the label that most sites give it, or NULL;
 					   also if its manifests are refused */
+	int credible;			/* the user named it or its signer, our key
+					   signed it, it is what we remember, or more
+					   than half of the sites that answered, and
+					   not one alone, serve it */
 	/* [sites->n] what each site said: */
 	uint8_t *answered;		/* it answered */
 	uint8_t *current;		/* it has this very manifest */
 	uint8_t *has_any;		/* it has some manifest of the set */
 	/*
-	 * Place lines of other manifests of the set, valid but not the one that
-	 * counts: history all the same.  With a signer named only what he signed
-	 * and the user's own; not what is too long for a site's word.
+	 * Other manifests of the set, valid but not the one that counts, that are
+	 * credible as well: their place lines are history all the same.  With a
+	 * signer named only what he signed and the user's own; not what is too long.
 	 */
 	struct ge_manifest *also;
-	int *alsosites;			/* [nalso] sites that serve it; the user's
-					   own file, and what his signer has signed,
-					   count like two more */
-	size_t nalso, capalso, capalsosites;
+	size_t nalso, capalso;
 	/* Hashes of all that were seen and do not count. */
 	uint8_t (*lost)[32];
 	size_t nlost, caplost;

@@ -36,8 +36,8 @@ struct ge_map {
 };
 
 /*
- * ge_map_init(map, sites, kn, e): of kn->m and the history of what more than one
- * site serves of kn->also, borrowed until ge_map_release.  0, -1.
+ * ge_map_init(map, sites, kn, e): of kn->m and, as history, of kn->also, borrowed
+ * until ge_map_release.  0, -1.
  *
  * ge_map_lines(m, max): place lines times the segments they cover; more than max
  * is not counted.
