@@ -78,9 +78,10 @@ struct push {
 	uint8_t *barred;		/* [nsites] for all of this run */
 	uint8_t *shut;			/* [nsites] take nothing that their domains
 					   have not had */
+	uint8_t *over;			/* [nsites] list more than the rule bears */
 	uint8_t *row;			/* [nsites] failures in a row */
 	uint8_t *bar;			/* [nsites] scratch */
-	uint64_t *ever;			/* [nsites] scratch */
+	uint64_t *ever, *claim;		/* [nsites] scratch */
 	char why[256];			/* why the rule allowed no site */
 
 	struct task *task;		/* under way */
@@ -112,7 +113,8 @@ int push_assign(struct push *pu, struct segment *seg, uint32_t s,
 
 /*
  * push_prior(pu, e): find out what was before: manifest, lists, journal.  0; -1:
- * GE_EREFUSED if the rule is broken by that, or cannot be kept.
+ * GE_EREFUSED if the rule is broken by what manifest or journal tell, or cannot be
+ * kept.
  * push_history(pu, seg, s): pu->ever and pu->bar for this segment.
  * push_told: sites that a manifest or their own list says to have a fragment.
  * push_expected: those, then where it was sent once.
