@@ -238,6 +238,7 @@ received() {
 		cat m more >"s$s/$set/manifest"
 	done
 	cat m more >m2
+	rm -rf "$XDG_STATE_HOME"
 	expect 3 geverify -s sites m2
 	told "the places of the past break the placement rule"
 }

@@ -37,6 +37,7 @@ struct failure {
 	uint32_t segment, before;	/* before: as segment.fail */
 	int16_t site;
 	uint8_t index;
+	uint8_t foreign;		/* something else is there */
 };
 
 struct task;
@@ -83,6 +84,7 @@ struct push {
 	uint8_t *bar;			/* [nsites] scratch */
 	uint64_t *ever, *claim;		/* [nsites] scratch */
 	char why[256];			/* why the rule allowed no site */
+	struct ge_err foreign;		/* the first object of other content */
 
 	struct task *task;		/* under way */
 	struct task *joined[3];		/* wait to be hashed at once */
