@@ -756,13 +756,55 @@ killed() {
 @test "gepush: a set whose past breaks the rule is refused in a line" {
 	ready
 	mkdir -p "host4/$set"
+	mkdir -p "$XDG_STATE_HOME/getools"
 	for i in 1 2 4; do
 		tar xOf set.ge "$(frag 2 $i)" >"host4/$(frag 2 $i)"
-	done
+		echo "0 2 $i site4"
+	done >"$XDG_STATE_HOME/getools/$set.tried"
 	expect 5 gepush -s sites set.ge
 	said "gepush: make a new set: the past of this one breaks the placement rule: segment 2: site 'site4' has had 3 fragments of a segment, 2 are allowed"
 	holds 3
 	[ ! -s "$out" ]
+}
+
+@test "gepush: a site that lists too much gets nothing more, and hinders nobody" {
+	ready
+	expect 0 gepush -s sites set.ge
+	cp "$out" m
+	touch "host4/$set"/0000000002.0{0..5}.gef
+	ls "host4/$set" >was
+	expect 0 gepush -s sites set.ge
+	said "gepush: nothing new goes to site 'site4': it lists more of a segment than the placement rule bears"
+	cmp m "$out"
+	ls "host4/$set" | diff was -
+	# With neither manifest nor memory: its own word for all that it has.
+	rm -r "$XDG_STATE_HOME" host*/"$set"/manifest
+	expect 0 gepush -s sites set.ge
+	told "nothing new goes to site 'site4'"
+	[ "$(grep -c 'nothing new goes' "$err")" -eq 1 ]
+	rm "host4/$set/manifest"
+	ls "host4/$set" | diff <(grep -v manifest was) -
+	back "$out"
+	# It has a new set's folder before the set comes.
+	rm -r "$XDG_STATE_HOME" host*/"$set"
+	mkdir "host4/$set"
+	touch "host4/$set"/0000000002.0{0..5}.gef
+	expect 0 gepush -s sites set.ge
+	[ "$(ls "host4/$set" | grep -c gef)" -eq 6 ]
+	back "$out"
+}
+
+@test "gepush: what a site says to have had too much of counts for its domain" {
+	ready
+	sed -i 's/operator=op5/operator=op4/' sites
+	mkdir "host4/$set"
+	touch "host4/$set"/000000000{0..4}.0{2..5}.gef
+	expect 0 gepush -s sites set.ge
+	told "nothing new goes to site 'site4'"
+	fails grep -q 'nothing new.*site5' "$err"
+	find host5 -name '*.gef' -printf '%f\n' >now
+	fails grep -vE '^[0-9]{10}\.0[23]\.gef$' now
+	back "$out"
 }
 
 @test "gepush: what is at a site that takes nothing new stays there" {

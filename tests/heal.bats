@@ -1169,6 +1169,21 @@ sent() {
 	cmp m "$out"
 }
 
+@test "gerepair -s: a site that lists more than the rule bears condemns no set" {
+	ready 5 2 3
+	for i in 0 1 2; do
+		[ -e "s5/$(frag 1 $i)" ] || : >"s5/$(frag 1 $i)"
+	done
+	for x in '' '-x site1'; do
+		# shellcheck disable=SC2086	# a list of words
+		expect 0 repair $x m
+		told "site 'site5' lists more of segment 1 than the placement rule bears"
+		cp "$out" m
+		rule m
+		back m
+	done
+}
+
 @test "gerepair -s: names that a site lists without having them use nothing up" {
 	ready 5 2 3
 	for s in 0 1 2; do

@@ -222,6 +222,27 @@ received() {
 	expect 2 geverify -s unlabelled m
 }
 
+@test "geverify -s: a list of more than the rule bears is one site's word" {
+	small
+	touch "s0/$set"/000000000{1,2}.0{1,2}.gef
+	for c in '' '-c 0.99'; do
+		# shellcheck disable=SC2086	# a list of words
+		expect 0 geverify $c -s sites m
+		told "site 's0' lists more of segment 1 than the placement rule bears"
+		[ "$(grep -c 'lists more' "$err")" -eq 1 ]
+	done
+	# What the manifest tells is none.
+	echo "place 0 2-2 1=s0" >more
+	echo "place 0 2-2 1=s1" >>more
+	for s in 0 1 2; do
+		cat m more >"s$s/$set/manifest"
+	done
+	cat m more >m2
+	rm -rf "$XDG_STATE_HOME"
+	expect 3 geverify -s sites m2
+	told "the places of the past break the placement rule"
+}
+
 @test "geverify -s: sites that lack the manifest are told, and a degradation" {
 	small
 	rm s1/"$set"/manifest

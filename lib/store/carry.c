@@ -180,9 +180,51 @@ count_failure(struct push *pu, int site, enum ge_op_result result,
 		close_site(pu, site, why);
 }
 
-/* Something of it may be at the site of t: for the rule it is. */
+/* Do two sites have a domain in common, and may so be one liar? */
 static int
-remember(struct push *pu, const struct task *t, struct ge_err *e)
+related(const struct ge_rule *r, int a, int b)
+{
+	size_t l;
+
+	for (l = 0; l < r->persite; l++)
+		if (r->of[(size_t)a * r->persite + l] ==
+		    r->of[(size_t)b * r->persite + l])
+			return (1);
+	return (0);
+}
+
+/*
+ * A site has something else under a fragment's name: its own word.  If another says
+ * the same of the segment there is another set of this id: -1.
+ */
+static int
+foreign(struct push *pu, const struct task *t, const struct ge_err *why,
+    struct ge_err *e)
+{
+	const struct failure *f;
+	int site = t->op.site;
+	uint32_t i;
+
+	ge_fail(e, GE_EREFUSED, "site '%s': %s", site_name(pu, site), why->msg);
+	for (i = t->seg->fail; i != 0; i = f->before) {
+		f = &pu->fail[i - 1];
+		if (f->foreign && !related(&pu->rule, f->site, site))
+			return (-1);
+	}
+	if (pu->foreign.code == 0)
+		pu->foreign = *e;
+	ge_note(GE_WARN, "%s", e->msg);
+	if (++pu->row[site] >= ROW)
+		close_site(pu, site, why->msg);
+	return (0);
+}
+
+/*
+ * Something of it, or something else under its name, may be at the site of t: for the
+ * rule it is.
+ */
+static int
+remember(struct push *pu, const struct task *t, int other, struct ge_err *e)
 {
 	struct failure *f;
 
@@ -194,6 +236,7 @@ remember(struct push *pu, const struct task *t, struct ge_err *e)
 	f->segment = t->h.segment;
 	f->index = (uint8_t)t->h.index;
 	f->site = (int16_t)t->op.site;
+	f->foreign = (uint8_t)other;
 	f->before = t->seg->fail;
 	t->seg->fail = (uint32_t)pu->nfail;
 	return (0);
@@ -317,7 +360,7 @@ judge(struct push *pu, struct task *t, struct ge_err *e)
 {
 	enum ge_op_result was = t->op.result, code;
 	struct ge_err why = { 0, 0, "" };
-	int site = t->op.site;
+	int site = t->op.site, other;
 
 	switch (ge_proof_step(&t->proof, &t->op, &code, &why)) {
 	case 2:
@@ -327,12 +370,14 @@ judge(struct push *pu, struct task *t, struct ge_err *e)
 		placed(pu, t);
 		return (0);
 	}
-	if (code == GE_OP_FAILED)
+	other = t->stage != CONFIRM && code == GE_OP_EXISTS &&
+	    why.code == GE_EREFUSED;
+	if (other && foreign(pu, t, &why, e) == -1)
+		return (-1);
+	if (other)
+		;
+	else if (code == GE_OP_FAILED)
 		count_failure(pu, site, was, why.msg);
-	else if (t->stage != CONFIRM && code == GE_OP_EXISTS &&
-	    why.code == GE_EREFUSED)
-		return (ge_fail(e, GE_EREFUSED, "site '%s': %s",
-		    site_name(pu, site), why.msg));
 	else if (code == GE_OP_EXISTS && t->stage != CONFIRM)
 		ge_note(GE_WARN, "site '%s': %s", site_name(pu, site), why.msg);
 	else if (t->stage == CONFIRM) {
@@ -346,7 +391,7 @@ judge(struct push *pu, struct task *t, struct ge_err *e)
 			t->absent = 1;
 		return (look_further(pu, t, e));
 	}
-	if (remember(pu, t, e) == -1)
+	if (remember(pu, t, other, e) == -1)
 		return (-1);
 	if (t->stage == LOOK)
 		return (look_further(pu, t, e));
@@ -367,7 +412,7 @@ advance(struct push *pu, struct task *t, struct ge_err *e)
 		return (0);
 	}
 	count_failure(pu, t->op.site, t->op.result, t->op.err.msg);
-	if (remember(pu, t, e) == -1)
+	if (remember(pu, t, 0, e) == -1)
 		return (-1);
 	t->seg->at[t->h.index] = UNASSIGNED;
 	return (send_to(pu, t, e));

@@ -70,7 +70,9 @@ struct check {
 	struct sitestate *site;
 
 	int16_t now[GE_N_MAX];
-	uint64_t *ever;
+	uint64_t *ever, *claim;		/* [sites] */
+	uint8_t *over;			/* [sites] list more than the rule bears: 1;
+					   3 once that is told */
 	uint8_t wraps[32];		/* of the first segment */
 	uint64_t off;			/* that the next segment should have, */
 	int contiguous;			/* if the one before was seen */
@@ -823,26 +825,56 @@ fewest(const struct check *ck, const struct segment *s, const uint8_t *root,
 	return (least);
 }
 
+/*
+ * What a site lists is its own word: if that is more than the rule bears, that is no
+ * fault of the set's.
+ */
+static int
+weigh_lists(struct check *ck, const struct segment *s, int epoch,
+    const int16_t *now, struct ge_err *e)
+{
+	const struct ge_seen *seen;
+	size_t n, q;
+	int i;
+
+	memset(ck->claim, 0, ck->st->sites->n * sizeof(*ck->claim));
+	for (i = 0; i < ck->shape.n; i++) {
+		seen = ge_survey_find(&ck->sv, s->number, i, &n);
+		for (q = 0; q < n; q++)
+			if (seen[q].epoch == epoch)
+				ck->claim[seen[q].site] |= (uint64_t)1 << i;
+	}
+	if (ge_rule_believe(&ck->rule, ck->ever, ck->claim, now, ck->over,
+	    e) == -1)
+		return (-1);
+	for (q = 0; q < ck->st->sites->n; q++) {
+		if (ck->over[q] != 1)
+			continue;
+		ck->over[q] |= 2;
+		ge_note(GE_WARN, "site '%s' lists more of segment %lu than the "
+		    "placement rule bears", ck->st->sites->site[q].name,
+		    (unsigned long)s->number);
+	}
+	return (0);
+}
+
 /* What is whole, and breaks the placement rule where it is. */
 static int
 placement(struct check *ck, const struct segment *s, int epoch,
     struct verdict *v, struct ge_err *e)
 {
 	int16_t now[GE_N_MAX];
-	const struct ge_seen *seen;
 	const char *name;
-	size_t n, q;
-	int i, n_ = ck->shape.n, at;
+	int i, n = ck->shape.n, at;
 
 	memset(ck->ever, 0, ck->st->sites->n * sizeof(*ck->ever));
 	if (ck->kn->has)
 		ge_map_ever(&ck->map, s->number, epoch, ck->ever);
-	for (i = 0; i < n_; i++) {
+	for (i = 0; i < n; i++) {
 		now[i] = ck->now[i];
-		seen = ge_survey_find(&ck->sv, s->number, i, &n);
-		for (q = 0; q < n; q++)
-			if (seen[q].epoch == epoch)
-				ck->ever[seen[q].site] |= (uint64_t)1 << i;
+		/* It has been read there, and not only listed. */
+		if (now[i] >= 0 && !s->piece[i].listed)
+			ck->ever[now[i]] |= (uint64_t)1 << i;
 		if (v[i].state != GE_STATE_OK || ck->now[i] < 0)
 			continue;
 		name = place_name(ck, s->number, i);
@@ -874,7 +906,7 @@ placement(struct check *ck, const struct segment *s, int epoch,
 			    (int)sizeof(v[i].detail) - 1, e->msg);
 		}
 	}
-	return (0);
+	return (weigh_lists(ck, s, epoch, now, e));
 }
 
 static void
@@ -1111,6 +1143,8 @@ begin(struct check *ck, struct ge_err *e)
 	    ge_rule_init(&ck->rule, sites, ck->st->gone, ck->shape.k,
 	    ck->shape.n, ck->shape.mode == GE_PLAIN, e) == -1 ||
 	    (ck->ever = ge_alloc(sites->n * sizeof(*ck->ever), e)) == NULL ||
+	    (ck->claim = ge_alloc(sites->n * sizeof(*ck->claim), e)) == NULL ||
+	    (ck->over = ge_alloc(sites->n, e)) == NULL ||
 	    (ck->site = ge_alloc(sites->n * sizeof(*ck->site), e)) == NULL)
 		return (-1);
 	c->k = ck->shape.k;
@@ -1257,6 +1291,8 @@ out:
 	ge_free(ck->pieces);
 	ge_free(ck->site);
 	ge_free(ck->ever);
+	ge_free(ck->claim);
+	ge_free(ck->over);
 	ge_rule_release(&ck->rule);
 	ge_survey_release(&ck->sv);
 	ge_map_release(&ck->map);

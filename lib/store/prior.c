@@ -9,6 +9,18 @@
  * machine has sent.
  */
 
+/* What was sent of a segment in an epoch, as manifest and journal tell it. */
+static void
+told(struct push *pu, uint32_t s, int epoch)
+{
+
+	if (pu->mapped)
+		ge_map_ever(&pu->map, s, epoch, pu->ever);
+	else
+		memset(pu->ever, 0, pu->st->sites->n * sizeof(*pu->ever));
+	ge_past_ever(&pu->past, s, epoch, pu->ever);
+}
+
 /* What each site may have had of a segment in an epoch: into pu->ever. */
 static void
 history(struct push *pu, uint32_t s, int epoch)
@@ -17,16 +29,12 @@ history(struct push *pu, uint32_t s, int epoch)
 	size_t n;
 	int i;
 
-	if (pu->mapped)
-		ge_map_ever(&pu->map, s, epoch, pu->ever);
-	else
-		memset(pu->ever, 0, pu->st->sites->n * sizeof(*pu->ever));
+	told(pu, s, epoch);
 	for (i = 0; i < pu->h.n && pu->sv.nseen > 0; i++)
 		for (seen = ge_survey_find(&pu->sv, s, i, &n); n > 0;
 		    seen++, n--)
 			if (seen->epoch == epoch)
 				pu->ever[seen->site] |= (uint64_t)1 << i;
-	ge_past_ever(&pu->past, s, epoch, pu->ever);
 }
 
 void
@@ -79,25 +87,15 @@ push_expected(const struct push *pu, const struct segment *seg, uint32_t s,
 	return (n);
 }
 
-size_t
-push_witnesses(const struct push *pu)
-{
-	size_t i, n = 0;
-
-	for (i = 0; i < pu->st->sites->n; i++)
-		n += pu->kn.current[i];
-	return (n);
-}
-
 int
 push_untellable(const struct push *pu, const struct segment *seg, uint32_t s,
     int index, int site, struct ge_err *e)
 {
 	const struct ge_map *map = &pu->map;
 
-	/* One site alone may have invented that it was signed. */
+	/* A few sites may have invented that it was signed. */
 	if (pu->st->signkey != NULL || !pu->mapped || pu->kn.m.nsigners == 0 ||
-	    push_witnesses(pu) < 2)
+	    !pu->kn.credible)
 		return (0);
 	if (s < map->nsegs && map->epoch[s] == seg->epoch &&
 	    map->at[(size_t)s * (size_t)map->n + (size_t)index] == site)
@@ -114,15 +112,98 @@ epoch_of(const struct push *pu, uint32_t s)
 	    pu->h.epoch);
 }
 
+static void
+nowhere_yet(const struct push *pu, int16_t *now)
+{
+	int i;
+
+	for (i = 0; i < pu->h.n; i++)
+		now[i] = NO_SITE;
+}
+
+/* Of these names of a segment, those of an epoch: what is too much has no site. */
+static int
+weigh_epoch(struct push *pu, struct ge_seen *seen, size_t n, int epoch,
+    struct ge_err *e)
+{
+	int16_t nowhere[GE_N_MAX];
+	struct ge_err why;
+	size_t i;
+
+	nowhere_yet(pu, nowhere);
+	told(pu, seen->segment, epoch);
+	/* Then nothing of it is sent, whoever says what. */
+	if (ge_rule_check(&pu->rule, pu->ever, nowhere, &why) == -1)
+		return (0);
+	memset(pu->claim, 0, pu->st->sites->n * sizeof(*pu->claim));
+	for (i = 0; i < n; i++)
+		if (seen[i].epoch == epoch && seen[i].index < pu->h.n)
+			pu->claim[seen[i].site] |= (uint64_t)1 << seen[i].index;
+	if (ge_rule_believe(&pu->rule, pu->ever, pu->claim, nowhere, pu->over,
+	    e) == -1)
+		return (-1);
+	for (i = 0; i < n; i++)
+		if (seen[i].epoch == epoch && seen[i].index < pu->h.n &&
+		    (pu->claim[seen[i].site] >> seen[i].index & 1) == 0)
+			seen[i].site = NO_SITE;
+	return (0);
+}
+
+static int
+weigh_segment(struct push *pu, struct ge_seen *seen, size_t n,
+    struct ge_err *e)
+{
+	uint8_t has[256] = { 0 };
+	size_t i;
+	int epoch;
+
+	for (i = 0; i < n; i++)
+		has[seen[i].epoch] = 1;
+	for (epoch = 0; epoch < 256; epoch++)
+		if (has[epoch] && weigh_epoch(pu, seen, n, epoch, e) == -1)
+			return (-1);
+	return (0);
+}
+
+/*
+ * What a site lists is its own word: if that is more than the rule bears, it gets
+ * nothing more, the rest of it is passed over, and nobody else is hindered.
+ */
+static int
+weigh_lists(struct push *pu, struct ge_err *e)
+{
+	struct ge_seen *v = pu->sv.seen;
+	size_t i, j, n = 0;
+
+	for (i = 0; i < pu->sv.nseen; i = j) {
+		for (j = i; j < pu->sv.nseen && v[j].segment == v[i].segment;
+		    j++)
+			;
+		if (weigh_segment(pu, v + i, j - i, e) == -1)
+			return (-1);
+	}
+	for (i = 0; i < pu->sv.nseen; i++)
+		if (v[i].site != NO_SITE)
+			v[n++] = v[i];
+	pu->sv.nseen = n;
+	for (i = 0; i < pu->st->sites->n; i++) {
+		if (!pu->over[i])
+			continue;
+		pu->shut[i] = 1;
+		ge_note(GE_WARN, "nothing new goes to site '%s': it lists more "
+		    "of a segment than the placement rule bears",
+		    pu->st->sites->site[i].name);
+	}
+	return (0);
+}
+
 /* Has no domain had enough of this segment to read it?  0, -1. */
 static int
 unbroken(struct push *pu, uint32_t s, struct ge_err *e)
 {
 	int16_t nowhere[GE_N_MAX];
-	int i;
 
-	for (i = 0; i < pu->h.n; i++)
-		nowhere[i] = NO_SITE;
+	nowhere_yet(pu, nowhere);
 	history(pu, s, epoch_of(pu, s));
 	if (ge_rule_check(&pu->rule, pu->ever, nowhere, e) == 0)
 		return (0);
@@ -285,12 +366,14 @@ push_prior(struct push *pu, struct ge_err *e)
 	    ask_sites(pu, e) == -1 || ge_past_open(&pu->past, pu->st,
 	    pu->h.setid, !pu->p->dry, e) == -1)
 		return (-1);
+	pu->fresh = !pu->kn.has && pu->sv.nseen == 0 && pu->past.n == 0;
+	if (pu->h.mode != GE_PLAIN && weigh_lists(pu, e) == -1)
+		return (-1);
 	/* What is there stays there, also where nothing new may go. */
 	if (!possible && (!pu->mapped || all_placeable(pu, e) == -1)) {
 		*e = why;
 		return (-1);
 	}
-	pu->fresh = !pu->kn.has && pu->sv.nseen == 0 && pu->past.n == 0;
 	if (pu->h.mode == GE_PLAIN)
 		return (0);
 	if (others_sent(pu))

@@ -106,7 +106,9 @@ begin_set(struct push *pu, const struct ge_item *it, struct ge_err *e)
 	    (pu->row = ge_alloc(nsites, e)) == NULL ||
 	    (pu->bar = ge_alloc(nsites, e)) == NULL ||
 	    (pu->shut = ge_alloc(nsites, e)) == NULL ||
-	    (pu->ever = ge_alloc(nsites * sizeof(*pu->ever), e)) == NULL)
+	    (pu->over = ge_alloc(nsites, e)) == NULL ||
+	    (pu->ever = ge_alloc(nsites * sizeof(*pu->ever), e)) == NULL ||
+	    (pu->claim = ge_alloc(nsites * sizeof(*pu->claim), e)) == NULL)
 		return (-1);
 	memcpy(pu->common, it->hdr, COMMON);
 	memcpy(pu->common + COMMON, it->hdr + h->wraps, (size_t)96 * h->nwraps);
@@ -377,7 +379,9 @@ out:
 	ge_free(pu.row);
 	ge_free(pu.bar);
 	ge_free(pu.shut);
+	ge_free(pu.over);
 	ge_free(pu.ever);
+	ge_free(pu.claim);
 	ge_free(pu.common);
 	return (rc);
 }

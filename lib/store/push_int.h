@@ -37,6 +37,7 @@ struct failure {
 	uint32_t segment, before;	/* before: as segment.fail */
 	int16_t site;
 	uint8_t index;
+	uint8_t foreign;		/* something else is there */
 };
 
 struct task;
@@ -78,10 +79,12 @@ struct push {
 	uint8_t *barred;		/* [nsites] for all of this run */
 	uint8_t *shut;			/* [nsites] take nothing that their domains
 					   have not had */
+	uint8_t *over;			/* [nsites] list more than the rule bears */
 	uint8_t *row;			/* [nsites] failures in a row */
 	uint8_t *bar;			/* [nsites] scratch */
-	uint64_t *ever;			/* [nsites] scratch */
+	uint64_t *ever, *claim;		/* [nsites] scratch */
 	char why[256];			/* why the rule allowed no site */
+	struct ge_err foreign;		/* the first object of other content */
 
 	struct task *task;		/* under way */
 	struct task *joined[3];		/* wait to be hashed at once */
@@ -112,11 +115,11 @@ int push_assign(struct push *pu, struct segment *seg, uint32_t s,
 
 /*
  * push_prior(pu, e): find out what was before: manifest, lists, journal.  0; -1:
- * GE_EREFUSED if the rule is broken by that, or cannot be kept.
+ * GE_EREFUSED if the rule is broken by what manifest or journal tell, or cannot be
+ * kept.
  * push_history(pu, seg, s): pu->ever and pu->bar for this segment.
  * push_told: sites that a manifest or their own list says to have a fragment.
  * push_expected: those, then where it was sent once.
- * push_witnesses(pu): how many sites serve the manifest that counts?
  * push_untellable(pu, seg, s, index, site, e): would only a manifest tell of this
  * place that has to be signed, without a key?  -1 GE_EREFUSED; 0.
  */
@@ -126,7 +129,6 @@ int push_told(const struct push *pu, const struct segment *seg, uint32_t s,
     int index, int16_t *site, int max);
 int push_expected(const struct push *pu, const struct segment *seg, uint32_t s,
     int index, int16_t *site, int max);
-size_t push_witnesses(const struct push *pu);
 int push_untellable(const struct push *pu, const struct segment *seg, uint32_t s,
     int index, int site, struct ge_err *e);
 

@@ -650,6 +650,74 @@ ge_rule_check(const struct ge_rule *r, const uint64_t *ever,
 	return (rc);
 }
 
+/* Is there room in ever for more at site s?  1: then it is in it; 0; -1. */
+static int
+admit(const struct ge_rule *r, uint64_t *ever, size_t s, uint64_t more,
+    const int16_t *now, struct ge_err *e)
+{
+	uint64_t before = ever[s];
+
+	ever[s] |= more;
+	if (ge_rule_check(r, ever, now, e) == 0)
+		return (1);
+	ever[s] = before;
+	return (e->code == GE_EREFUSED ? 0 : -1);
+}
+
+/* Of each site all or, if some is too much, as many as there is room for. */
+static int
+admit_each(const struct ge_rule *r, uint64_t *ever, uint64_t *claim,
+    const int16_t *now, uint8_t *over, struct ge_err *e)
+{
+	uint64_t bit;
+	size_t s, n = r->sites->n;
+	int i, rc;
+
+	for (s = 0; s < n; s++)
+		if ((claim[s] & ~ever[s]) != 0 &&
+		    admit(r, ever, s, claim[s], now, e) == -1)
+			return (-1);
+	for (s = 0; s < n; s++)
+		for (i = 0; (claim[s] & ~ever[s]) != 0 && i < r->n; i++) {
+			bit = (uint64_t)1 << i;
+			if ((claim[s] & ~ever[s] & bit) == 0)
+				continue;
+			if ((rc = admit(r, ever, s, bit, now, e)) == -1)
+				return (-1);
+			if (rc == 0) {
+				claim[s] &= ~bit;
+				over[s] |= 1;
+			}
+		}
+	return (0);
+}
+
+int
+ge_rule_believe(const struct ge_rule *r, uint64_t *ever, uint64_t *claim,
+    const int16_t *now, uint8_t *over, struct ge_err *e)
+{
+	uint64_t *all, more = 0;
+	size_t s, n = r->sites->n;
+	int rc = -1;
+
+	for (s = 0; s < n; s++)
+		more |= claim[s] & ~ever[s];
+	if (more == 0)
+		return (0);
+	if ((all = ge_alloc(n * sizeof(*all), e)) == NULL)
+		return (-1);
+	for (s = 0; s < n; s++)
+		all[s] = ever[s] | claim[s];
+	if (ge_rule_check(r, all, now, e) == 0) {
+		memcpy(ever, all, n * sizeof(*all));
+		rc = 0;
+	} else if (e->code == GE_EREFUSED) {
+		rc = admit_each(r, ever, claim, now, over, e);
+	}
+	ge_free(all);
+	return (rc);
+}
+
 int
 ge_rule_breaker(const struct ge_rule *r, const int16_t *now)
 {

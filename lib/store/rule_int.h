@@ -77,6 +77,21 @@ int ge_rule_check(const struct ge_rule *r, const uint64_t *ever,
 int ge_rule_breaker(const struct ge_rule *r, const int16_t *now);
 
 /*
+ * ge_rule_believe(r, ever, claim, now, over, e):
+ * What sites say themselves to have had comes into ever, as far as the rule bears
+ * it: of who says more than that some indices are left out.  Nobody is left short
+ * by a site that is over by itself.  Keep the rule before: ge_rule_check.
+ *
+ *	ever   [nsites]  in/out  as above
+ *	claim  [nsites]  in/out  masks; what is left out is taken from them
+ *	over   [nsites]  out     bit 0 is set for those of whom something is
+ *
+ * 0; -1 GE_EFAIL.
+ */
+int ge_rule_believe(const struct ge_rule *r, uint64_t *ever, uint64_t *claim,
+    const int16_t *now, uint8_t *over, struct ge_err *e);
+
+/*
  * ge_rule_possible(r, e): could a fresh segment be placed at all?  Changes
  * nothing.  0, or -1 as ge_rule_choose.
  */

@@ -576,6 +576,19 @@ reachable(const struct ge_store *st)
 	return (n);
 }
 
+/* Nothing was overwritten, and that is the worst; what became of the data follows. */
+static int
+refuse_foreign(const struct push *pu, int rc, struct ge_err *e)
+{
+	struct ge_err what = *e;
+
+	if (rc == -1)
+		return (ge_fail(e, GE_EREFUSED, "%s: %.*s", pu->foreign.msg,
+		    (int)(sizeof(e->msg) / 2), what.msg));
+	return (ge_fail(e, GE_EREFUSED, "%s: all %" PRIu64 " fragments are "
+	    "placed elsewhere", pu->foreign.msg, pu->p->placed));
+}
+
 int
 push_settle(struct push *pu, struct ge_err *e)
 {
@@ -625,6 +638,8 @@ push_settle(struct push *pu, struct ge_err *e)
 	else
 		rc = 0;
 out:
+	if (pu->foreign.code != 0)
+		rc = refuse_foreign(pu, rc, e);
 	ge_manifest_release(&headers);
 	ge_manifest_release(&m);
 	return (rc);
