@@ -4,6 +4,7 @@
 #include <openssl/crypto.h>
 
 #include "store/heal_int.h"
+#include "util/hook.h"
 #include "util/mem.h"
 #include "util/sha256.h"
 
@@ -290,28 +291,32 @@ heal_proved(struct healer *hl, uint32_t segment, int epoch, int least,
 	uint8_t (*secret)[32];
 	struct heads hd;
 	uint64_t mask;
-	int i, known, rc = -1;
+	int i, known = 1, rc = -1;
 
 	if (least < hl->kn->m.k)
 		least = hl->kn->m.k;
 	if ((secret = ge_secret_alloc(2 * sizeof(*secret), e)) == NULL)
 		return (-1);
 	if (heal_heads_init(&hd, hl, segment, epoch, site, e) == -1 ||
-	    (rc = heal_secret(&hd, least, &mask, secret[0], e)) != 1)
+	    (rc = heal_secret(&hd, least, &mask, secret[0], e)) == -1 ||
+	    count(mask) < least)
 		goto out;
-	if (hl->kn->m.nrecipients > 0) {
+	if (rc == 1 && hl->kn->m.nrecipients > 0) {
 		if ((known = witness(hl, segment, secret[1], e)) == -1) {
 			rc = -1;
 			goto out;
 		}
-		if (!known) {
-			ge_fail(e, GE_EREFUSED, "segment %lu: whether the "
-			    "shares of epoch %d are of its key cannot be "
-			    "told: they are left alone",
-			    (unsigned long)segment, epoch);
-			heal_worse(hl, e);
-		}
 		rc = known && CRYPTO_memcmp(secret[0], secret[1], 32) == 0;
+	}
+	if (!known) {
+		ge_fail(e, GE_EREFUSED, "segment %lu: whether the shares of "
+		    "epoch %d are of its key cannot be told: they are left "
+		    "alone", (unsigned long)segment, epoch);
+		heal_worse(hl, e);
+	} else if (rc == 0) {
+		ge_note(GE_WARN, "segment %lu: the shares that sites have of "
+		    "epoch %d are not of its key: they are left alone",
+		    (unsigned long)segment, epoch);
 	}
 	for (i = 0; i < hl->map.n && rc == 1; i++) {
 		if ((mask >> i & 1) == 0)
