@@ -1237,5 +1237,149 @@ sent() {
 	find s? -type f -name '*.gef' | grep '\.00[2-9]\.gef' | diff /dev/null -
 	rule m
 	back m
+	# The old shares are left to a repair that has checked all by itself.
+	expect 0 repair -x site2 m
+	cp "$out" m
 	expect 0 geverify -q -s sites -x site2 m
+	back m
+}
+
+# forge FRAGMENT EPOCH INDEX=SITE ...: headers like that of the fragment, with
+# commitments and shares of an invented key, and no payload worth the name.
+forge() {
+	python3 - "$@" <<-'EOF'
+	import hashlib, os, struct, sys
+	def crc32c(data):
+	    c = 0xffffffff
+	    for x in data:
+	        c ^= x
+	        for _ in range(8):
+	            c = c >> 1 ^ (0x82f63b78 if c & 1 else 0)
+	    return c ^ 0xffffffff
+	def mul(a, b):
+	    r = 0
+	    while b:
+	        if b & 1:
+	            r ^= a
+	        b >>= 1
+	        a = a << 1 ^ (0x11d if a & 0x80 else 0)
+	    return r
+	def sha(data):
+	    return hashlib.sha256(data).digest()
+	b = bytearray(open(sys.argv[1], "rb").read())
+	epoch, k, n = int(sys.argv[2]), b[26], b[27]
+	w = struct.unpack_from("<H", b, 30)[0]
+	block = struct.unpack_from("<I", b, 32)[0]
+	coded = struct.unpack_from("<I", b, 52)[0]
+	end = 64 + 96*w + 32 + 32*n*-(-coded // (k*block - 16)) + 32*n + 32
+	records, share = end - 32 - 32*n, end - 32
+	dh = sha(b"\5" + b[:57] + b[64:64 + 96*w])
+	coef = [sha(b"invented" + bytes([i])) for i in range(k)]
+	def at(x):
+	    y = bytes(32)
+	    for c in reversed(coef):
+	        y = bytes(mul(p, x) ^ q for p, q in zip(y, c))
+	    return y
+	for i in range(n):
+	    b[records + 32*i:records + 32*i + 32] = sha(b"\4" + dh +
+	        bytes([epoch, i]) + at(i + 1))
+	name = os.path.basename(sys.argv[1]).split(".")[0]
+	set = os.path.basename(os.path.dirname(sys.argv[1]))
+	for arg in sys.argv[3:]:
+	    index, site = arg.split("=")
+	    index = int(index)
+	    h = bytearray(b)
+	    h[57:60] = bytes([index, 1, epoch])
+	    h[share:end] = at(index + 1)
+	    h[60:64] = bytes(4)
+	    h[60:64] = struct.pack("<I", crc32c(h[:share]))
+	    h[end:] = bytes(len(h) - end)
+	    with open("%s/%s/%s.%02d.%03d.gef" % (site, set, name, index,
+	        epoch), "wb") as f:
+	        f.write(h)
+	EOF
+}
+
+# invented OPTION ...: two sites list an epoch of an invented key, night after night.
+invented() {
+	local night i
+	ready 6 4 6 "$@"
+	cp -r s? "$BATS_TEST_TMPDIR/tmp"
+	for i in 0 1 2 3 4 5; do
+		had[i]=$(where 0 $i)
+	done
+	rm "$(at 0 0)" "$(at 0 1)"
+	forge "$(at 0 2)" 1 "0=s${had[0]}" "2=s${had[0]}" "1=s${had[1]}" \
+	    "3=s${had[1]}"
+	find s? -name '*.001.gef' | sort >forged
+	for night in 1 2 3 4; do
+		gerepair -s sites m </dev/null >new 2>"$err" || true
+		[ ! -s new ] || cp new m
+		[ $night -gt 1 ] || told 'are not of its key'
+		# Nothing of it is believed, given on, or told.
+		find s? -name '*.001.gef' | sort | diff forged -
+		fails grep '^place 1' m
+		# What sites have of the true key is what they had.
+		find s? -name '*.gef' ! -name '*.001.gef' | sort |
+		    diff - <(cd "$BATS_TEST_TMPDIR/tmp" &&
+		    find s? -name '*.gef' | sort)
+		for i in $(find s? -name '*.gef' ! -name '*.001.gef'); do
+			cmp "$i" "$BATS_TEST_TMPDIR/tmp/$i"
+		done
+	done
+}
+
+@test "gerepair -s: an epoch of an invented key is not believed" {
+	invented
+	back
+	rule m
+}
+
+@test "gerepair -s: an epoch of an invented key is not believed, with recipients" {
+	key
+	invented -r key.pub
+	gepull -q -s sites m | gejoin -q -i key | cmp - in
+	rule m
+}
+
+key() {
+	openssl genpkey -algorithm X25519 -out key 2>/dev/null
+	openssl pkey -in key -pubout -out key.pub
+}
+
+@test "gerepair -s: with recipients, too, new shares of which none tells are taken up" {
+	key
+	ready 4 2 3 -r key.pub
+	expect 0 repair -x site1 m
+	cp "$out" m
+	rm -r "$BATS_TEST_TMPDIR/state"
+	cp m old
+	cp -r s1 s2 s3 s4 "$BATS_TEST_TMPDIR/tmp"
+	expect 0 repair -x site2 m
+	cp "$out" told
+	grep -q '^place 1' told
+	find s? -name '*.001.gef' | sort >new
+	rm -r "$BATS_TEST_TMPDIR/state"
+	# The old shares have gone: nothing tells that the new ones are true.
+	for i in 1 2 3 4; do
+		cp old s$i/"$set"/manifest
+	done
+	expect 5 repair -x site2 old
+	told 'cannot be told'
+	find s? -name '*.001.gef' | sort | diff new -
+	# They are there.
+	for i in 1 2 3 4; do
+		cp -n "$BATS_TEST_TMPDIR/tmp/s$i/$set"/*.gef s$i/"$set"
+		cp old s$i/"$set"/manifest
+	done
+	rm -r "$BATS_TEST_TMPDIR/state"
+	expect 0 repair -v -x site2 old
+	told ' 0 segments given new shares'
+	cp "$out" m
+	find s? -name '*.001.gef' | sort | diff new -
+	expect 0 repair -x site2 m
+	cp "$out" m
+	rule m
+	expect 0 geverify -q -s sites -x site2 m
+	gepull -q -s sites m | gejoin -q -i key | cmp - in
 }

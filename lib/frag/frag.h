@@ -586,6 +586,22 @@ int ge_shares_all(const struct ge_hdr *h, const uint8_t *hdr,
     uint8_t (*all)[32], struct ge_err *e);
 
 /*
+ * ge_shares_open(h, commitment, dh, idx, some, record, secret, e):
+ * What k valid shares of the epoch in h give: the commitments that its record must
+ * have, and the secret that they share.
+ *
+ *	commitment  [32]     in   the header's key commitment
+ *	idx, some            in   as above; secret
+ *	record      [n][32]  out
+ *	secret      [32]     out  secret
+ *
+ * 1; 0 if with w = 0 the key commitment does not fit; -1 without memory.
+ */
+int ge_shares_open(const struct ge_hdr *h, const uint8_t commitment[32],
+    const uint8_t dh[32], const uint8_t *idx, const uint8_t (*some)[32],
+    uint8_t (*record)[32], uint8_t secret[32], struct ge_err *e);
+
+/*
  * ge_shares_refresh(h, hdr, dh, idx, some, epoch, all, e):
  * New shares of the same key for a new epoch, h->epoch < epoch <= 255: draws
  * coefficients, gives the n shares and puts epoch and commitments into hdr, which

@@ -432,13 +432,12 @@ sites_for(struct healer *hl, size_t i, size_t n, int epoch, int16_t *now,
 	return (-1);
 }
 
-/* Has the segment come to this epoch since we looked? */
+/* Is it of an epoch that came since we looked, or that is not proved? */
 static int
 overtaken(const struct healer *hl, uint32_t segment, int epoch)
 {
 
-	return (hl->kn->m.mode != GE_PLAIN && epoch != hl->map.epoch[segment] &&
-	    epoch > heal_newest(hl, segment));
+	return (hl->kn->m.mode != GE_PLAIN && epoch > hl->map.epoch[segment]);
 }
 
 /* Tasks i..i+n-1, of which the segment has been fetched. */
@@ -459,8 +458,14 @@ treat(struct healer *hl, struct ge_fetch *f, const struct ge_fetched *g,
 		goto out;
 	memcpy(mk.hdr, g->frag[0].hdr, g->h.len);
 	if (overtaken(hl, g->h.segment, mk.epoch)) {
-		ge_fail(e, GE_EFAIL, "segment %lu has been given new shares "
-		    "meanwhile: run again", (unsigned long)g->h.segment);
+		if (mk.epoch > heal_newest(hl, g->h.segment))
+			ge_fail(e, GE_EFAIL, "segment %lu has been given new "
+			    "shares meanwhile: run again",
+			    (unsigned long)g->h.segment);
+		else
+			ge_fail(e, GE_EREFUSED, "segment %lu: shares of epoch "
+			    "%d are not proved to be of its key: left alone",
+			    (unsigned long)g->h.segment, mk.epoch);
 		goto out;
 	}
 	if ((fresh = sites_for(hl, i, n, mk.epoch, now, e)) == -1)
@@ -584,6 +589,67 @@ pass(struct healer *hl, int copying, struct ge_err *e)
 }
 
 /*
+ * Which of the fragments i..i+n-1 that were found elsewhere are there: of the record
+ * that is proved, and all of each.  The others have not been found.  1; 0 if the
+ * segment was to go on in an epoch of which that is not so any more; -1.
+ */
+static int
+confirm(struct healer *hl, size_t i, size_t n, struct ge_err *e)
+{
+	int16_t site[GE_N_MAX];
+	uint8_t record[32];
+	int plain = hl->kn->m.mode == GE_PLAIN, rc = 1, any = 0, idx;
+	struct task *t = &hl->task[i];
+	size_t j;
+
+	for (idx = 0; idx < hl->map.n; idx++)
+		site[idx] = heal_places(hl, t->segment)[idx];
+	for (j = 0; j < n; j++)
+		if (t[j].found != -1) {
+			site[t[j].index] = t[j].found;
+			any = 1 + t[j].epoch;
+		}
+	if (any == 0)
+		return (1);
+	if (!plain)
+		rc = hl->h->blind ? 0 : heal_proved(hl, t->segment, any - 1, 0,
+		    site, record, e);
+	if (rc == -1 || (rc == 0 && any - 1 > hl->map.epoch[t->segment]))
+		return (rc);
+	for (j = 0; j < n; j++) {
+		if (t[j].found == -1)
+			continue;
+		if (rc == 0 || site[t[j].index] != t[j].found) {
+			t[j].found = -1;
+			continue;
+		}
+		switch (heal_whole(hl, t->segment, t[j].index, any - 1,
+		    t[j].found, plain ? NULL : record, e)) {
+		case -1:
+			return (-1);
+		case 0:
+			t[j].found = -1;
+		}
+	}
+	return (1);
+}
+
+/* The tasks i..i+n-1 are left. */
+static void
+leave(struct healer *hl, size_t i, size_t n)
+{
+	struct ge_err e;
+
+	ge_fail(&e, GE_EFAIL, "segment %lu: its new shares are not what they "
+	    "were: run again", (unsigned long)hl->task[i].segment);
+	heal_worse(hl, &e);
+	hl->left += n;
+	memmove(&hl->task[i], &hl->task[i + n], (hl->ntasks - i - n) *
+	    sizeof(*hl->task));
+	hl->ntasks -= n;
+}
+
+/*
  * What is whole at another place than the manifest's is there, if the rule allows
  * it: so a repair that was killed goes on.
  */
@@ -597,6 +663,14 @@ adopt(struct healer *hl, struct ge_err *e)
 
 	for (i = 0; i < hl->ntasks; i += n) {
 		n = together(hl, i);
+		switch (confirm(hl, i, n, e)) {
+		case -1:
+			return (-1);
+		case 0:
+			leave(hl, i, n);
+			n = 0;
+			continue;
+		}
 		for (idx = 0; idx < hl->map.n; idx++)
 			now[idx] = heal_places(hl, hl->task[i].segment)[idx];
 		for (idx = 0; idx < hl->map.n; idx++)

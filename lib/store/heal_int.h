@@ -151,27 +151,67 @@ int heal_own_shares(struct making *mk, uint8_t (*all)[32]);
 int heal_put(struct healer *hl, const struct making *mk, int16_t *site,
     const uint8_t *over, struct ge_err *e);
 
+/* Headers of one epoch of a segment. */
+struct heads {
+	struct healer *hl;
+	uint32_t segment;
+	int epoch;
+	const int16_t *site;		/* [n] where each is; -1: not asked */
+	const uint8_t *root;
+	uint64_t good;			/* of the root, with a valid share, and the
+					   object as long as it says */
+	uint64_t unread;		/* it may be there: the site failed */
+	uint8_t record[GE_N_MAX][32];	/* of those that are good, as are: */
+	uint8_t (*share)[32];		/* secret */
+	struct ge_hdr h;		/* of any of them */
+	uint8_t dh[32], commitment[32];
+};
+
 /*
- * heal_record(out, h, hdr, root): a hash of what all n of an epoch share.
+ * heal_record(out, h, records, root): a hash of what all n of an epoch share.
  *
- * heal_heads(hl, segment, epoch, site, root, record, good, e):
- * Read headers back: which are of this root, with a valid share, and their object
- * as long as they say?
+ * heal_heads(hd, e): read headers back.  heal_heads_init, heal_heads_free; site is
+ * borrowed.
  *
- *	site    [n]  in   where each is; -1: not asked
- *	record  [n]  out  of those that are good
- *	good         out  mask of them
+ * heal_opens(hd, epoch, idx, some, record, secret, e): do these k shares give all of
+ * this record, and the segment's key as far as its headers can tell?  The secret
+ * that they share.  1, 0, -1.
+ *
+ * heal_secret(hd, least, mask, secret, e): heal_heads, then the same of the most
+ * that are of one record, if they are so many (k at least).
+ *
+ * heal_proved(hl, segment, epoch, least, site, record, e):
+ * Are there so many (and k) good headers of one record, and is the secret that they
+ * share that of the segment?  With recipients the shares of the told epoch, where
+ * the manifest has them, must say so.  1, 0, -1.
+ *
+ *	site    [n]   in/out  1: -1 for those that are not of the record
+ *	record  [32]  out
+ *
+ * heal_whole(hl, segment, index, epoch, site, record, e): is this fragment there,
+ * of this record (NULL: it has none), all of it as the segment's root says?  1, 0,
+ * -1.
  */
-void heal_record(uint8_t out[32], const struct ge_hdr *h, const uint8_t *hdr,
-    const uint8_t root[32]);
-int heal_heads(struct healer *hl, uint32_t segment, int epoch,
-    const int16_t *site, const uint8_t root[32], uint8_t (*record)[32],
-    uint64_t *good, struct ge_err *e);
+void heal_record(uint8_t out[32], const struct ge_hdr *h,
+    const uint8_t *records, const uint8_t root[32]);
+int heal_heads_init(struct heads *hd, struct healer *hl, uint32_t segment,
+    int epoch, const int16_t *site, struct ge_err *e);
+void heal_heads_free(struct heads *hd);
+int heal_heads(struct heads *hd, struct ge_err *e);
+int heal_opens(const struct heads *hd, int epoch, const uint8_t *idx,
+    const uint8_t (*some)[32], const uint8_t record[32], uint8_t secret[32],
+    struct ge_err *e);
+int heal_secret(struct heads *hd, int least, uint64_t *mask,
+    uint8_t secret[32], struct ge_err *e);
+int heal_proved(struct healer *hl, uint32_t segment, int epoch, int least,
+    int16_t *site, uint8_t record[32], struct ge_err *e);
+int heal_whole(struct healer *hl, uint32_t segment, int index, int epoch,
+    int site, const uint8_t *record, struct ge_err *e);
 
 /*
  * heal_resume(hl, segment, least, epoch, site, e):
- * Is there a newer epoch than is told, with at least so many whole fragments (and
- * k) of one record?  1, 0, -1.
+ * Is there a newer epoch than is told, proved with at least so many fragments (and
+ * k)?  1, 0, -1.
  *
  *	site  [n]  out  where they are; -1: not there
  */

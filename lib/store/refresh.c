@@ -1,6 +1,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <openssl/crypto.h>
+
 #include "store/heal_int.h"
 #include "util/hook.h"
 #include "util/mem.h"
@@ -119,7 +121,7 @@ heal_refresh(struct healer *hl, struct making *mk, int16_t *now,
 	fr->epoch = (uint8_t)mk->epoch;
 	memcpy(fr->root, mk->g->root, 32);
 	memcpy(fr->site, now, (size_t)h->n * sizeof(*fr->site));
-	heal_record(fr->record, h, mk->hdr, mk->g->root);
+	heal_record(fr->record, h, mk->hdr + h->records, mk->g->root);
 	for (i = 0; i < mk->n; i++)
 		if (heal_add_spot(&hl->moved, h->segment, i, mk->epoch, now[i],
 		    e) == -1)
@@ -128,26 +130,26 @@ heal_refresh(struct healer *hl, struct making *mk, int16_t *now,
 	return (0);
 }
 
-/*
- * Are all n of an epoch at their sites, of one record?
- *
- *	record  what they must have, or NULL: any
- */
+/* Are all n that this run has made at their sites? */
 static int
-settled(struct healer *hl, uint32_t segment, int epoch, const int16_t *site,
-    const uint8_t root[32], const uint8_t *record, struct ge_err *e)
+settled(struct healer *hl, const struct fresh *fr, struct ge_err *e)
 {
-	uint8_t all[GE_N_MAX][32];
-	uint64_t good;
-	int i;
+	struct heads hd;
+	int i, rc = -1;
 
-	if (heal_heads(hl, segment, epoch, site, root, all, &good, e) == -1)
-		return (-1);
-	for (i = 0; i < hl->map.n; i++)
-		if ((good >> i & 1) == 0 || memcmp(all[i], record != NULL ?
-		    record : all[0], 32) != 0)
-			return (0);
-	return (1);
+	if (heal_heads_init(&hd, hl, fr->segment, fr->epoch, fr->site, e) ==
+	    -1)
+		goto out;
+	hd.root = fr->root;
+	if (heal_heads(&hd, e) == -1)
+		goto out;
+	for (i = 0, rc = 1; i < hl->map.n; i++)
+		if ((hd.good >> i & 1) == 0 ||
+		    memcmp(hd.record[i], fr->record, 32) != 0)
+			rc = 0;
+out:
+	heal_heads_free(&hd);
+	return (rc);
 }
 
 /* What a survey lists of a segment that is older than an epoch. */
@@ -253,8 +255,7 @@ replaced(struct healer *hl, struct spots *old, struct ge_err *e)
 
 	for (i = 0; i < hl->nfresh; i++) {
 		fr = &hl->fresh[i];
-		switch (settled(hl, fr->segment, fr->epoch, fr->site, fr->root,
-		    fr->record, e)) {
+		switch (settled(hl, fr, e)) {
 		case -1:
 			return (-1);
 		case 0:
@@ -289,14 +290,179 @@ ask_gone(const struct healer *hl, struct ge_survey *sv, struct ge_err *e)
 	return (rc);
 }
 
+/* Old shares of a segment, read back. */
+struct relics {
+	const struct spot *v;		/* [n] where they are */
+	size_t n;
+	uint8_t *state;			/* [n] */
+	uint8_t (*record)[32];		/* [n] */
+	uint8_t (*share)[32];		/* [n] secret */
+};
+
+enum {
+	RELIC_UNASKED, RELIC_BAD, RELIC_UNREAD, RELIC_GOOD
+};
+
+static int
+read_relics(struct healer *hl, struct relics *r, struct ge_err *e)
+{
+	int16_t site[GE_N_MAX];
+	size_t from[GE_N_MAX], i, j;
+	struct heads hd;
+	int idx, rc;
+
+	for (i = 0; i < r->n; i++) {
+		if (r->state[i] != RELIC_UNASKED)
+			continue;
+		for (idx = 0; idx < hl->map.n; idx++)
+			site[idx] = -1;
+		for (j = i; j < r->n; j++) {
+			idx = r->v[j].index;
+			if (r->state[j] != RELIC_UNASKED ||
+			    r->v[j].epoch != r->v[i].epoch || site[idx] != -1)
+				continue;
+			site[idx] = r->v[j].site;
+			from[idx] = j;
+		}
+		rc = heal_heads_init(&hd, hl, r->v[i].segment, r->v[i].epoch,
+		    site, e) == -1 ? -1 : heal_heads(&hd, e);
+		for (idx = 0; idx < hl->map.n && rc == 0; idx++) {
+			if (site[idx] == -1)
+				continue;
+			j = from[idx];
+			r->state[j] = (hd.good >> idx & 1) != 0 ? RELIC_GOOD :
+			    (hd.unread >> idx & 1) != 0 ? RELIC_UNREAD :
+			    RELIC_BAD;
+			memcpy(r->record[j], hd.record[idx], 32);
+			memcpy(r->share[j], hd.share[idx], 32);
+		}
+		heal_heads_free(&hd);
+		if (rc == -1)
+			return (-1);
+	}
+	return (0);
+}
+
 /*
- * Left behind by a repair that was killed: of a segment of which nothing was
- * found wrong.
+ * The secret of the record of relic i.  1; 0 if fewer than k have it, or they are
+ * of no polynomial; -1.
+ */
+static int
+relic_secret(const struct relics *r, size_t i, const struct heads *hd,
+    uint8_t secret[32], struct ge_err *e)
+{
+	uint8_t (*some)[32], idx[GE_N_MAX];
+	uint64_t have = 0;
+	size_t j;
+	int n = 0, rc;
+
+	if ((some = ge_secret_alloc(GE_N_MAX * sizeof(*some), e)) == NULL)
+		return (-1);
+	for (j = 0; j < r->n && n < hd->h.k; j++) {
+		if (r->state[j] != RELIC_GOOD ||
+		    r->v[j].epoch != r->v[i].epoch ||
+		    memcmp(r->record[j], r->record[i], 32) != 0 ||
+		    (have >> r->v[j].index & 1) != 0)
+			continue;
+		have |= (uint64_t)1 << r->v[j].index;
+		memcpy(some[n], r->share[j], 32);
+		idx[n++] = r->v[j].index;
+	}
+	rc = n < hd->h.k ? 0 : heal_opens(hd, r->v[i].epoch, idx,
+	    (const uint8_t (*)[32])some, r->record[i], secret, e);
+	ge_secret_free(some, GE_N_MAX * sizeof(*some));
+	return (rc);
+}
+
+/* Has each site said what it has? */
+static int
+all_answered(const struct healer *hl, const struct ge_survey *gone)
+{
+	size_t i;
+
+	for (i = 0; i < hl->st->sites->n; i++)
+		if (!(hl->st->gone[i] ? gone : &hl->sv)->answered[i])
+			return (0);
+	return (1);
+}
+
+/*
+ * With recipients no header tells the secret, and the old shares are asked: do they
+ * give another, or are they too few for any?
+ */
+static int
+of_one_secret(struct healer *hl, const struct heads *hd, const struct spot *v,
+    size_t n, const struct ge_survey *gone, uint8_t (*secret)[32],
+    struct ge_err *e)
+{
+	struct relics r = { .v = v, .n = n };
+	int rc = -1, same = 0, good = 1, got;
+	size_t i;
+
+	if ((r.state = ge_alloc(n, e)) == NULL ||
+	    (r.record = ge_alloc(n * sizeof(*r.record), e)) == NULL ||
+	    (r.share = ge_secret_alloc(n * sizeof(*r.share), e)) == NULL ||
+	    read_relics(hl, &r, e) == -1)
+		goto out;
+	for (i = 0; i < n; i++) {
+		good &= r.state[i] != RELIC_UNREAD;
+		if (r.state[i] != RELIC_GOOD)
+			continue;
+		if ((got = relic_secret(&r, i, hd, secret[1], e)) == -1)
+			goto out;
+		if (got == 0)
+			continue;
+		if (CRYPTO_memcmp(secret[0], secret[1], 32) == 0)
+			same = 1;
+		else
+			good = 0;
+	}
+	rc = good && (same || all_answered(hl, gone));
+out:
+	ge_free(r.state);
+	ge_free(r.record);
+	if (r.share != NULL)
+		ge_secret_free(r.share, n * sizeof(*r.share));
+	return (rc);
+}
+
+/*
+ * Are all n of the epoch that the manifest tells at their sites, of one record, and
+ * do they share what the old ones v[n] share?
+ */
+static int
+replaces(struct healer *hl, uint32_t segment, const struct spot *v, size_t n,
+    const struct ge_survey *gone, struct ge_err *e)
+{
+	uint8_t (*secret)[32];
+	struct heads hd;
+	uint64_t mask;
+	int rc = -1;
+
+	if ((secret = ge_secret_alloc(2 * sizeof(*secret), e)) == NULL)
+		return (-1);
+	if (heal_heads_init(&hd, hl, segment, hl->map.epoch[segment],
+	    heal_places(hl, segment), e) == 0)
+		rc = heal_secret(&hd, hl->map.n, &mask, secret[0], e);
+	if (rc == 1 && hl->kn->m.nrecipients > 0 &&
+	    (rc = of_one_secret(hl, &hd, v, n, gone, secret, e)) == 0) {
+		ge_fail(e, GE_EREFUSED, "segment %lu: whether the shares of "
+		    "epoch %d are of its key cannot be told: the old ones "
+		    "stay", (unsigned long)segment, hl->map.epoch[segment]);
+		heal_worse(hl, e);
+	}
+	heal_heads_free(&hd);
+	ge_secret_free(secret, 2 * sizeof(*secret));
+	return (rc);
+}
+
+/*
+ * Left behind by a repair that was killed: of a segment of which our own check
+ * found nothing wrong.
  */
 static int
 left_behind(struct healer *hl, struct spots *old, struct ge_err *e)
 {
-	const struct ge_manifest *m = &hl->kn->m;
 	struct ge_survey gone;
 	size_t s, t = 0, before;
 	int rc = -1, epoch;
@@ -304,7 +470,7 @@ left_behind(struct healer *hl, struct spots *old, struct ge_err *e)
 	memset(&gone, 0, sizeof(gone));
 	for (s = 0; s < hl->map.nsegs && hl->map.epoch[s] == 0; s++)
 		;
-	if (s == hl->map.nsegs)
+	if (s == hl->map.nsegs || hl->whole == NULL)
 		return (0);
 	if (ask_gone(hl, &gone, e) == -1)
 		goto out;
@@ -313,7 +479,7 @@ left_behind(struct healer *hl, struct spots *old, struct ge_err *e)
 			t++;
 		epoch = hl->map.epoch[s];
 		if (epoch == 0 || (t < hl->ntasks && hl->task[t].segment == s) ||
-		    (hl->whole != NULL && hl->whole[s] != hl->map.n))
+		    hl->whole[s] != hl->map.n)
 			continue;
 		before = old->n;
 		if (listed(hl, &hl->sv, old, (uint32_t)s, epoch, e) == -1 ||
@@ -321,8 +487,8 @@ left_behind(struct healer *hl, struct spots *old, struct ge_err *e)
 			goto out;
 		if (old->n == before)
 			continue;
-		switch (settled(hl, (uint32_t)s, epoch, heal_places(hl,
-		    (uint32_t)s), m->segment[s].root, NULL, e)) {
+		switch (replaces(hl, (uint32_t)s, old->v + before, old->n -
+		    before, &gone, e)) {
 		case -1:
 			goto out;
 		case 0:
