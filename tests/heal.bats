@@ -580,6 +580,10 @@ repair() {
 	back m
 	rule m
 	listed
+	# The old ones that stayed.
+	expect 0 repair -x site2 m
+	cp "$out" m
+	back m
 	expect 0 geverify -q -s sites -x site2 m
 }
 
@@ -599,7 +603,7 @@ repair() {
 	[ "$(find s? -name '*.gef' | sort)" != "$old" ]
 	n=$(find s? -name '*.gef' | sort | comm -23 - <(echo "$old") | wc -l)
 	expect 3 geverify -q -s sites m
-	said "geverify: old shares that are still there: $n"
+	said "geverify: set $set: old shares that are still there: $n"
 	grep -P '^stale\t.*\tan old share is still there$' "$out" |
 	    sed -E 's/^stale\t([^\t]*)\t([^\t]*)\t([^\t]*)\tsite(.).*/s\4 \2 \3/' |
 	    sort | diff - <(find s? -name '*.gef' | sort |
@@ -1194,6 +1198,24 @@ invented() {
 	invented -r key.pub
 	gepull -q -s sites m | gejoin -q -i key | cmp - in
 	rule m
+}
+
+@test "gerepair -s: what an invented epoch makes stale is not" {
+	ready 6 3 6
+	for i in 0 1; do
+		had[i]=$(where 0 $i)
+	done
+	cp -r s? "$BATS_TEST_TMPDIR/tmp"
+	rm "$(at 0 0)" "$(at 0 1)" "$(at 0 2)"
+	forge "$(at 0 3)" 1 "0=s${had[0]}" "2=s${had[0]}" "1=s${had[1]}"
+	expect 0 repair m
+	told 'are not of its key'
+	fails grep '^place 1' "$out"
+	find s? -name '*.001.gef' -delete
+	for i in $(find s? -name '*.gef'); do
+		cmp "$i" "$BATS_TEST_TMPDIR/tmp/$i"
+	done
+	whole
 }
 
 key() {
