@@ -594,6 +594,10 @@ repair() {
 	back m
 	rule m
 	listed
+	# The old ones that stayed.
+	expect 0 repair -x site2 m
+	cp "$out" m
+	back m
 	expect 0 geverify -q -s sites -x site2 m
 }
 
@@ -1245,7 +1249,8 @@ sent() {
 }
 
 # forge FRAGMENT EPOCH INDEX=SITE ...: headers like that of the fragment, with
-# commitments and shares of an invented key, and no payload worth the name.
+# commitments and shares of an invented key; the payload is that of the site's own
+# fragment of the index, if it has it.
 forge() {
 	python3 - "$@" <<-'EOF'
 	import hashlib, os, struct, sys
@@ -1294,6 +1299,9 @@ forge() {
 	    h[60:64] = bytes(4)
 	    h[60:64] = struct.pack("<I", crc32c(h[:share]))
 	    h[end:] = bytes(len(h) - end)
+	    own = "%s/%s/%s.%02d.gef" % (site, set, name, index)
+	    if os.path.exists(own):
+	        h[end:] = open(own, "rb").read()[end:]
 	    with open("%s/%s/%s.%02d.%03d.gef" % (site, set, name, index,
 	        epoch), "wb") as f:
 	        f.write(h)
@@ -1340,6 +1348,65 @@ invented() {
 	invented -r key.pub
 	gepull -q -s sites m | gejoin -q -i key | cmp - in
 	rule m
+}
+
+# supplanted OPTION ...: all sites have a manifest that tells of an invented epoch.
+supplanted() {
+	local i here=()
+	ready 6 3 6 "$@"
+	for i in 0 1 2 3 4 5; do
+		here+=("$i=s$(where 0 $i)")
+	done
+	forge "$(at 0 0)" 1 "${here[@]}"
+	awk -v p="$(sha256sum <m | cut -c 1-64)" '$1 == "serial" {
+	    print "serial " $2 + 1
+	    print "previous " p
+	    next
+	}
+	$1 != "previous"' m >next
+	echo "place 1 0-0 ${here[*]//=s/=site}" >>next
+	for i in 1 2 3 4 5 6; do
+		cp next "s$i/$set/manifest"
+	done
+	find s? -name '*.gef' | sort >before
+}
+
+@test "gerepair -s: shares stay if those that came after are of another key" {
+	supplanted
+	expect 5 repair next
+	told 'the old ones stay'
+	find s? -name '*.gef' | sort | comm -23 before - | diff /dev/null -
+	rm -rf s? in "$XDG_STATE_HOME"
+	key
+	supplanted -r key.pub
+	expect 5 repair next
+	told 'the old ones stay'
+	find s? -name '*.gef' | sort | comm -23 before - | diff /dev/null -
+	# With old ones too few to tell a site that is silent may have more.
+	rm "$(at 0 0)" "$(at 0 1)" "$(at 0 2)"
+	find s? -name '*.gef' | sort >before
+	mv "s$(where 0 3)" away
+	repair next >new 2>"$err" || true
+	mv away "s$(where 0 3)"
+	find s? -name '*.gef' | sort | comm -23 before - | diff /dev/null -
+}
+
+@test "gerepair -s: what an invented epoch makes stale is not" {
+	ready 6 3 6
+	for i in 0 1; do
+		had[i]=$(where 0 $i)
+	done
+	cp -r s? "$BATS_TEST_TMPDIR/tmp"
+	rm "$(at 0 0)" "$(at 0 1)" "$(at 0 2)"
+	forge "$(at 0 3)" 1 "0=s${had[0]}" "2=s${had[0]}" "1=s${had[1]}"
+	expect 0 repair m
+	told 'are not of its key'
+	fails grep '^place 1' "$out"
+	find s? -name '*.001.gef' -delete
+	for i in $(find s? -name '*.gef'); do
+		cmp "$i" "$BATS_TEST_TMPDIR/tmp/$i"
+	done
+	whole
 }
 
 key() {

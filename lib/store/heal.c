@@ -87,8 +87,13 @@ add_task(struct healer *hl, const struct found *f, struct ge_err *e)
 		return (0);
 	}
 	/* Of a site that is treated as gone nobody has asked. */
+	t->later = f->state == GE_STATE_OK &&
+	    f->epoch > hl->map.epoch[f->segment];
+	t->passed = f->state == GE_STATE_STALE && hl->later[f->segment] &&
+	    f->epoch == hl->map.epoch[f->segment];
 	t->bad = !gone && (f->state == GE_STATE_MISSING ||
-	    f->state == GE_STATE_CORRUPT || f->state == GE_STATE_STALE);
+	    f->state == GE_STATE_CORRUPT || f->state == GE_STATE_STALE ||
+	    t->later);
 	t->there = t->bad && f->state == GE_STATE_CORRUPT;
 	if (strays && f->epoch == hl->map.epoch[f->segment]) {
 		t->found = f->site;
@@ -123,13 +128,15 @@ note_finding(void *arg, const struct ge_finding *f)
 	if (!f->known || f->beside || f->segment >= hl->map.nsegs ||
 	    f->index >= hl->map.n)
 		return;
-	if (f->state == GE_STATE_OK) {
-		/* New shares of which a repair that was killed could not tell. */
+	/* New shares, true or not, next to which those that are told are stale. */
+	if (f->state != GE_STATE_STALE)
 		hl->later[f->segment] |= f->epoch >
 		    hl->map.epoch[f->segment];
+	if (f->state == GE_STATE_OK) {
 		hl->whole[f->segment] += f->epoch ==
 		    hl->map.epoch[f->segment];
-		return;
+		if (f->epoch <= hl->map.epoch[f->segment])
+			return;
 	}
 	if (ge_grow(&hl->found, &hl->capfound, hl->nfound + 1,
 	    sizeof(*hl->found), &ignored) == -1) {
@@ -232,27 +239,30 @@ go_on(struct healer *hl, uint32_t segment, int epoch, const int16_t *site,
 
 /*
  * New shares that a repair could not finish: of what is to be worked upon, if no
- * fewer of them are whole than of those that they replace.
+ * fewer of them are whole than of those that they replace.  If they are not
+ * believed, what they replace is not stale.
  */
 static int
 take_up(struct healer *hl, struct ge_err *e)
 {
 	size_t s, i = 0, n, o = 0, before = hl->ntasks, kept = 0;
 	int16_t site[GE_N_MAX];
-	int epoch, rc;
+	int epoch, lacking, rc;
 
-	if (hl->h->blind || hl->kn->m.mode == GE_PLAIN)
+	if (hl->kn->m.mode == GE_PLAIN)
 		return (0);
 	for (s = 0; s < hl->map.nsegs; s++, i += n) {
-		for (n = 0; i + n < before && hl->task[i + n].segment == s; n++)
-			;
-		rc = n == 0 && !hl->later[s] ? 0 : heal_resume(hl,
-		    (uint32_t)s, hl->map.n - (int)n, &epoch, site, e);
+		for (n = 0, lacking = 0; i + n < before &&
+		    hl->task[i + n].segment == s; n++)
+			lacking += !hl->task[i + n].later;
+		rc = n == 0 || hl->h->blind ? 0 : heal_resume(hl,
+		    (uint32_t)s, hl->map.n - lacking, &epoch, site, e);
 		if (rc == -1 || (rc == 1 && go_on(hl, (uint32_t)s, epoch,
 		    site, e) == -1))
 			return (-1);
 		for (o = i; rc == 0 && o < i + n; o++)
-			hl->task[kept++] = hl->task[o];
+			if (!hl->task[o].passed)
+				hl->task[kept++] = hl->task[o];
 	}
 	memmove(&hl->task[kept], &hl->task[before], (hl->ntasks - before) *
 	    sizeof(*hl->task));

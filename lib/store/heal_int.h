@@ -23,6 +23,8 @@ struct task {
 	uint8_t bad;			/* not to be read */
 	uint8_t move;			/* to another site */
 	uint8_t there;			/* a bad object is in the way */
+	uint8_t later;			/* whole in a newer epoch than is told */
+	uint8_t passed;			/* stale, next to such */
 	uint8_t epoch;			/* found: its epoch */
 	int16_t found;			/* whole, at this site; -1: not seen */
 	int16_t site;			/* where it came to be; -1: nowhere yet */
@@ -72,7 +74,7 @@ struct healer {
 	struct found *found;
 	size_t nfound, capfound;
 	uint8_t *told;			/* [nsegs] epochs as the manifest has them */
-	uint8_t *later;			/* [nsegs] our check found a newer epoch */
+	uint8_t *later;			/* [nsegs] our check goes by a newer epoch */
 	uint8_t *whole;			/* [nsegs] fragments that our check found
 					   whole and of the segment's epoch */
 	int nomem;

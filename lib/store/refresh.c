@@ -436,7 +436,7 @@ replaces(struct healer *hl, uint32_t segment, const struct spot *v, size_t n,
 {
 	uint8_t (*secret)[32];
 	struct heads hd;
-	uint64_t mask;
+	uint64_t mask = 0;
 	int rc = -1;
 
 	if ((secret = ge_secret_alloc(2 * sizeof(*secret), e)) == NULL)
@@ -444,8 +444,9 @@ replaces(struct healer *hl, uint32_t segment, const struct spot *v, size_t n,
 	if (heal_heads_init(&hd, hl, segment, hl->map.epoch[segment],
 	    heal_places(hl, segment), e) == 0)
 		rc = heal_secret(&hd, hl->map.n, &mask, secret[0], e);
-	if (rc == 1 && hl->kn->m.nrecipients > 0 &&
-	    (rc = of_one_secret(hl, &hd, v, n, gone, secret, e)) == 0) {
+	if (rc == 1 && hl->kn->m.nrecipients > 0)
+		rc = of_one_secret(hl, &hd, v, n, gone, secret, e);
+	if (rc == 0 && mask == UINT64_MAX >> (64 - hl->map.n)) {
 		ge_fail(e, GE_EREFUSED, "segment %lu: whether the shares of "
 		    "epoch %d are of its key cannot be told: the old ones "
 		    "stay", (unsigned long)segment, hl->map.epoch[segment]);
