@@ -210,6 +210,26 @@ listed() {
 	said "gels: 'nope': no such set or label; sites that did not answer: c"
 }
 
+@test "gels: of what one site alone lists not all is looked at" {
+	three
+	one=$(set_at one)
+	for i in $(seq 120); do
+		mkdir "b/$(printf '%032x' "$i")"
+	done
+	expect 0 gels -s sites
+	said "gels: site 'b': 120 sets that no other site lists: the first 100 were looked at"
+	[ "$(grep -c '	partial	' "$out")" -eq 100 ]
+	[ "$(grep -c '	unknown	' "$out")" -eq 20 ]
+	[ "$(grep -c '	whole	' "$out")" -eq 1 ]
+	sed 1d "$out" | cut -f 1 | sort -c
+	expect 0 gels -qs sites "$one" "$(printf '%032x' 120)"
+	listed '2/3 9/9 3 whole 0 one' '- 0/- 1 partial 0 -'
+	expect 0 gels -qs sites one
+	listed '2/3 9/9 3 whole 0 one'
+	expect 1 gels -qs sites nope
+	said "gels: 'nope': no such set or label; sets that were not looked at: 20"
+}
+
 @test "gels: a site that does not answer is named once, and makes 1" {
 	three
 	set_at x

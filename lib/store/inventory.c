@@ -13,6 +13,7 @@ enum {
 	QUESTIONS = 256,		/* if they are not more questions, */
 	ENTRIES = 1 << 20,		/* nor more fragments, than this */
 	FOREIGN = 1000,			/* names of a site that are shown */
+	LONE = 100,			/* sets looked at that no other site lists */
 	SHOWN = 255,			/* of each */
 	PATIENCE = 5			/* seconds, for a site slower than most */
 };
@@ -34,6 +35,8 @@ struct lister {
 struct found {
 	uint8_t setid[GE_SETID];
 	int sites;
+	int first;			/* one of them */
+	int passed;			/* it is only shown */
 };
 
 struct inventory {
@@ -47,6 +50,9 @@ struct inventory {
 	uint8_t (*named)[GE_SETID];	/* [noperands] with this id */
 	int refused, failed;		/* sets that are listed */
 	int unclear;			/* others: their labels could not be had */
+	int answers;			/* sites that have listed theirs */
+	uint32_t *lone;			/* [sites->n] sets that no other lists */
+	int passed;			/* of them not looked at, all */
 };
 
 /* A set that is being looked at. */
@@ -167,6 +173,7 @@ take(struct inventory *in, struct lister *l, struct ge_err *e)
 		if (i > 0 && memcmp(l->id[i - 1], l->id[i], GE_SETID) == 0)
 			continue;
 		memcpy(in->set[in->nsets].setid, l->id[i], GE_SETID);
+		in->set[in->nsets].first = l->op.site;
 		in->set[in->nsets++].sites = 1;
 	}
 	if (l->nforeign > 0)
@@ -178,6 +185,7 @@ take(struct inventory *in, struct lister *l, struct ge_err *e)
 		ge_note(GE_SAY, "site '%s': %llu more names are no sets", name,
 		    (unsigned long long)(l->others - l->nforeign));
 	in->iv->foreign += l->others;
+	in->answers++;
 	return (0);
 }
 
@@ -450,6 +458,55 @@ look_up(struct inventory *in, struct look *l, int labels, struct ge_err *e)
 	return (yes);
 }
 
+/*
+ * One site can list sets without end: those of one that no other lists are only
+ * shown after the first so many, but for those that are named in full.
+ */
+static int
+to_be_passed(struct inventory *in, const struct found *f)
+{
+	char hex[2 * GE_SETID + 1];
+	size_t i;
+
+	if (f->sites > 1 || in->answers < 2 || in->lone[f->first]++ < LONE)
+		return (0);
+	ge_hex(hex, f->setid, GE_SETID);
+	for (i = 0; i < in->iv->noperands; i++)
+		if (in->isfile[i] ? memcmp(in->named[i], f->setid,
+		    GE_SETID) == 0 : strcmp(in->iv->operand[i], hex) == 0)
+			return (0);
+	return (1);
+}
+
+static int
+pass(struct inventory *in, const struct found *f, struct ge_err *e)
+{
+	struct ge_entry en;
+
+	in->passed++;
+	if (!wanted(in, f->setid, NULL))
+		return (0);
+	memset(&en, 0, sizeof(en));
+	memcpy(en.setid, f->setid, GE_SETID);
+	en.length = GE_OP_UNKNOWN;
+	en.nsites = f->sites;
+	en.health = GE_HEALTH_UNKNOWN;
+	in->iv->sets++;
+	return (in->iv->entry(in->iv->arg, &en, e));
+}
+
+static void
+show_passed(const struct inventory *in)
+{
+	size_t i;
+
+	for (i = 0; i < in->st.sites->n; i++)
+		if (in->answers > 1 && in->lone[i] > LONE)
+			ge_note(GE_WARN, "site '%s': %u sets that no other "
+			    "site lists: the first %d were looked at",
+			    in->st.sites->site[i].name, in->lone[i], LONE);
+}
+
 /* Some sets from the first-th on, as many as can be had at once; *next. */
 static int
 look_at(struct inventory *in, size_t first, size_t *next, int labels,
@@ -466,6 +523,13 @@ look_at(struct inventory *in, size_t first, size_t *next, int labels,
 	memset(sv, 0, sizeof(sv));
 	for (*next = first; *next < in->nsets && n < TOGETHER &&
 	    n * in->st.sites->n < QUESTIONS && fragments < ENTRIES; ++*next) {
+		if (in->set[*next].passed) {
+			if (n > 0)
+				break;
+			if (pass(in, &in->set[*next], e) == -1)
+				goto out;
+			continue;
+		}
 		look[n].f = &in->set[*next];
 		if ((yes = look_up(in, &look[n], labels, e)) == -1)
 			goto out;
@@ -511,6 +575,10 @@ result(const struct inventory *in, struct ge_err *e)
 		return (ge_fail(e, GE_EFAIL, "'%s': no such set or label; "
 		    "sets whose manifests could not be had: %d",
 		    iv->operand[i], in->failed + in->unclear));
+	if (i < iv->noperands && in->passed > 0)
+		return (ge_fail(e, GE_EFAIL, "'%s': no such set or label; "
+		    "sets that were not looked at: %d", iv->operand[i],
+		    in->passed));
 	if (i < iv->noperands && iv->unanswered == 0)
 		return (ge_fail(e, GE_ELOST, "'%s': no such set or label",
 		    iv->operand[i]));
@@ -541,6 +609,8 @@ ge_inventory_run(struct ge_inventory *iv, const struct ge_store *st,
 	in.iv = iv;
 	in.st = *st;
 	if ((in.silent = ge_alloc(st->sites->n + 1, e)) == NULL ||
+	    (in.lone = ge_alloc((st->sites->n + 1) * sizeof(*in.lone), e)) ==
+	    NULL ||
 	    (in.meant = ge_alloc(iv->noperands + 1, e)) == NULL ||
 	    (in.isfile = ge_alloc(iv->noperands + 1, e)) == NULL ||
 	    (in.named = ge_alloc((iv->noperands + 1) * GE_SETID, e)) == NULL ||
@@ -556,6 +626,9 @@ ge_inventory_run(struct ge_inventory *iv, const struct ge_store *st,
 		(void)wanted(&in, in.set[i].setid, NULL);
 	for (i = 0; i < iv->noperands; i++)
 		labels |= !in.meant[i];
+	for (i = 0; i < in.nsets; i++)
+		in.set[i].passed = to_be_passed(&in, &in.set[i]);
+	show_passed(&in);
 	for (i = 0; i < in.nsets; i = next)
 		if (look_at(&in, i, &next, labels, e) == -1)
 			goto out;
@@ -563,6 +636,7 @@ ge_inventory_run(struct ge_inventory *iv, const struct ge_store *st,
 out:
 	ge_free(in.set);
 	ge_free(in.silent);
+	ge_free(in.lone);
 	ge_free(in.meant);
 	ge_free(in.isfile);
 	ge_free(in.named);

@@ -458,6 +458,21 @@ replaces(struct healer *hl, uint32_t segment, const struct spot *v, size_t n,
 }
 
 /*
+ * Were all fragments of a segment, of which the tasks begin at t, found whole or made
+ * so?  A newer epoch that was gone on with has a task for each.
+ */
+static int
+whole_now(const struct healer *hl, size_t segment, size_t t)
+{
+	int n = 0;
+
+	for (; t < hl->ntasks && hl->task[t].segment == segment; t++, n++)
+		if (hl->task[t].site == -1)
+			return (0);
+	return (n == hl->map.n || n + hl->whole[segment] == hl->map.n);
+}
+
+/*
  * Left behind by a repair that was killed: of a segment of which our own check
  * found nothing wrong.
  */
@@ -479,8 +494,7 @@ left_behind(struct healer *hl, struct spots *old, struct ge_err *e)
 		while (t < hl->ntasks && hl->task[t].segment < s)
 			t++;
 		epoch = hl->map.epoch[s];
-		if (epoch == 0 || (t < hl->ntasks && hl->task[t].segment == s) ||
-		    hl->whole[s] != hl->map.n)
+		if (epoch == 0 || !whole_now(hl, s, t))
 			continue;
 		before = old->n;
 		if (listed(hl, &hl->sv, old, (uint32_t)s, epoch, e) == -1 ||

@@ -666,27 +666,27 @@ release(int fd, int n)
 static void
 test_sector(void)
 {
-	struct ge_op op, *o = &op;
+	struct ge_op get, *o = &get;
 	struct ge_err e;
 	int good;
 
-	memset(&op, 0, sizeof(op));
-	op.kind = GE_OP_GET;
-	op.len = sizeof(buf);
-	op.buf = buf;
-	snprintf(op.name, sizeof(op.name), "big");
+	memset(&get, 0, sizeof(get));
+	get.kind = GE_OP_GET;
+	get.len = sizeof(buf);
+	get.buf = buf;
+	snprintf(get.name, sizeof(get.name), "big");
 	sector = 1000;
 	failures = 99;
-	good = ge_op_run(net, &o, 1, &e) == 0 && op.result == GE_OP_DONE &&
-	    op.got == 1000 && op.size == (1 << 16) - 1;
-	op.off = 1000;
-	good &= ge_op_run(net, &o, 1, &e) == 0 && op.result == GE_OP_DONE &&
-	    op.got == 0;
+	good = ge_op_run(net, &o, 1, &e) == 0 && get.result == GE_OP_DONE &&
+	    get.got == 1000 && get.size == (1 << 16) - 1;
+	get.off = 1000;
+	good &= ge_op_run(net, &o, 1, &e) == 0 && get.result == GE_OP_DONE &&
+	    get.got == 0;
 	failures = 1;
-	op.off = 1;
-	op.len = 2000;
-	good &= ge_op_run(net, &o, 1, &e) == 0 && op.result == GE_OP_DONE &&
-	    op.got == 2000;
+	get.off = 1;
+	get.len = 2000;
+	good &= ge_op_run(net, &o, 1, &e) == 0 && get.result == GE_OP_DONE &&
+	    get.got == 2000;
 	sector = 0;
 	check(good, "a bad sector is damage, and no silence");
 }
