@@ -183,14 +183,57 @@ site_of() {
 	ready
 	gepush -s sites set.ge >m
 	f=host$(site_of m 2)/$(frag 0 2)
-	rm -r host*/*
+	rm -r host*/* "$XDG_STATE_HOME"
 	mkdir "${f%/*}"
 	echo something else >"$f"
-	expect 5 gepush -s sites -O "state=$PWD/st" set.ge
-	told 'is already there with other content'
+	expect 5 gepush -s sites set.ge
+	told "gepush: site '$(sed 's|host|site|; s|/.*||' <<<"$f")': '$(frag 0 2)' is already there with other content; all 24 fragments are placed elsewhere"
 	[ "$(cat "$f")" = 'something else' ]
+	# It hinders nothing else, and is not asked for again.
+	cp "$out" m
+	all_have m
+	at=$(site_of <(grep '^place 0 0-0 0=' m) 2)
+	[ "$f" != "host$at/$(frag 0 2)" ]
+	back m
+	expect 0 gepush -s sites set.ge
+	cmp m "$out"
+	[ "$(cat "$f")" = 'something else' ]
+}
+
+@test "gepush: of a site with nothing but other content nothing is overwritten" {
+	alone 20000
+	gepush -s sites set.ge >m
+	for f in host4/"$set"/*.gef; do
+		echo "something else" >"$f"
+	done
+	cat host4/"$set"/*.gef | cksum >was
+	# No other site may have what is its.
+	expect 5 gepush -s sites set.ge
+	told "gepush: site 'site4': '$(basename -a host4/"$set"/*.gef | sed "s|^|$set/|;q")' is already there with other content; $((n / 9)) of $n fragments are not at a site"
+	cat host4/"$set"/*.gef | cksum | diff was -
+	back "$out"
+	expect 5 gepush -s sites -O quorum=9 set.ge
+	told 'is already there with other content; the data is NOT safe: '
+}
+
+@test "gepush: another set of the same id at two domains ends the push" {
+	ready
+	gepush -s sites set.ge >m
+	rm -r "$XDG_STATE_HOME" host*/*/manifest
+	echo 'something else' | tee "host$(site_of m 2)/$(frag 0 2)" \
+	    >"host$(site_of m 3)/$(frag 0 3)"
+	expect 5 gepush -s sites set.ge
+	[ "$(grep -c 'is already there with other content$' "$err")" -eq 2 ]
 	[ ! -s "$out" ]
 	none manifest
+	# Of one domain it may be one liar.
+	sed -i 's/operator=op[0-9]*/operator=one/' sites
+	a=$(site_of m 2) b=$(site_of m 3)
+	awk -v a="site$a" -v b="site$b" '$1 != a && $1 != b {
+	    sub("operator=one", "operator=o" NR) } 1' sites >apart
+	expect 5 gepush -s apart set.ge
+	told '; all 24 fragments are placed elsewhere'
+	back "$out"
 }
 
 @test "gepush: a cut or damaged copy at a site is left, and another made" {

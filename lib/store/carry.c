@@ -374,11 +374,9 @@ judge(struct push *pu, struct task *t, struct ge_err *e)
 	    why.code == GE_EREFUSED;
 	if (other && foreign(pu, t, &why, e) == -1)
 		return (-1);
-	if (other)
-		;
-	else if (code == GE_OP_FAILED)
+	if (code == GE_OP_FAILED)
 		count_failure(pu, site, was, why.msg);
-	else if (code == GE_OP_EXISTS && t->stage != CONFIRM)
+	else if (!other && code == GE_OP_EXISTS && t->stage != CONFIRM)
 		ge_note(GE_WARN, "site '%s': %s", site_name(pu, site), why.msg);
 	else if (t->stage == CONFIRM) {
 		/* It said that all was well, and it was not. */

@@ -583,9 +583,9 @@ refuse_foreign(const struct push *pu, int rc, struct ge_err *e)
 	struct ge_err what = *e;
 
 	if (rc == -1)
-		return (ge_fail(e, GE_EREFUSED, "%s: %.*s", pu->foreign.msg,
-		    (int)(sizeof(e->msg) / 2), what.msg));
-	return (ge_fail(e, GE_EREFUSED, "%s: all %" PRIu64 " fragments are "
+		return (ge_fail(e, GE_EREFUSED, "%s; %s", pu->foreign.msg,
+		    what.msg));
+	return (ge_fail(e, GE_EREFUSED, "%s; all %" PRIu64 " fragments are "
 	    "placed elsewhere", pu->foreign.msg, pu->p->placed));
 }
 

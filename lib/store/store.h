@@ -128,7 +128,8 @@ struct ge_push {
  * 0: all n of every segment are at sites and the manifest is at every site that
  * answers.  -1: GE_EDEGRADED some are not (p->text is still the manifest of
  * those that are); GE_EFAIL fewer than the quorum; GE_EREFUSED the rule cannot be
- * kept, or an object of another content is there; others.
+ * kept, or an object of another content is there: the message then says what became
+ * of the data, and p->text is as above; others.
  */
 int ge_push_run(struct ge_push *p, const struct ge_store *st,
     struct ge_err *e);

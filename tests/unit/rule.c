@@ -340,6 +340,38 @@ test_words(void)
 	check(good, "which domain has too much, and what may still vanish");
 }
 
+/* One of three sites of an operator says that it has had more than all may. */
+static void
+test_believe(void)
+{
+	uint64_t ever[9] = { [6] = 0x100 };
+	uint64_t claim[9] = { 0x7f, 0x1f, 0, 0x103 };
+	static const uint64_t want[9] = { 0xf, 0x1f, 0, 0x103, 0, 0, 0x100 };
+	uint8_t over[9] = { [1] = 2 };
+	int16_t now[9];
+	struct ge_sites s;
+	struct ge_rule r;
+	struct ge_err e;
+	int i, good;
+
+	for (i = 0; i < 9; i++)
+		now[i] = -2;
+	make(&s, 9, 3, 0, 0, 1);
+	good = ge_rule_init(&r, &s, NULL, 6, 9, 0, &e) == 0 &&
+	    ge_rule_believe(&r, ever, claim, now, over, &e) == 0 &&
+	    memcmp(ever, want, sizeof(ever)) == 0 && claim[0] == 0xf &&
+	    claim[1] == 0x1f && claim[3] == 0x103 && over[0] == 1 &&
+	    over[1] == 2 && over[3] == 0 &&
+	    ge_rule_check(&r, ever, now, &e) == 0;
+	/* Nothing new, nothing to ask. */
+	over[0] = 0;
+	good &= ge_rule_believe(&r, ever, claim, now, over, &e) == 0 &&
+	    memcmp(ever, want, sizeof(ever)) == 0 && over[0] == 0;
+	ge_rule_release(&r);
+	ge_sites_release(&s);
+	check(good, "who says to have had too much is believed up to the rule");
+}
+
 /* What a refusal says of a sites file of which not all sites count. */
 static void
 refusal(const char *text, const uint8_t *gone, const uint64_t *ever,
@@ -402,6 +434,7 @@ main(void)
 	test_history();
 	test_even();
 	test_words();
+	test_believe();
 	test_refusals();
 	return (bad);
 }
