@@ -301,6 +301,19 @@ repair() {
 	told 'no serial comes after that of the manifest'
 }
 
+@test "gerepair -s: the greatest serial of one site is less than another of more" {
+	ready 6 2 4
+	for i in 4 5 6; do
+		rm "s$i/$set/manifest"
+	done
+	sed "s/^serial .*/serial 18446744073709551614/
+	    s/^previous .*/previous $(printf %064d 5)/" m >"s6/$set/manifest"
+	rm -r "$BATS_TEST_TMPDIR/state"
+	expect 0 repair "$set"
+	cmp m "$out"
+	all_have m 1 2 3 4 5 6
+}
+
 @test "gerepair -s: one lost site costs k fragments a segment, and writes one" {
 	ready 7 3 6
 	f=$(stat -c %s "$(at 0 0)")

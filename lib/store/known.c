@@ -632,7 +632,8 @@ by_sites(const void *a, const void *b)
  * Of those that agree with the anchor the highest serial, then the one that most
  * sites serve.  The serial of one that is not signed is a site's word: what the
  * user has named, we have seen before or more than half of the sites serve comes
- * first; where a signer is named only what he signed.
+ * first, and without any such the one that most serve; where a signer is named only
+ * what he signed.
  */
 static int
 decide(struct search *s, struct ge_known *kn, struct ge_err *e)
@@ -678,6 +679,9 @@ decide(struct search *s, struct ge_known *kn, struct ge_err *e)
 		    c->credible != best->credible) {
 			if (best->credible)
 				continue;
+		} else if (!pins->has_signer && best != NULL &&
+		    !c->credible && c->sites < best->sites) {
+			continue;
 		} else if (best != NULL && c->m.serial == best->m.serial) {
 			fork |= pins->has_signer &&
 			    memcmp(c->m.body, best->m.body, 32) != 0;
