@@ -96,7 +96,7 @@ check-ceph: tests		## the suites on S3 again, with Ceph in place of Swift
 	@$(TESTENV) GE_S3=ceph tests/run $(or $(T),servers)
 
 bite:				## break lines on purpose and see the checks go red
-	@tests/bite
+	@tests/bite $(T)
 
 bench: all $(BENCH)		## measure
 	@$(TESTENV) tests/bench/run

@@ -27,9 +27,11 @@ enum {
 };
 
 static const char *prog, *usage_text;
+static char **words;			/* argv */
 static int quiet, verbosity;
 static volatile sig_atomic_t stop_signal, want_progress;
 static int on_terminal, line_shown;
+static int out_errno;			/* why standard output failed, or 0 */
 static struct timespec began, shown;
 
 static void
@@ -116,6 +118,13 @@ note(int level, const char *line)
 	fprintf(stderr, "%s: %s\n", prog, line);
 }
 
+const char *
+cli_plural(uint64_t n)
+{
+
+	return (n == 1 ? "" : "s");
+}
+
 void
 cli_say(const char *fmt, ...)
 {
@@ -157,6 +166,7 @@ cli_init(int argc, char **argv, const char *usage)
 	prog = strrchr(argv[0] != NULL ? argv[0] : "", '/');
 	prog = prog != NULL ? prog + 1 : argv[0] != NULL ? argv[0] : "ge";
 	usage_text = usage;
+	words = argv;
 	if (argc == 2 && strcmp(argv[1], "--help") == 0) {
 		printf("usage: %s %s\n", prog, usage);
 		exit(cli_end(0, NULL));
@@ -198,6 +208,15 @@ cli_init(int argc, char **argv, const char *usage)
 	(void)sigaction(SIGXFSZ, &sa, NULL);
 }
 
+void
+cli_flush(void)
+{
+
+	errno = 0;
+	if ((fflush(stdout) == EOF || ferror(stdout)) && out_errno == 0)
+		out_errno = errno != 0 ? errno : EIO;
+}
+
 int
 cli_end(int rc, const struct ge_err *e)
 {
@@ -208,17 +227,35 @@ cli_end(int rc, const struct ge_err *e)
 		(void)signal(sig, SIG_DFL);
 		(void)raise(sig);
 	}
+	/* The product before the verdict, where both come to one place. */
+	cli_flush();
+	if (close(1) == -1 && errno != EBADF && out_errno == 0)
+		out_errno = errno;
 	if (rc == -1 && e->msg[0] != '\0')
 		fprintf(stderr, "%s: %s\n", prog, e->msg);
-	errno = 0;
-	if (fflush(stdout) == EOF || ferror(stdout) ||
-	    (close(1) == -1 && errno != EBADF)) {
+	if (out_errno != 0) {
 		fprintf(stderr, "%s: cannot write standard output: %s\n", prog,
-		    strerror(errno != 0 ? errno : EIO));
+		    strerror(out_errno));
 		if (status == GE_OK || status == GE_EDEGRADED)
 			status = GE_EFAIL;
 	}
 	return (status);
+}
+
+/* What getopt(3) does not know; of a long one it has seen two hyphens. */
+static void
+unknown_option(void)
+{
+	const char *word = words[optind];
+	struct ge_err e;
+
+	if (optopt != '-' || word == NULL || strncmp(word, "--", 2) != 0)
+		ge_fail(&e, GE_EUSAGE, "-%c: no such option", optopt);
+	else if (strcmp(word, "--help") == 0 || strcmp(word, "--version") == 0)
+		ge_fail(&e, GE_EUSAGE, "'%s' stands alone", word);
+	else
+		ge_fail(&e, GE_EUSAGE, "'%s': no such option", word);
+	fprintf(stderr, "%s: %s\n", prog, e.msg);
 }
 
 void
@@ -229,9 +266,59 @@ cli_usage(int c)
 		fprintf(stderr, "%s: -%c: its argument is missing\n", prog,
 		    optopt);
 	else if (c != 0 && optopt > ' ' && optopt < 0x7f)
-		fprintf(stderr, "%s: -%c: no such option\n", prog, optopt);
+		unknown_option();
 	fprintf(stderr, "usage: %s %s\n", prog, usage_text);
 	exit(GE_EUSAGE);
+}
+
+int
+cli_order(int argc, char **argv, struct ge_err *e)
+{
+	int i;
+
+	if (optind > 1 && strcmp(argv[optind - 1], "--") == 0)
+		return (0);
+	for (i = optind; i < argc; i++)
+		if (argv[i][0] == '-' && argv[i][1] != '\0' &&
+		    access(argv[i], F_OK) == -1)
+			return (ge_fail(e, GE_EUSAGE, "'%s': options come "
+			    "before operands", argv[i]));
+	return (0);
+}
+
+int
+cli_once(const char *opt, const void *before, struct ge_err *e)
+{
+
+	return (before != NULL ? ge_fail(e, GE_EUSAGE, "%s: given twice", opt) :
+	    0);
+}
+
+int
+cli_one_set(const char *manifest, int n, struct ge_err *e)
+{
+
+	if (n > 1)
+		return (ge_fail(e, GE_EUSAGE, "one set at a time: operands "
+		    "given: %d", n));
+	return (manifest != NULL && n > 0 ? ge_fail(e, GE_EUSAGE, "-m and an "
+	    "operand both name the set: give one of them") : 0);
+}
+
+int
+cli_worse(int a, int b)
+{
+	static const int order[] = { GE_OK, GE_EFAIL, GE_EDEGRADED, GE_ELOST,
+	    GE_EREFUSED, GE_EUSAGE };
+	size_t i, x = 0, y = 0;
+
+	for (i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
+		if (order[i] == a)
+			x = i;
+		if (order[i] == b)
+			y = i;
+	}
+	return (x > y);
 }
 
 void

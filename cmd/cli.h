@@ -33,16 +33,46 @@ void cli_init(int argc, char **argv, const char *usage);
 int cli_end(int rc, const struct ge_err *e);
 
 /*
+ * cli_flush(): the product so far, before something is said of it.  A failure is
+ * cli_end's to tell.
+ */
+void cli_flush(void);
+
+/*
  * cli_usage(c): print the synopsis and exit 2; before it what is wrong, if c is
  * getopt's '?' or ':'.
  */
 void cli_usage(int c) __attribute__((noreturn));
+
+/*
+ * cli_order(argc, argv, e): after getopt: -1, GE_EUSAGE, for an operand that looks
+ * like an option and is no file, unless "--" stands before the operands.
+ */
+int cli_order(int argc, char **argv, struct ge_err *e);
+
+/* cli_once(opt, before, e): -1, GE_EUSAGE, if the option had a value before. */
+int cli_once(const char *opt, const void *before, struct ge_err *e);
+
+/*
+ * cli_one_set(manifest, n, e): -1, GE_EUSAGE, if -m and n operands name more than
+ * one set.
+ */
+int cli_one_set(const char *manifest, int n, struct ge_err *e);
+
+/*
+ * cli_worse(a, b): is status a the worse one of several sets?  Loss hides no
+ * refusal, no site hides a loss.
+ */
+int cli_worse(int a, int b);
 
 /* cli_quiet(): -q; cli_verbose(): -v, once more each time. */
 void cli_quiet(void);
 void cli_verbose(void);
 int cli_is_quiet(void);
 int cli_verbosity(void);
+
+/* cli_plural(n): "s", or "" of one. */
+const char *cli_plural(uint64_t n);
 
 /* cli_say(fmt, ...): a line on standard error, the program's name in front. */
 void cli_say(const char *fmt, ...) __attribute__((format(printf, 1, 2)));

@@ -92,6 +92,8 @@ parse(struct options *o, int argc, char **argv, struct ge_err *e)
 			o->recipient[o->nrecipients++] = optarg;
 			break;
 		case 'S':
+			if (cli_once("-S", o->signfile, e) == -1)
+				return (-1);
 			o->signfile = optarg;
 			break;
 		case 'v':
@@ -104,6 +106,8 @@ parse(struct options *o, int argc, char **argv, struct ge_err *e)
 			cli_usage(c);
 		}
 	}
+	if (cli_order(argc, argv, e) == -1)
+		return (-1);
 	if (argc - optind > 1)
 		cli_usage(0);
 	if (argc - optind == 1 && strcmp(argv[optind], "-") != 0)
@@ -191,9 +195,10 @@ run(struct options *o, struct ge_err *e)
 	if (cli_verbosity() > 0) {
 		cli_say("set %s", ge_hex(id, o->s.setid, GE_SETID));
 		cli_say("digest %s", ge_hex(digest, o->s.digest, 32));
-		cli_say("%s in, %s out, %llu segments, any %d of %d fragments",
+		cli_say("%s in, %s out, %llu segment%s, any %d of %d fragments",
 		    cli_bytes(from, o->s.length), cli_bytes(to, o->s.stored),
-		    (unsigned long long)o->s.nsegments, o->s.k, o->s.n);
+		    (unsigned long long)o->s.nsegments,
+		    cli_plural(o->s.nsegments), o->s.k, o->s.n);
 	}
 	rc = 0;
 out:

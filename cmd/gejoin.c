@@ -9,7 +9,7 @@
 
 static const char usage[] =
     "[-fqv] [-i file]... [-j n] [-m file] [-O name=value] [-o file]\n"
-    "              [-P file] [-R off:len] [-V file] [file | dir ...]";
+    "              [-P file] [-R off:len] [-V file] [path ...]";
 
 struct options {
 	struct ge_join j;
@@ -58,7 +58,7 @@ parse(struct options *o, int argc, char **argv, struct ge_err *e)
 				return (-1);
 		}
 	}
-	return (0);
+	return (cli_order(argc, argv, e));
 }
 
 static int

@@ -7,8 +7,8 @@
 #include "util/num.h"
 
 static const char usage[] =
-    "-s sites [-qv] [-j n] [-O name[=value]] [-V file] [-x site]\n"
-    "            [set | label ...]";
+    "-s sites [-qv] [-j n] [-O name=value] [-V file] [-x site]...\n"
+    "            [manifest | set | label ...]";
 
 struct options {
 	struct remote r;
@@ -46,7 +46,7 @@ parse(struct options *o, int argc, char **argv, struct ge_err *e)
 		if (rc == -1)
 			return (-1);
 	}
-	return (0);
+	return (cli_order(argc, argv, e));
 }
 
 /* A number, or "-" if it is not known. */
@@ -90,8 +90,8 @@ summary(const struct options *o, const struct ge_inventory *iv)
 	char stored[32];
 	size_t i;
 
-	cli_say("%llu sets, %s stored", (unsigned long long)iv->sets,
-	    cli_bytes(stored, o->stored));
+	cli_say("%llu set%s, %s stored", (unsigned long long)iv->sets,
+	    cli_plural(iv->sets), cli_bytes(stored, o->stored));
 	for (i = 0; i < sizeof(word) / sizeof(word[0]); i++)
 		if (o->health[i] > 0)
 			cli_say("%s: %llu", word[i],
@@ -114,6 +114,7 @@ run(struct options *o, int argc, char **argv, struct ge_err *e)
 	printf("#set\tcreated\tbytes\tstored\tcode\tfragments\t"
 	    "sites\thealth\tleftovers\tlabel\n");
 	rc = ge_inventory_run(&iv, &o->r.st, e);
+	cli_flush();
 	if (cli_verbosity() > 0 && !cli_is_quiet())
 		summary(o, &iv);
 out:

@@ -7,7 +7,7 @@
 
 static const char usage[] =
     "-s sites [-qv] [-j n] [-m file] [-O name=value] [-R off:len] [-V file]\n"
-    "              [-x site] [manifest | set | label]";
+    "              [-x site]... [manifest | set | label]";
 
 struct options {
 	struct remote r;
@@ -48,8 +48,10 @@ parse(struct options *o, int argc, char **argv, struct ge_err *e)
 				cli_usage(c);
 		}
 	}
-	if (argc - optind > 1 || (o->set != NULL && argc > optind))
-		cli_usage(0);
+	if (cli_order(argc, argv, e) == -1)
+		return (-1);
+	if (cli_one_set(o->set, argc - optind, e) == -1)
+		return (-1);
 	if (argc > optind)
 		o->set = argv[optind];
 	if (isatty(1))
@@ -73,12 +75,14 @@ run(struct options *o, struct ge_err *e)
 	    ge_known_find(&o->r.st, o->set != NULL ? o->set : "-", &kn, e) ==
 	    -1)
 		goto out;
+	ge_known_forget(&kn);
 	o->p.out = cli_stdout();
 	rc = ge_pull_run(&o->p, &o->r.st, &kn, e);
 	if (cli_verbosity() > 0)
-		cli_say("%s received, %llu segments; damaged blocks: %llu, "
+		cli_say("%s received, %llu segment%s; damaged blocks: %llu, "
 		    "asked for twice: %llu", cli_bytes(moved, o->p.received),
 		    (unsigned long long)o->p.segments,
+		    cli_plural(o->p.segments),
 		    (unsigned long long)o->p.damaged,
 		    (unsigned long long)o->p.hedged);
 out:

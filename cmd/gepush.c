@@ -9,7 +9,7 @@
 #include "util/num.h"
 
 static const char usage[] =
-    "-s sites [-qtv] [-j n] [-O name=value] [-S file] [-x site]\n"
+    "-s sites [-qtv] [-j n] [-O name[=value]] [-S file] [-x site]...\n"
     "              [file | dir ...]";
 
 enum {
@@ -37,7 +37,7 @@ rare(struct options *o, const char *arg, struct ge_err *e)
 		o->p.full = 1;
 		return (0);
 	}
-	if ((rc = remote_rare(&o->r, arg, e)) == 0)
+	if ((rc = remote_writer(&o->r, arg, e)) == 0)
 		return (cli_unknown(arg, e));
 	return (rc == 1 ? 0 : -1);
 }
@@ -69,6 +69,8 @@ parse(struct options *o, int argc, char **argv, struct ge_err *e)
 				cli_usage(c);
 		}
 	}
+	if (cli_order(argc, argv, e) == -1)
+		return (-1);
 	o->p.operand = (const char *const *)(argv + optind);
 	o->p.noperands = (size_t)(argc - optind);
 	if (argc == optind && isatty(0))
@@ -110,9 +112,28 @@ summary(const struct options *o)
 	if (p->fragments == 0 || p->dry)
 		return;
 	cli_say("set %s: %llu of %llu fragments placed, %llu of them were "
-	    "there; %s sent", ge_hex(id, p->setid, GE_SETID),
+	    "there before; %s sent", ge_hex(id, p->setid, GE_SETID),
 	    (unsigned long long)p->placed, (unsigned long long)p->fragments,
 	    (unsigned long long)p->resumed, cli_bytes(sent, p->sent));
+}
+
+/* When not all went as it was planned: how far that is from loss. */
+static void
+after_failures(const struct ge_push *p)
+{
+
+	if (p->text == NULL || p->spare_sites < 0)
+		return;
+	if (p->worst_label != NULL)
+		cli_say("%d site%s given up; %d more may vanish, whichever "
+		    "they are; or %d more value%s of %s", p->given_up,
+		    p->given_up == 1 ? " was" : "s were", p->spare_sites,
+		    p->spare_domains, p->spare_domains == 1 ? "" : "s",
+		    p->worst_label);
+	else
+		cli_say("%d site%s given up; %d more may vanish, whichever "
+		    "they are", p->given_up, p->given_up == 1 ? " was" :
+		    "s were", p->spare_sites);
 }
 
 static int
@@ -133,6 +154,8 @@ run(struct options *o, struct ge_err *e)
 		    (o->unplaced - LISTED));
 	if (cli_verbosity() > 0)
 		summary(o);
+	if (o->p.given_up > 0 && !cli_is_quiet())
+		after_failures(&o->p);
 	/* What could be proved is told also when that is not enough. */
 	if (o->p.text != NULL && ge_write(cli_stdout(), o->p.text, o->p.len,
 	    &late) == -1 && rc == 0) {

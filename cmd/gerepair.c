@@ -13,9 +13,9 @@
 #include "util/mem.h"
 
 static const char usage[] =
-    "[-qtv] [-j n] [-m file] [-O name=value] [-V file] dir ...\n"
-    "       gerepair -s sites [-qtv] [-j n] [-O name=value] [-S file] [-V file]\n"
-    "                [-x site]... [manifest | set | label]";
+    "[-qtv] [-j n] [-m file] [-O name[=value]] [-V file] dir ...\n"
+    "       gerepair -s sites [-qtv] [-j n] [-m file] [-O name[=value]] [-S file]\n"
+    "                [-V file] [-x site]... [manifest | set | label]";
 
 enum {
 	LINE_MAX_BYTES = 16384
@@ -48,7 +48,7 @@ parse(struct options *o, int argc, char **argv, struct ge_err *e)
 				o->flags |= GE_PILE_NOSHARES;
 				break;
 			}
-			if ((rc = remote_rare(&o->r, optarg, e)) != 1)
+			if ((rc = remote_writer(&o->r, optarg, e)) != 1)
 				return (rc == -1 ? -1 : cli_unknown(optarg, e));
 			o->needs = "-O";
 			break;
@@ -71,16 +71,19 @@ parse(struct options *o, int argc, char **argv, struct ge_err *e)
 				return (-1);
 		}
 	}
+	if (cli_order(argc, argv, e) == -1)
+		return (-1);
 	if (o->r.path == NULL) {
 		if (o->needs != NULL)
 			return (ge_fail(e, GE_EUSAGE, "%s is for sites: name "
 			    "them with -s", o->needs));
 		if (optind == argc)
-			cli_usage(0);
+			return (ge_fail(e, GE_EUSAGE, "which folders? or name "
+			    "sites with -s"));
 		return (0);
 	}
-	if (argc - optind > 1 || (o->m.pins.manifest != NULL && argc > optind))
-		cli_usage(0);
+	if (cli_one_set(o->m.pins.manifest, argc - optind, e) == -1)
+		return (-1);
 	o->set = argc > optind ? argv[optind] : o->m.pins.manifest;
 	if (o->jobs)
 		o->r.jobs = o->m.jobs;
@@ -249,6 +252,7 @@ at_sites(struct options *o, struct ge_err *e)
 	if (o->h.text != NULL && fwrite(o->h.text, 1, o->h.len, stdout) !=
 	    o->h.len && rc == 0)
 		rc = ge_failsys(e, "cannot write standard output");
+	cli_flush();
 	if (cli_verbosity() > 0 && !o->h.dry)
 		tell_done(&o->h);
 out:

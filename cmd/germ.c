@@ -11,7 +11,7 @@
 #include "util/num.h"
 
 static const char usage[] =
-    "-s sites [-fqtv] [-j n] [-O name[=value]] [-V file] [-x site]\n"
+    "-s sites [-fqtv] [-j n] [-O name[=value]] [-V file] [-x site]...\n"
     "            set | label | manifest ...";
 
 struct options {
@@ -57,6 +57,8 @@ parse(struct options *o, int argc, char **argv, struct ge_err *e)
 		if (rc == -1)
 			return (-1);
 	}
+	if (cli_order(argc, argv, e) == -1)
+		return (-1);
 	if (optind == argc) {
 		optopt = 0;
 		cli_usage(0);
@@ -80,15 +82,13 @@ removed(void *arg, const char *site, const char *name, const char *why)
 	    "listed" : "removed", o->id, site, name, detail);
 }
 
-/* The answer to a question: its first letter. */
+/* The first letter of what is typed. */
 static int
-answer(struct options *o, const char *question, struct ge_err *e)
+answer(const struct options *o, struct ge_err *e)
 {
 	char c = '\n', first = '\n';
 	size_t got;
 
-	if (ge_write(o->tty, question, strlen(question), e) == -1)
-		return (-1);
 	do {
 		if (ge_read(o->tty, &c, 1, &got, e) == -1)
 			return (-1);
@@ -98,21 +98,42 @@ answer(struct options *o, const char *question, struct ge_err *e)
 	return (first);
 }
 
+/* What there is to lose, before the question. */
+static void
+tell_terminal(const struct options *o, const struct ge_erase *r)
+{
+	const struct ge_sites *sites = &o->r.sites;
+	char bytes[32];
+	size_t i;
+
+	dprintf(o->tty, "set %s", o->id);
+	if (o->label != NULL)
+		dprintf(o->tty, " '%s'", o->label);
+	dprintf(o->tty, ": %llu fragment%s, %s, at %d site%s",
+	    (unsigned long long)r->found, cli_plural(r->found),
+	    cli_bytes(bytes, r->bytes), r->sites,
+	    cli_plural((uint64_t)r->sites));
+	for (i = 0; i < sites->n; i++)
+		if (r->holds[i])
+			dprintf(o->tty, " %s", sites->site[i].name);
+	if (r->unanswered > 0)
+		dprintf(o->tty, "; sites that did not answer, and keep what "
+		    "they hold: %d", r->unanswered);
+	dprintf(o->tty, "\n");
+}
+
 static int
 ask(void *arg, const struct ge_erase *r)
 {
 	struct options *o = arg;
-	char question[GE_NAME_ROOM + 256], bytes[32];
+	const char *question = o->shares ? "make it unreadable for good? "
+	    "[y/N] " : "remove it for good? [y/N] ";
 	int c;
 
-	fflush(stdout);
-	snprintf(question, sizeof(question), "%s set %s%s%s%s (%llu fragments, "
-	    "%s) from %d site%s? [y/N] ", o->shares ? "crypto-erase" :
-	    "remove", o->id, o->label != NULL ? " '" : "", o->label != NULL ?
-	    o->label : "", o->label != NULL ? "'" : "",
-	    (unsigned long long)r->found, cli_bytes(bytes, r->bytes), r->sites,
-	    r->sites == 1 ? "" : "s");
-	if ((c = answer(o, question, &o->err)) == -1)
+	cli_flush();
+	tell_terminal(o, r);
+	if (ge_write(o->tty, question, strlen(question), &o->err) == -1 ||
+	    (c = answer(o, &o->err)) == -1)
 		return (0);
 	return (c == 'y' || c == 'Y');
 }
@@ -121,7 +142,6 @@ static int
 run_one(struct options *o, const char *operand, struct ge_err *e)
 {
 	const struct ge_pins *pins = &o->r.st.pins;
-	uint8_t setid[GE_SETID];
 	struct ge_known kn;
 	struct ge_erase er;
 	int rc = -1;
@@ -130,28 +150,28 @@ run_one(struct options *o, const char *operand, struct ge_err *e)
 	if (ge_known_find(&o->r.st, operand, &kn, e) == -1) {
 		/* What is named in full goes, whatever its manifests say. */
 		if (e->code != GE_EREFUSED || pins->has_signer ||
-		    pins->has_digest || strlen(operand) != 2 * GE_SETID ||
-		    ge_unhex(setid, operand, GE_SETID) == -1)
+		    pins->has_digest || !kn.full)
 			goto out;
-		ge_note(GE_WARN, "set %s: %s", operand, e->msg);
+		ge_note(GE_WARN, "set %s: %s", ge_hex(o->id, kn.setid,
+		    GE_SETID), e->msg);
 	} else {
-		memcpy(setid, kn.setid, GE_SETID);
 		er.k = kn.has ? kn.m.k : 0;
 		er.n = kn.has ? kn.m.n : 0;
 		o->label = kn.has ? kn.m.name : NULL;
 	}
-	if (pins->has_set && memcmp(setid, pins->set, GE_SETID) != 0) {
+	if (pins->has_set && memcmp(kn.setid, pins->set, GE_SETID) != 0) {
 		ge_fail(e, GE_EREFUSED, "'%s': another set than the one named",
 		    operand);
 		goto out;
 	}
-	ge_hex(o->id, setid, GE_SETID);
+	ge_hex(o->id, kn.setid, GE_SETID);
 	er.dry = o->dry;
 	er.shares = o->shares;
 	er.ask = o->force || o->dry ? NULL : ask;
 	er.removed = removed;
 	er.arg = o;
-	rc = ge_erase_run(&er, &o->r.st, setid, e);
+	rc = ge_erase_run(&er, &o->r.st, kn.setid, e);
+	cli_flush();
 	if (rc == -1 && o->err.code != 0)
 		*e = o->err;
 	if (er.found == 0 && er.sites == 0 && rc == 0)
@@ -187,7 +207,7 @@ run(struct options *o, int argc, char **argv, struct ge_err *e)
 		/* The last message is main's. */
 		if (failed++ > 0)
 			cli_say("%s", e->msg);
-		if (one.code < e->code)
+		if (cli_worse(e->code, one.code))
 			one.code = e->code;
 		*e = one;
 		if (ge_hook_tick(0, &one) == -1)

@@ -8,15 +8,17 @@
 #include "util/file.h"
 #include "util/hook.h"
 #include "util/mem.h"
+#include "util/num.h"
 #include "util/thread.h"
 #include "util/world.h"
 
 static const char usage[] =
-    "[-fqv] [-c conf] [-j n] [-m file] [-O name=value] [-o file] [-V file]\n"
-    "                [file | dir ...]\n"
+    "[-fqv] [-c conf] [-j n] [-m file] [-O name[=value]] [-o file]\n"
+    "                [-V file] [path ...]\n"
     "       geverify -s sites [-fqv] [-c conf] [-j n] [-m file] "
-    "[-O name=value]\n"
-    "                [-o file] [-V file] [-x site] [manifest | set | label ...]";
+    "[-O name[=value]]\n"
+    "                [-o file] [-V file] [-x site]... "
+    "[manifest | set | label ...]";
 
 enum format {
 	TEXT, JSON, PROMETHEUS
@@ -34,6 +36,7 @@ struct options {
 	size_t nsets;
 
 	FILE *out;
+	uint8_t *silent;		/* [sites.n] did not answer for the set */
 	struct tally *tally;		/* [ntallies] */
 	size_t ntallies, captallies;
 };
@@ -150,6 +153,8 @@ parse(struct options *o, int argc, char **argv, struct ge_err *e)
 			o->away |= c == 'x';
 		}
 	}
+	if (cli_order(argc, argv, e) == -1)
+		return (-1);
 	if (o->r.jobs > 0)
 		o->a.jobs = o->r.jobs;
 	o->r.st.pins.manifest = o->a.pins.manifest;
@@ -164,8 +169,12 @@ static void
 found(void *arg, const struct ge_finding *f)
 {
 	struct options *o = arg;
+	int site;
 
 	tally_finding(&o->tally[o->ntallies], f);
+	if (o->silent != NULL && f->state == GE_STATE_UNREACHABLE &&
+	    (site = ge_sites_find(&o->r.sites, f->site)) != -1)
+		o->silent[site] = 1;
 	if (f->state == GE_STATE_OK && cli_verbosity() == 0)
 		return;
 	if (o->format == TEXT)
@@ -205,6 +214,7 @@ end(struct options *o, int rc, const struct ge_err *e)
 	}
 	if (o->format == JSON)
 		json_tally(o->out, t);
+	cli_flush();
 	if (!cli_is_quiet())
 		tally_summary(t, &o->as);
 }
@@ -250,6 +260,19 @@ out:
 	return (rc);
 }
 
+/* Who is to blame that it is not known. */
+static void
+name_silent(const struct options *o, struct ge_err *e)
+{
+	char silent[GE_SITE_NAMES];
+	size_t len = strlen(e->msg);
+
+	(void)ge_site_names(silent, &o->r.sites, o->silent);
+	if (e->code == GE_EFAIL && silent[0] != '\0')
+		snprintf(e->msg + len, sizeof(e->msg) - len,
+		    "; no answer from%s", silent);
+}
+
 /* The set that an operand means, or of that id. */
 static int
 check(struct options *o, const char *what, const uint8_t *setid,
@@ -259,6 +282,7 @@ check(struct options *o, const char *what, const uint8_t *setid,
 	struct ge_known kn;
 	struct tally *t;
 	struct ge_err ignored;
+	char id[2 * GE_SETID + 1];
 	int rc = -1;
 
 	memset(&kn, 0, sizeof(kn));
@@ -273,7 +297,9 @@ check(struct options *o, const char *what, const uint8_t *setid,
 	rc = setid != NULL ? ge_known_load(&o->r.st, setid, &kn, e) :
 	    ge_known_find(&o->r.st, what, &kn, e);
 	if (rc == 0) {
-		rc = ge_check_run(c, &o->r.st, &kn, e);
+		memset(o->silent, 0, o->r.sites.n);
+		if ((rc = ge_check_run(c, &o->r.st, &kn, e)) == -1)
+			name_silent(o, e);
 		t->chosen = t->remote = 1;
 		memcpy(t->setid, kn.setid, GE_SETID);
 		if (kn.has && kn.m.name != NULL && (t->label =
@@ -297,25 +323,11 @@ check(struct options *o, const char *what, const uint8_t *setid,
 		t->worst_label = c->worst_label;
 	}
 	end(o, rc, e);
+	/* There is no summary that names it. */
+	if (rc == -1 && t->chosen && cli_is_quiet())
+		(void)ge_within(e, "set %s", ge_hex(id, kn.setid, GE_SETID));
 	ge_known_release(&kn);
 	return (rc);
-}
-
-/* The worst of several sets: loss hides no refusal, no site hides a loss. */
-static int
-worse(int a, int b)
-{
-	static const int order[] = { GE_OK, GE_EFAIL, GE_EDEGRADED, GE_ELOST,
-	    GE_EREFUSED, GE_EUSAGE };
-	size_t i, x = 0, y = 0;
-
-	for (i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
-		if (order[i] == a)
-			x = i;
-		if (order[i] == b)
-			y = i;
-	}
-	return (x > y);
 }
 
 struct ids {
@@ -344,7 +356,8 @@ sites(struct options *o, struct ge_err *e)
 	size_t i, n = o->nsets, bad = 0;
 	int all = 0, rc = -1;
 
-	if (remote_open(&o->r, e) == -1)
+	if (remote_open(&o->r, e) == -1 ||
+	    (o->silent = ge_alloc(o->r.sites.n, e)) == NULL)
 		goto out;
 	if (o->all) {
 		all = ge_inventory_run(&iv, &o->r.st, &rest);
@@ -367,10 +380,10 @@ sites(struct options *o, struct ge_err *e)
 		if (n > 1 || all == -1)
 			cli_say("%s", one.msg);
 		bad++;
-		if (worse(one.code, worst.code))
+		if (cli_worse(one.code, worst.code))
 			worst = one;
 	}
-	if (all == -1 && worse(rest.code, worst.code))
+	if (all == -1 && cli_worse(rest.code, worst.code))
 		*e = rest;
 	else if (bad > 0 && n == 1)
 		*e = worst;
@@ -381,6 +394,7 @@ sites(struct options *o, struct ge_err *e)
 		rc = 0;
 out:
 	ge_free(ids.id);
+	ge_free(o->silent);
 	return (rc);
 }
 

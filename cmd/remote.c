@@ -7,6 +7,7 @@
 #include "cli.h"
 #include "remote.h"
 #include "seal/seal.h"
+#include "util/hook.h"
 #include "util/mem.h"
 
 int
@@ -18,14 +19,17 @@ remote_option(struct remote *r, int c, struct ge_err *e)
 		return (cli_number("-j", optarg, 1, 64, &r->jobs, e) == -1 ?
 		    -1 : 1);
 	case 'S':
-		if (r->signkey == NULL && (r->signkey = ge_secret_alloc(GE_KEY,
-		    e)) == NULL)
+		if (cli_once("-S", r->signkey, e) == -1 || (r->signkey =
+		    ge_secret_alloc(GE_KEY, e)) == NULL)
 			return (-1);
 		return (ge_pem_ed25519_private(r->signkey, optarg, e) == -1 ?
 		    -1 : 1);
 	case 's':
+		if (cli_once("-s", r->path, e) == -1)
+			return (-1);
 		r->path = optarg;
-		return (1);
+		return (strcmp(optarg, "-") == 0 ? ge_fail(e, GE_EUSAGE,
+		    "-s -: the sites file is never the standard input") : 1);
 	case 'V':
 		r->st.pins.has_signer = 1;
 		return (ge_pem_ed25519_public(r->st.pins.signer, optarg, e) ==
@@ -37,6 +41,25 @@ remote_option(struct remote *r, int c, struct ge_err *e)
 		return (1);
 	}
 	return (0);
+}
+
+/* An empty path is a variable that was not set, not the root. */
+static int
+named(const char *opt, const char *path, struct ge_err *e)
+{
+
+	return (path[0] == '\0' ? ge_fail(e, GE_EUSAGE, "%s: its path is "
+	    "missing", opt) : 1);
+}
+
+int
+remote_writer(struct remote *r, const char *arg, struct ge_err *e)
+{
+
+	if (strcmp(arg, "s3-unsigned") != 0)
+		return (remote_rare(r, arg, e));
+	r->conf.s3unsigned = 1;
+	return (1);
 }
 
 int
@@ -65,43 +88,48 @@ remote_rare(struct remote *r, const char *arg, struct ge_err *e)
 			    seconds[i].at), e) == -1 ? -1 : 1);
 	if ((v = cli_option(arg, "ca")) != NULL) {
 		r->conf.ca = v;
-		return (1);
+		return (named("ca", v, e));
 	}
 	if ((v = cli_option(arg, "state")) != NULL) {
 		r->state = v;
-		return (1);
+		return (named("state", v, e));
 	}
 	if ((v = cli_option(arg, "tries")) != NULL)
 		return (cli_number("tries", v, 1, 20, &r->conf.tries, e) == -1 ?
 		    -1 : 1);
-	if (strcmp(arg, "s3-unsigned") == 0) {
-		r->conf.s3unsigned = 1;
-		return (1);
-	}
 	return (0);
 }
 
-/* Where serials are remembered: as the XDG base directories say. */
+/*
+ * Where serials are remembered: as the XDG base directories say.  A home that is
+ * not there is not made.
+ */
 static int
 state_dir(struct remote *r, struct ge_err *e)
 {
 	const char *xdg = getenv("XDG_STATE_HOME"), *home = getenv("HOME");
+	const char *base = r->state, *below = "";
 	char *dir;
 	size_t len;
 
-	if (r->state != NULL)
-		return ((r->st.state = ge_strdup(r->state, e)) == NULL ? -1 :
-		    0);
-	if (xdg == NULL || xdg[0] != '/') {
-		xdg = NULL;
-		if (home == NULL || home[0] != '/')
-			return (0);
+	if (base == NULL && xdg != NULL && xdg[0] == '/') {
+		base = xdg;
+		below = "/getools";
+	} else if (base == NULL && home != NULL && home[0] == '/' &&
+	    access(home, F_OK) == 0) {
+		base = home;
+		below = "/.local/state/getools";
 	}
-	len = strlen(xdg != NULL ? xdg : home) + sizeof("/.local/state/getools");
+	if (base == NULL) {
+		ge_note(GE_WARN, "an older manifest will not be noticed: "
+		    "neither XDG_STATE_HOME nor HOME is a place to remember "
+		    "serials (or name one with -O state=dir)");
+		return (0);
+	}
+	len = strlen(base) + strlen(below) + 1;
 	if ((dir = ge_alloc(len, e)) == NULL)
 		return (-1);
-	snprintf(dir, len, "%s%s/getools", xdg != NULL ? xdg : home,
-	    xdg != NULL ? "" : "/.local/state");
+	snprintf(dir, len, "%s%s", base, below);
 	r->st.state = dir;
 	return (0);
 }

@@ -20,13 +20,14 @@ struct remote {
 
 /*
  * remote_option(r, c, e): -j, -S, -s, -V, -x; 1 if c was one of them, 0, -1.
- * remote_rare(r, arg, e): -O ca=, connect=, stall=, tries=, s3-unsigned, state=,
- * set=, digest=; likewise.
+ * remote_rare(r, arg, e): -O ca=, connect=, stall=, state=, total=, tries=, set=,
+ * digest=; likewise.  remote_writer: s3-unsigned also, for those who put objects.
  * remote_open(r, e): read the sites file ("-s is missing": GE_EUSAGE), open the
  * net.  remote_close: everything, r zeroed or not.
  */
 int remote_option(struct remote *r, int c, struct ge_err *e);
 int remote_rare(struct remote *r, const char *arg, struct ge_err *e);
+int remote_writer(struct remote *r, const char *arg, struct ge_err *e);
 int remote_open(struct remote *r, struct ge_err *e);
 void remote_close(struct remote *r);
 

@@ -25,33 +25,23 @@ fragments(const struct tally *t)
 	return (sum);
 }
 
-static const char *
-plural(int n)
-{
-
-	return (n == 1 ? "" : "s");
-}
-
 static void
 summary_sites(const struct tally *t)
 {
 	char got[32];
 
-	if (t->manifests > 0)
-		cli_say("sites without the manifest: %" PRIu64, t->manifests);
 	if (t->strays > 0)
 		cli_say("names at the sites that are nothing of the set: %"
 		    PRIu64, t->strays);
 	cli_say("%s received", cli_bytes(got, t->received));
-	if (t->spare >= 0 && t->spare_sites >= 0 && t->worst_label != NULL &&
-	    t->spare_domains >= 0)
-		cli_say("%d more site%s may vanish, whichever they are; or %d "
-		    "more value%s of %s", t->spare_sites,
-		    plural(t->spare_sites), t->spare_domains,
-		    plural(t->spare_domains), t->worst_label);
-	else if (t->spare >= 0 && t->spare_sites >= 0)
-		cli_say("%d more site%s may vanish, whichever they are",
-		    t->spare_sites, plural(t->spare_sites));
+	if (t->spare < 0 || t->spare_sites < 0)
+		return;
+	cli_say("%d more site%s may vanish, whichever they are",
+	    t->spare_sites, cli_plural((uint64_t)t->spare_sites));
+	if (t->worst_label != NULL && t->spare_domains >= 0)
+		cli_say("all sites of %d more domain%s (%s) may vanish",
+		    t->spare_domains, cli_plural((uint64_t)t->spare_domains),
+		    t->worst_label);
 }
 
 void
@@ -64,20 +54,19 @@ tally_summary(const struct tally *t, const struct assumptions *as)
 	if (!t->chosen || t->n == 0)
 		return;
 	whole = t->count[GE_STATE_OK] + t->count[GE_STATE_MISPLACED];
-	cli_say("set %s: %s in %" PRIu64 " segments, any %d of %d fragments",
+	cli_say("set %s: %s in %" PRIu64 " segment%s, any %d of %d fragments",
 	    ge_hex(id, t->setid, GE_SETID), cli_bytes(length, t->length),
-	    t->nsegments, t->k, t->n);
+	    t->nsegments, cli_plural(t->nsegments), t->k, t->n);
 	if (t->checked < t->blocks && t->confidence > 0)
 		cli_say("sampled %" PRIu64 " of %" PRIu64 " blocks; %" PRIu64
 		    " of %" PRIu64 " fragments showed no damage in them",
 		    t->checked, t->blocks, whole, all);
 	else
-		cli_say("%" PRIu64 " of %" PRIu64 " fragments whole; %s "
-		    "blocks read: %" PRIu64 " of %" PRIu64, whole, all,
-		    t->checked < t->blocks ? "good" : "all", t->checked,
-		    t->blocks);
+		cli_say("%" PRIu64 " of %" PRIu64 " fragments whole; %"
+		    PRIu64 " of %" PRIu64 " blocks read", whole, all,
+		    t->checked, t->blocks);
 	if (t->count[GE_STATE_MISPLACED] > 0)
-		cli_say("%" PRIu64 " of them are not where they should be",
+		cli_say("whole, but not where they should be: %" PRIu64,
 		    t->count[GE_STATE_MISPLACED]);
 	if (t->blind)
 		cli_say("key shares were not checked");
@@ -165,7 +154,7 @@ json_tally(FILE *out, const struct tally *t)
 	fprintf(out, ",\"time\":%" PRId64 ",\"seconds\":%.3f", t->time,
 	    t->seconds);
 	if (t->what != NULL) {
-		fputs(",\"operand\":", out);
+		fputs(",\"named\":", out);
 		json_escaped(out, t->what, 1);
 	}
 	if (!t->chosen) {

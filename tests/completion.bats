@@ -60,7 +60,7 @@ load_completion() {
 
 @test "completion: what -O takes, and its values" {
 	load_completion
-	completes 'germ -f -O s' set= shares s3-unsigned stall= state=
+	completes 'germ -f -O s' set= shares stall= state=
 	completes 'geverify -O format' format=json format=prometheus format=text
 	completes 'geverify -O format=' json prometheus text
 	completes 'geverify -O format=p' prometheus

@@ -424,7 +424,7 @@ load helper
 	said "gefrag: 'newline': empty passphrase"
 	bytes 4097 >long
 	expect 2 gefrag -P long -d d in
-	said "gefrag: 'long' is too long"
+	said "gefrag: 'long' is too long: more than 4096 bytes"
 	[ ! -e d ]
 }
 

@@ -191,9 +191,43 @@ listed() {
 	said "gels: 'nope': no such set or label"
 	listed '2/3 9/9 3 whole 0 one' '2/3 9/9 3 whole 0 one'
 	expect 4 gels -s sites "${one:0:3}"
+	cp "a/$two/manifest" m.ge
+	for o in m.ge - ./m.ge; do
+		expect 0 gels -s sites $o <m.ge
+		[ "$(sed 1d "$out" | cut -f 1)" = "$two" ]
+	done
+	expect 0 gels -s sites m.ge "$one"
+	[ "$(sed 1d "$out" | wc -l)" -eq 2 ]
+	expect 2 gels -s sites ./nowhere
+	said "gels: './nowhere': no such file"
+	expect 2 gels -s sites in
+	grep -q "^gels: 'in': " "$err"
+	rm -r [abc]/"$two"
+	expect 4 gels -s sites m.ge
+	said "gels: 'm.ge': no such set or label"
 	mv c away
 	expect 1 gels -qs sites nope
-	said "gels: 'nope': no such set or label; sites that did not answer: 1"
+	said "gels: 'nope': no such set or label; sites that did not answer: c"
+}
+
+@test "gels: of what one site alone lists not all is looked at" {
+	three
+	one=$(set_at one)
+	for i in $(seq 120); do
+		mkdir "b/$(printf '%032x' "$i")"
+	done
+	expect 0 gels -s sites
+	said "gels: site 'b': 120 sets that no other site lists: the first 100 were looked at"
+	[ "$(grep -c '	partial	' "$out")" -eq 100 ]
+	[ "$(grep -c '	unknown	' "$out")" -eq 20 ]
+	[ "$(grep -c '	whole	' "$out")" -eq 1 ]
+	sed 1d "$out" | cut -f 1 | sort -c
+	expect 0 gels -qs sites "$one" "$(printf '%032x' 120)"
+	listed '2/3 9/9 3 whole 0 one' '- 0/- 1 partial 0 -'
+	expect 0 gels -qs sites one
+	listed '2/3 9/9 3 whole 0 one'
+	expect 1 gels -qs sites nope
+	said "gels: 'nope': no such set or label; sets that were not looked at: 20"
 }
 
 @test "gels: a site that does not answer is named once, and makes 1" {
@@ -203,10 +237,10 @@ listed() {
 	mv b away
 	expect 1 gels -s sites
 	[ "$(grep -c "site 'b'" "$err")" -eq 1 ]
-	[ "$(tail -n 1 "$err")" = 'gels: sites that did not answer: 1' ]
+	[ "$(tail -n 1 "$err")" = 'gels: sites that did not answer: b' ]
 	listed '2/3 6/9 2 unknown 0 x' '2/3 6/9 2 unknown 0 y'
 	expect 1 gels -qs sites
-	said 'gels: sites that did not answer: 1'
+	said 'gels: sites that did not answer: b'
 	# Gone for good.
 	expect 0 gels -s sites -x b
 	said
@@ -220,6 +254,15 @@ listed() {
 	rm ?/*/manifest
 	expect 1 gels -s sites
 	listed '2/3 9/- 2 unknown 0 -' '2/3 9/- 2 unknown 0 -'
+}
+
+@test "gels: silent sites are named as far as a line goes, and counted on" {
+	for ((i = 10; i < 40; i++)); do
+		echo "a-name-of-$i file://$PWD/none/$i operator=$i region=$i"
+	done >sites
+	expect 1 gels -qs sites
+	said "gels: sites that did not answer: $(printf 'a-name-of-%d ' 10 11 12 \
+	    13 14 15 16 17 18)and 21 more"
 }
 
 @test "gels: manifests are believed as the pins say" {
@@ -245,6 +288,48 @@ listed() {
 	told 'manifest of another set'
 }
 
+@test "gels: of refused manifests only those of the sets asked for count" {
+	three
+	keys
+	id=$(set_at theirs)
+	gefrag "${SMALL[@]}" -N mine -S sign.pem -d e <<<x
+	cp -r e/* a
+	cp -r e/* b
+	expect 5 gels -s sites -V sign.pub
+	expect 0 gels -s sites -V sign.pub mine
+	said
+	listed '2/3 3/3 2 whole 3 mine'
+	expect 5 gels -s sites -V sign.pub theirs
+	told "gels: set $id: no manifest is signed by the key named"
+	listed '2/3 9/- 3 unknown 0 -'
+	expect 4 gels -s sites -V sign.pub nobodys
+	said "gels: 'nobodys': no such set or label"
+}
+
+@test "gels: a file that is no manifest is one for no program" {
+	three
+	id=$(set_at x)
+	for p in gels 'germ -f' gepull; do
+		: >none
+		# shellcheck disable=SC2086	# the program and its option
+		{
+			expect 2 $p -s sites none
+			said "${p% *}: 'none': it is empty, and no manifest"
+			echo text >none
+			expect 2 $p -s sites none
+			said "${p% *}: 'none': not a manifest"
+			expect 2 $p -s sites - <none
+			said "${p% *}: standard input: not a manifest"
+			echo 'gefrag-manifest x' >none
+			expect 5 $p -s sites none
+			said "${p% *}: 'none': malformed manifest, line 1"
+		}
+	done
+	# A folder is none, and may have the name of a set.
+	mkdir "$id"
+	expect 0 gels -s sites "$id"
+}
+
 @test "gels: an older manifest than was seen is refused with 5, all is listed" {
 	three
 	keys
@@ -268,6 +353,15 @@ listed() {
 	expect 5 gels -s sites -V sign.pub
 	told 'gels: sets whose manifests are refused: 1'
 	listed '2/3 3/- 1 unknown 0 -'
+}
+
+@test "gels: that nothing can be remembered is said once" {
+	three
+	set_at x
+	set_at y
+	expect 0 gels -s sites -O state=/dev/null/st
+	[ "$(grep -c 'an older manifest will not be noticed: ' "$err")" -eq 1 ]
+	[ "$(wc -l <"$out")" -eq 3 ]
 }
 
 @test "gels: more sets than are asked about at once" {
@@ -390,7 +484,7 @@ hostile() {
 	expect 1 gels -vs sites
 	listed '2/3 2/3 2 unknown 0 x'
 	told "gels: site 'site2': "
-	[ "$(tail -n 1 "$err")" = 'gels: sites that did not answer: 1' ]
+	[ "$(tail -n 1 "$err")" = 'gels: sites that did not answer: site2' ]
 	[ -z "$(tr -d '\n -~' <"$err")" ]
 	[ ! -e /etc/cron.d/x ]
 }

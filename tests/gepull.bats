@@ -159,7 +159,7 @@ void() {
 	tar tf stream | grep -c gef | grep -qx $((6 * $(grep -c '^segment ' m)))
 	tar tf stream | grep gef | sort -c
 	expect 4 gepull -s sites "${set:0:3}"
-	said "gepull: '${set:0:3}': no such file, set or label"
+	said "gepull: '${set:0:3}': no such file or label; at least 4 digits of a set id are wanted"
 	expect 4 gepull -s sites nonsense
 	said "gepull: 'nonsense': no such file, set or label"
 	expect 4 gepull -s sites 00000000000000000000000000000000
@@ -179,15 +179,113 @@ void() {
 	bytes 1000 7 >in
 	gefrag -q -N twice in | gepush -q -s sites >m2
 	expect 5 gepull -s sites twice
-	said "gepull: 'twice': several sets have this label: name one by its id"
+	grep -qP "^gepull: 'twice': several sets have this label: name one by its id: [0-9a-f]{32}, [0-9a-f]{32}\$" "$err"
+	told "$first"
 	[ ! -s "$out" ]
 	pulls m2
-	mkdir host1/${first:0:4}0000000000000000000000000000
+	for i in 1 2 3 4 5; do
+		mkdir host$i/${first:0:4}0000000000000000000000000000
+	done
 	expect 5 gepull -s sites "${first:0:4}"
-	said "gepull: '${first:0:4}': several sets begin so"
+	grep -qP "^gepull: '${first:0:4}': several sets begin so: [0-9a-f]{32}, [0-9a-f]{32}\$" "$err"
 	echo x >m
+	expect 2 gepull -s sites m
+	said "gepull: 'm': not a manifest"
+	expect 2 gepull -s sites - <m
+	said 'gepull: standard input: not a manifest'
+	: >m
+	expect 2 gepull -s sites m
+	said "gepull: 'm': it is empty, and no manifest"
+	expect 2 gepull -s sites <m
+	said 'gepull: standard input: it is empty, and no manifest'
+	sed 2d m2 >m
 	expect 5 gepull -s sites m
-	grep -q "^gepull: 'm': " "$err"
+	said "gepull: 'm': malformed manifest, line 2"
+	# A folder is none.
+	set=$(sed -n 's/^set //p' m2)
+	mkdir "$set" "${set:0:6}" once
+	pulls "$set"
+	pulls "${set:0:6}"
+	expect 4 gepull -s sites once
+	expect 2 gepull -s sites ./once
+	said "gepull: './once': no such file"
+}
+
+@test "gepull: one site gives no set a label, nor makes one ambiguous" {
+	nine_with 'file' -N thesis
+	mine=$set
+	cp in first
+	bytes 5000 9 >in
+	gefrag -q in | gepush -q -s sites >m2
+	theirs=$(sed -n 's/^set //p' m2)
+	# The others do not say so.
+	sed '/^previous /a name junk' m2 >"host4/$theirs/manifest"
+	expect 4 gepull -s sites junk
+	# The others do not say anything.
+	rm host[1-35-9]/"$theirs/manifest"
+	expect 5 gepull -s sites -O state="$PWD/none" junk
+	said "gepull: 'junk': too few sites say that this label is of $theirs: name a set by its id"
+	[ ! -s "$out" ]
+	sed '/^previous /a name thesis' m2 >"host4/$theirs/manifest"
+	expect 0 gepull -s sites -O state="$PWD/none" thesis
+	said "gepull: 'thesis': too few sites say that this label is of $theirs as well"
+	gejoin -q "$out" | cmp - first
+	# Only he answers: still one.
+	for i in 1 2 3 5 6 7 8 9; do
+		site_kill $i
+	done
+	expect 5 gepull -q -s sites -O state="$PWD/void" thesis
+	for i in 1 2 3 5 6 7 8 9; do
+		site_begin $i
+	done
+	# Old manifests have the label too: all who say so count.
+	for i in 1 2 3 4; do
+		sed 's/^created 2/created 1/' m >"host$i/$mine/manifest"
+	done
+	rm host5/"$mine"/manifest
+	expect 0 gepull -q -s sites -O state="$PWD/none" thesis
+}
+
+@test "gepull: few sites make no beginning of an id mean a set" {
+	nine_with 'file' -N 20261121
+	mine=$set
+	cp in first
+	bytes 5000 9 >in
+	gefrag -q in | gepush -q -s sites >m2
+	theirs=$(sed -n 's/^set //p' m2)
+	# Only site 4 lists it, and another by its side.
+	for i in 1 2 3 5 6 7 8 9; do
+		mv "host$i/$theirs" "away$i"
+	done
+	fake=20261121${theirs:8}
+	cp -r "host4/$theirs" "host4/$fake"
+	expect 0 gepull -q -s sites 20261121
+	gejoin -q "$out" | cmp - first
+	rm "host4/$fake/manifest"
+	expect 5 gepull -s sites "${theirs:0:6}"
+	said "gepull: '${theirs:0:6}': only 1 of 9 sites list $theirs: give the whole id"
+	[ ! -s "$out" ]
+	mkdir "host4/${mine:0:6}${theirs:6}"
+	expect 0 gepull -s sites "${mine:0:6}"
+	gejoin -q "$out" | cmp - first
+	# Most do, and it is a label as well.
+	for i in 1 2 3 5 6; do
+		mkdir "host$i/$fake"
+	done
+	expect 5 gepull -s sites 20261121
+	said "gepull: '20261121': the beginning of $fake and the label of $mine: name one by its whole id"
+	[ ! -s "$out" ]
+}
+
+@test "gepull: what one site lists is not all asked for its label" {
+	nine_with 'file' -N thesis
+	for i in $(seq 100); do
+		mkdir "host4/$(printf '%032x' "$i")"
+	done
+	expect 0 gepull -s sites -O state="$PWD/none" thesis
+	said 'gepull: sets that too few sites list to be asked for their labels: 84'
+	gejoin -q "$out" | cmp - in
+	expect 4 gepull -q -s sites nonsense
 }
 
 @test "gepull: no site has a manifest" {
@@ -274,6 +372,28 @@ void() {
 	usurping 5
 	dead 9
 	pulls "$set"
+}
+
+@test "gepull: who accepts and never answers is not waited for" {
+	nine_with 'file' -N label
+	mute 3
+	n=7
+	for port in $(cat ports); do
+		sed -i "s|^\(site$n\t\)[^\t]*|\1dav://127.0.0.1:$port/x|" sites
+		n=$((n + 1))
+	done
+	patience=(timeout 120 gepull -q -O stall=3600 -O total=3600 -s sites)
+	for what in m label; do
+		"${patience[@]}" "$what" >stream
+		gejoin -q stream | cmp - in
+	done
+	rm host?/"$set"/manifest
+	"${patience[@]}" "$set" >stream
+	gejoin -q stream | cmp - in
+	expect 1 timeout 120 gels -O stall=3600 -O total=3600 -s sites
+	told "site 'site7'"
+	grep -q "^$set" "$out"
+	kill $MUTE
 }
 
 @test "gepull: one more than n-k and the output is void" {
@@ -388,7 +508,8 @@ void() {
 	keys
 	bytes 100000 >in
 	nine 'file'
-	gefrag -q -b 4k -O payload=8k in | gepush -q -S sign.pem -s sites >m
+	gefrag -q -b 4k -O payload=8k -N 'some label' in |
+	    gepush -q -S sign.pem -s sites >m
 	set=$(sed -n 's/^set //p' m)
 	for i in 1 2 3; do
 		usurping $i
@@ -402,6 +523,13 @@ void() {
 	said 'gepull: no manifest has the digest named'
 	expect 5 gepull -q -s sites -O set="$(printf %032d 0)" "$set"
 	said 'gepull: the manifest is of another set than the one named'
+	pulls -V sign.pub 'some label'
+	expect 5 gepull -q -s sites -V other.pub 'some label'
+	said "gepull: 'some label': no manifest is signed by the key named"
+	expect 5 gepull -q -s sites -O digest="$(printf %064d 0)" 'some label'
+	said "gepull: 'some label': no manifest has the digest named"
+	expect 4 gepull -q -s sites -V other.pub 'another label'
+	said "gepull: 'another label': no such file, set or label"
 	rm host?/"$set"/manifest
 	expect 4 gepull -q -s sites -V sign.pub "$set"
 	said 'gepull: no manifest that fits'
@@ -436,6 +564,56 @@ void() {
 	grep -q "^$serial " "$state"
 }
 
+@test "gepull: the next manifest must follow on the one that was seen" {
+	keys
+	nine_with 'file'
+	state=$PWD/st/$set
+	mkdir st
+	sed "s/^serial .*/serial 8/;s/^previous .*/previous $(printf %064d 5)/" m >m8
+	for i in 1 2 3 4 5 6 7 8 9; do
+		cp m8 "host$i/$set/manifest"
+	done
+	echo "7 $(printf %064d 5)" >"$state"
+	pulls -O state="$PWD/st" "$set"
+	grep -qx "8 $(sha256sum <m8 | cut -c 1-64)" "$state"
+	echo "7 $(printf %064d 6)" >"$state"
+	expect 5 gepull -q -s sites -O state="$PWD/st" "$set"
+	said "gepull: set $set has been forked: the manifest does not follow on that of serial 7 that was seen"
+	echo "6 $(printf %064d 6)" >"$state"
+	pulls -O state="$PWD/st" "$set"
+	# Its signer knows what he did.
+	rm -r st/* host?/*
+	gefrag -q in >set.ge
+	gepush -q -s sites set.ge >m
+	set=$(sed -n 's/^set //p' m)
+	state=$PWD/st/$set
+	gepush -q -S sign.pem -s sites set.ge >m
+	echo "$(($(sed -n 's/^serial //p' m) - 1)) $(printf %064d 6)" >"$state"
+	expect 5 gepull -q -s sites -O state="$PWD/st" "$set"
+	pulls -V sign.pub -O state="$PWD/st" "$set"
+}
+
+# opened PID FILE: has the process opened it?
+opened() {
+	ls -l "/proc/$1/fd" 2>/dev/null | grep -q -- "-> $2\$"
+}
+
+@test "gepull: two at once do not forget what the other has seen" {
+	nine_with 'file'
+	mkdir st
+	serial=$(sed -n 's/^serial //p' m)
+	exec 9<st
+	flock 9
+	gepull -q -s sites -O state="$PWD/st" "$set" >stream 3>&- 9<&- &
+	pid=$!
+	# It asks for the lock, again and again.
+	until_true opened $pid "$PWD/st"
+	echo "$((serial + 1)) $(printf %064d 5)" >"st/$set"
+	exec 9<&-
+	wait $pid
+	grep -q "^$((serial + 1)) " "st/$set"
+}
+
 @test "gepull: -x is not asked at all" {
 	nine_with dav
 	for i in 1 2 3; do
@@ -447,6 +625,96 @@ void() {
 	done
 	pulls -x site9 m
 	[ -n "$(fault_log 1)" ]
+}
+
+@test "gepull: a site that is given up is not one that does not answer" {
+	nine_with 'file'
+	for i in 1 2 3; do
+		site_kill $i
+	done
+	empty 4
+	expect 1 gepull -q -s sites -x site1 -x site2 m
+	expect 4 gepull -q -s sites -x site1 -x site2 -x site3 m
+	said 'gepull: segment 0: 6 good fragments are needed, 5 can be had'
+	expect 4 geverify -q -s sites -x site1 -x site2 -x site3 m
+	for i in 5 6 7 8 9; do
+		empty $i
+	done
+	expect 4 gepull -q -s sites -x site1 -x site2 -x site3 "$set"
+	said 'gepull: no site has a fragment of this set'
+	expect 4 gepull -q -s sites -x site1 -x site2 -x site3 m
+}
+
+# swollen FILE BYTES WORDS: m, and so many bytes of place lines.
+swollen() {
+	cat m
+	yes "place $3" | head -n $(($2 / (${#3} + 7)))
+} >"$1"
+
+@test "gepull: the places that few sites tell of are not too many" {
+	bytes 1600000 >in
+	nine_with 'file'
+	last=$(($(grep -c '^segment ' m) - 1))
+	[ $last -ge 30 ]
+	for i in 1 2 3; do
+		swollen "host$i/$set/manifest" 9000000 "0 0-$last 0=s$i"
+	done
+	pulls "$set"
+	expect 3 geverify -s sites "$set"
+	told 'manifests too long to be counted as history: 3'
+	expect 0 gerepair -s sites "$set"
+	cmp "$out" m
+	expect 0 geverify -q -s sites "$set"
+	said
+}
+
+@test "gepull: of long manifests the one that counts is had again" {
+	nine_with 'file'
+	for i in 1 2 3 4; do
+		swollen "host$i/$set/manifest" 9000000 "0 0-0 0=s$i"
+	done
+	swollen long 20000000 '0 0-0 0=site1'
+	for i in 5 6 7 8 9; do
+		cp long "host$i/$set/manifest"
+	done
+	pulls -O state="$PWD/none" "$set"
+	tar xOf stream "$set/manifest" | cmp - long
+	python3 - "$set" <<-'EOF'
+	import resource, subprocess, sys
+	subprocess.run(["gepull", "-q", "-s", "sites", "-O", "state=none",
+	    sys.argv[1]], stdout=subprocess.DEVNULL, check=True)
+	peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss >> 10
+	assert peak < 256, peak
+	EOF
+}
+
+@test "gepull: a manifest that grows as fast as it is read" {
+	nine_with dav
+	fault 3 '[{"method": "GET", "path": "/manifest", "grows": true}]'
+	pulls "$set"
+	expect 3 gerepair -q -O tries=1 -s sites m
+}
+
+@test "gepull: the rest of a long manifest that comes by drops" {
+	nine_with dav
+	swollen long 600000 '0 0-0 0=site1'
+	for i in 1 2 3 4 5 6 7 8 9; do
+		site_put $i "$set/manifest" long
+	done
+	# What has not been asked for comes at once.
+	fault 3 '[{"method": "GET", "path": "/manifest", "nth": 1},
+	    {"method": "GET", "path": "/manifest", "rate": 10}]'
+	expect 0 gepull -v -O state="$PWD/none" -s sites "$set"
+	told 'a slow site was not waited for'
+	gejoin -q "$out" | cmp - in
+	# What is no manifest of the set is not read to its end.
+	head -c 60000000 /dev/zero >zeros
+	site_put 3 "$set/manifest" zeros
+	fault 3 '[{"method": "GET", "path": "/manifest", "times": 1},
+	    {"method": "GET", "path": "/manifest", "status": 500}]'
+	expect 0 gepull -O state="$PWD/none" -s sites "$set"
+	told "site 'site3': what is there is no manifest of the set"
+	fault_log 3 | tail -n 1 | grep -q 'bytes=0-'
 }
 
 @test "gepull: half bodies, endless bodies, gzip, redirects, a wrong clock" {
@@ -484,7 +752,7 @@ void() {
 	for i in 1 2 3 4; do
 		site_freeze $i
 	done
-	gepull -q -s sites m >"$out" 2>"$err" 3>&- &
+	gepull -q -O stall=100 -s sites m >"$out" 2>"$err" 3>&- &
 	pid=$!
 	until_true test -s "$out" || :
 	kill -TERM $pid

@@ -116,7 +116,7 @@ site_of() {
 	stat -c '%i %y %n' host*/*/* >was
 	expect 0 gepush -v -s sites set.ge
 	cmp m "$out"
-	told '24 of 24 fragments placed, 24 of them were there; 0 B sent'
+	told '24 of 24 fragments placed, 24 of them were there before; 0 B sent'
 	stat -c '%i %y %n' host*/*/* | diff was -
 }
 
@@ -183,14 +183,57 @@ site_of() {
 	ready
 	gepush -s sites set.ge >m
 	f=host$(site_of m 2)/$(frag 0 2)
-	rm -r host*/*
+	rm -r host*/* "$XDG_STATE_HOME"
 	mkdir "${f%/*}"
 	echo something else >"$f"
-	expect 5 gepush -s sites -O "state=$PWD/st" set.ge
-	told 'is already there with other content'
+	expect 5 gepush -s sites set.ge
+	told "gepush: site '$(sed 's|host|site|; s|/.*||' <<<"$f")': '$(frag 0 2)' is already there with other content; all 24 fragments are placed elsewhere"
 	[ "$(cat "$f")" = 'something else' ]
+	# It hinders nothing else, and is not asked for again.
+	cp "$out" m
+	all_have m
+	at=$(site_of <(grep '^place 0 0-0 0=' m) 2)
+	[ "$f" != "host$at/$(frag 0 2)" ]
+	back m
+	expect 0 gepush -s sites set.ge
+	cmp m "$out"
+	[ "$(cat "$f")" = 'something else' ]
+}
+
+@test "gepush: of a site with nothing but other content nothing is overwritten" {
+	alone 20000
+	gepush -s sites set.ge >m
+	for f in host4/"$set"/*.gef; do
+		echo "something else" >"$f"
+	done
+	cat host4/"$set"/*.gef | cksum >was
+	# No other site may have what is its.
+	expect 5 gepush -s sites set.ge
+	told "gepush: site 'site4': '$(basename -a host4/"$set"/*.gef | sed "s|^|$set/|;q")' is already there with other content; $((n / 9)) of $n fragments are not at a site"
+	cat host4/"$set"/*.gef | cksum | diff was -
+	back "$out"
+	expect 5 gepush -s sites -O quorum=9 set.ge
+	told 'is already there with other content; the data is NOT safe: '
+}
+
+@test "gepush: another set of the same id at two domains ends the push" {
+	ready
+	gepush -s sites set.ge >m
+	rm -r "$XDG_STATE_HOME" host*/*/manifest
+	echo 'something else' | tee "host$(site_of m 2)/$(frag 0 2)" \
+	    >"host$(site_of m 3)/$(frag 0 3)"
+	expect 5 gepush -s sites set.ge
+	[ "$(grep -c 'is already there with other content$' "$err")" -eq 2 ]
 	[ ! -s "$out" ]
 	none manifest
+	# Of one domain it may be one liar.
+	sed -i 's/operator=op[0-9]*/operator=one/' sites
+	a=$(site_of m 2) b=$(site_of m 3)
+	awk -v a="site$a" -v b="site$b" '$1 != a && $1 != b {
+	    sub("operator=one", "operator=o" NR) } 1' sites >apart
+	expect 5 gepush -s apart set.ge
+	told '; all 24 fragments are placed elsewhere'
+	back "$out"
 }
 
 @test "gepush: a cut or damaged copy at a site is left, and another made" {
@@ -221,6 +264,7 @@ site_of() {
 	expect 0 gepush -s sites set.ge
 	told "site 'site4'"
 	told "site 'site7'"
+	[ "$(tail -n 1 "$err")" = 'gepush: 2 sites were given up; 3 more may vanish, whichever they are; or 3 more values of operator' ]
 	cp "$out" m
 	fails grep -q 'site[47]' m
 	holds 24
@@ -332,7 +376,7 @@ alone() {
 @test "gepush: a stream that ended early is no set" {
 	ready
 	size=$(stat -c %s set.ge)
-	for at in 0 100 3000 $((size / 2)) $((size - 12000)); do
+	for at in 100 3000 $((size / 2)) $((size - 12000)); do
 		expect 1 gepush -s sites < <(head -c $at set.ge)
 		told 'the stream ended early: '
 		[ ! -s "$out" ]
@@ -342,6 +386,40 @@ alone() {
 	expect 0 gepush -v -s sites set.ge
 	grep -q 'placed, [1-9][0-9]* of them were there' "$err"
 	holds 24
+}
+
+@test "gepush: an input without a fragment is the wrong one" {
+	ready
+	expect 2 gepush -s sites </dev/null
+	said 'gepush: standard input: no fragment in it'
+	tar xOf set.ge "$set/manifest" >m
+	expect 2 gepush -s sites m
+	said "gepush: 'm': no fragment in it, only a manifest"
+	mkdir empty
+	expect 2 gepush -s sites empty
+	said "gepush: 'empty': no fragment in it"
+	expect 2 gepush -s sites empty m
+	said 'gepush: no fragment in the 2 operands, only a manifest'
+	expect 2 gepush -s sites -O "set=$(printf %032x 1)" set.ge
+	said "gepush: no fragment of set $(printf %032x 1) in the input"
+	# Nor is what is nothing of ours a stream that was cut.
+	for size in 11 40000; do
+		bytes $size >foreign
+		expect 2 gepush -s sites foreign
+		said "gepush: 'foreign': neither a fragment nor an archive"
+		expect 2 gepush -s sites <foreign
+		said 'gepush: standard input: neither a fragment nor an archive'
+	done
+	expect 2 gepush -s sites foreign empty
+	said "gepush: 'foreign': neither a fragment nor an archive" \
+	    'gepush: no fragment in the 2 operands'
+	expect 2 gepush -s sites nosuch
+	said "gepush: 'nosuch': No such file or directory"
+	expect 2 gepush -s sites nosuch norsuch
+	said "gepush: 'nosuch': No such file or directory" \
+	    "gepush: 'norsuch': No such file or directory"
+	[ ! -s "$out" ]
+	[ "$(find host* -type f | wc -l)" -eq 0 ]
 }
 
 @test "gepush: fragments that contradict each other are refused" {
@@ -373,6 +451,31 @@ alone() {
 	expect 5 gepush -O "state=$PWD/st" -s sites \
 	    -O "digest=$(printf %064d 0)" set.ge
 	told 'the input has not the digest named'
+	# Nor is it the manifest at the sites that is wrong.
+	expect 0 gepush -O "state=$PWD/st" -s sites set.ge
+	expect 5 gepush -O "state=$PWD/st" -s sites \
+	    -O "digest=$(printf %064d 0)" set.ge
+	said 'gepush: the input has not the digest named'
+}
+
+@test "gepush: a part of a set that comes to other sites is not what is remembered" {
+	ready
+	expect 0 gepush -s sites set.ge
+	cp "$out" m
+	mkdir new new/host{1..9}
+	for i in 1 2 3 4 5 6 7 8 9; do
+		echo "new$i file://$PWD/new/host$i operator=op$i region=r$i"
+	done >new/sites
+	expect 1 gepush -s new/sites < <(gepull -q -s sites m)
+	told 'the data is NOT safe'
+	grep -qx 'serial 2' "$out"
+	back m
+	# What is safe is.
+	expect 0 gepush -q -s new/sites set.ge
+	cp "$out" m2
+	gepull -q -s new/sites m2 | gejoin -q | cmp - in
+	expect 5 gepull -q -s sites m
+	told 'the manifest is older than what was seen'
 }
 
 @test "gepush: -S signs; without it a signature is not kept in silence" {
@@ -390,6 +493,101 @@ alone() {
 	gepull -q -s sites -V sign.pub m | gejoin -V sign.pub | cmp - in
 	expect 0 gepush -s sites -S sign.pem signed.ge
 	cmp m "$out"
+}
+
+@test "gepush: without -S no fragment of a signed set comes to another place" {
+	ready
+	keys
+	gefrag -k 3 -n 6 -b 4k -O payload=4k -q -S sign.pem in >signed.ge
+	set=$(tar tf signed.ge | sed -n '$s|/.*||p')
+	expect 0 gepush -s sites -S sign.pem signed.ge
+	cp "$out" m
+	tree . >"$BATS_TEST_TMPDIR/before"
+	for opts in '' -t; do
+		expect 5 gepush $opts -s sites -x "site$(site_of m 0)" signed.ge
+		told 'must be signed: give the key with -S'
+		fails grep -q ^serial "$out"
+		tree . | diff "$BATS_TEST_TMPDIR/before" -
+	done
+	# What needs no new manifest is done.
+	rm "host$(site_of m 0)/$(frag 0 0)"
+	expect 0 gepush -s sites signed.ge
+	said
+	cmp m "$out"
+	all_have m
+	# What was tried elsewhere is told when the key is there.
+	for i in 1 2 3 4 5 6 7 8 9; do
+		grep -q "^place 0 0-0 .*=site$i\b" m || away=$i
+	done
+	tried=$XDG_STATE_HOME/getools/$set.tried
+	echo "0 0 0 site$away" >"$tried"
+	expect 0 gepush -s sites signed.ge
+	said
+	cmp m "$out"
+	grep -qx "0 0 0 site$away" "$tried"
+	expect 0 gepush -s sites -S sign.pem signed.ge
+	cp "$out" m2
+	grep -qx 'serial 2' m2
+	grep -qx "place 0 0-0 0=site$away" m2
+	grep -q ^signature m2
+	[ ! -e "$tried" ]
+}
+
+# invented SERIAL: the manifest of the set as a liar would have it.
+invented() {
+	tar xOf set.ge "$set/manifest" | sed -e '/^signature/d' \
+	    -e "s/^serial .*/serial $1/" -e 's/^name .*/name his/' \
+	    -e 's/^created .*/created 1999-01-01T00:00:00Z/' \
+	    -e "s/^previous .*/previous $(printf %064d 0)/"
+	echo 'place 0 0-0 0=site8'
+}
+
+@test "gepush: -S signs nothing that is a liar's word" {
+	ready
+	keys
+	gefrag -k 3 -n 6 -b 4k -O payload=4k -q -S sign.pem -N ours in >set.ge
+	set=$(tar tf set.ge | sed -n '$s|/.*||p')
+	mkdir -p "host1/$set"
+	invented 18446744073709551615 >"host1/$set/manifest"
+	expect 0 gepush -s sites -S sign.pem set.ge
+	cp "$out" m
+	grep -qx 'name ours' m
+	grep -qx 'serial 1' m
+	fails grep -q 1999 m
+	all_have m
+	gepull -q -s sites -V sign.pub "$set" | gejoin -q | cmp - in
+	# What several say of places may be true: it is the past.
+	rm -rf host*/* "$XDG_STATE_HOME"
+	for i in 1 2 3 4 5 6; do
+		mkdir -p "host$i/$set"
+		invented 7 >"host$i/$set/manifest"
+	done
+	expect 0 gepush -s sites -x site8 -S sign.pem set.ge
+	cp "$out" m
+	grep -qx 'name ours' m
+	grep -qx 'serial 8' m
+	grep -qx 'place 0 0-0 0=site8' m
+	fails grep -q site8 <(now_at m)
+	expect 0 gepush -s sites -S sign.pem set.ge
+	cmp m "$out"
+	all_have m
+}
+
+@test "gepush: what few sites have as the manifest is not gone on from" {
+	ready
+	gefrag -k 3 -n 6 -b 4k -O payload=4k -q -N ours in >set.ge
+	set=$(tar tf set.ge | sed -n '$s|/.*||p')
+	gepush -s sites set.ge >m
+	# A push was killed before it told; two sites tell in its stead.
+	rm host*/"$set"/manifest
+	rm -r "$XDG_STATE_HOME"
+	invented 18446744073709551614 >"host1/$set/manifest"
+	cp "host1/$set/manifest" "host2/$set/manifest"
+	expect 0 gepush -s sites set.ge
+	cmp m "$out"
+	all_have m
+	expect 0 gerepair -q -s sites -x site9 m
+	grep -qx 'serial 2' "$out"
 }
 
 @test "gepush: a newer manifest at the sites stays, its places count" {
@@ -453,16 +651,17 @@ alone() {
 	n=$(tar tf set.ge | grep -c gef)
 	gepush -s sites set.ge >want
 	rm -r host*/* "$XDG_STATE_HOME"
+	mkfifo slow
 	for ((i = 1; i <= 12; i++)); do
-		gepush -s sites >/dev/null 2>&1 3>&- < <(
-			head -c $((i * 30000)) set.ge
-			exec sleep 1000 3>&-
-		) &
+		gepush -s sites slow >/dev/null 2>&1 3>&- 8>&- &
 		pid=$!
+		exec 8>slow
+		head -c $((i * 30000)) set.ge >&8 || :
 		until_true asleep $pid
 		# At the last even the manifest is under way.
 		kill -KILL $pid
 		wait $pid || true
+		exec 8>&-
 	done 2>/dev/null
 	for i in 0.002 0.005 0.01 0.02 0.03; do
 		timeout -s KILL $i gepush -s sites set.ge >/dev/null 2>&1 || true
@@ -513,9 +712,155 @@ some() {
 	exec 8>&-
 	wait $pid
 	told "site 'site6' is given up: "
-	fails grep '^place 0 [0-3]-3 .*=site6' m
+	[ "$(tail -n 1 "$err")" = 'gepush: 1 site was given up; 3 more may vanish, whichever they are; or 3 more values of operator' ]
+	# What it may have got is told before what is now.
+	grep -q '^place 0 .*3-3 .*=site6' m
+	fails grep -q '^3 .*site6' <(now_at m)
+	[ "$(now_at m | wc -l)" -eq 24 ]
 	site_begin 6
 	back m
+	expect 0 gepush -s sites set.ge
+	cmp m "$out"
+}
+
+# killed [OPTION ...]: a push that is killed when the first segment is sent.
+killed() {
+	rm -f slow
+	mkfifo slow
+	gepush -s sites "$@" slow >/dev/null 2>&1 3>&- &
+	pid=$!
+	exec 8>slow
+	head -c 36000 set.ge >&8
+	until_true asleep $pid
+	kill -KILL $pid
+	wait $pid || true
+	exec 8>&-
+} 2>/dev/null
+
+@test "gepush: a site that denies what it took gets no more of it" {
+	ready
+	tried=$XDG_STATE_HOME/getools/$set.tried
+	for x in '' '-x site1' '-x site2'; do
+		# shellcheck disable=SC2086	# a list of words
+		killed $x
+		find host6 -name '0000000000.*.gef' -printf '%f\n' >>had
+		rm -rf host6/*
+		[ -s "$tried" ]
+	done
+	[ -s had ]
+	[ "$(sort -u had | wc -l)" -lt 3 ]
+	# All is told in the end, and needs no journal any more.
+	expect 0 gepush -s sites -x site6 set.ge
+	cp "$out" m
+	[ ! -e "$tried" ]
+	fails grep -q site6 <(now_at m)
+	while IFS=. read -r s i rest; do
+		grep -qE "^place 0 0-.* $((10#$i))=site6( |$)" m
+	done <had
+	back m
+	expect 0 gepush -s sites -x site6 set.ge
+	cmp m "$out"
+}
+
+@test "gepush: -t writes nothing down" {
+	ready
+	expect 0 gepush -t -s sites set.ge
+	[ ! -e "$XDG_STATE_HOME/getools/$set.tried" ]
+	gepush -s sites -x site1 set.ge >/dev/null
+	[ ! -e "$XDG_STATE_HOME/getools/$set.tried" ]
+}
+
+@test "gepush: what a silent site may have had, its domain may not have" {
+	ready
+	sed -i 's/operator=op2/operator=op1/' sites
+	killed
+	[ -e "host1/$(frag 0 0)" ]
+	site_kill 1
+	ls host2/* >was
+	# Another machine does not know what was sent to it.
+	expect 0 gepush -O "state=$PWD/other" -s sites set.ge
+	told "nothing new goes to site 'site2': what 'site1' has, of the same operator, nobody tells"
+	find host2 -name '*.gef' -printf '%f\n' >now
+	fails grep -vxF -f was now
+	back "$out"
+	rm -r host[2-9]/* "$XDG_STATE_HOME"
+	site_begin 1
+	rm -r host1/*
+	# This one does.
+	killed
+	site_kill 1
+	expect 0 gepush -s sites set.ge
+	fails grep -q 'nothing new goes' "$err"
+	find host2 -name '*.gef' -printf '%f\n' >now
+	grep -qvxF -f was now
+	back "$out"
+}
+
+@test "gepush: a set whose past breaks the rule is refused in a line" {
+	ready
+	mkdir -p "host4/$set"
+	mkdir -p "$XDG_STATE_HOME/getools"
+	for i in 1 2 4; do
+		tar xOf set.ge "$(frag 2 $i)" >"host4/$(frag 2 $i)"
+		echo "0 2 $i site4"
+	done >"$XDG_STATE_HOME/getools/$set.tried"
+	expect 5 gepush -s sites set.ge
+	said "gepush: make a new set: the past of this one breaks the placement rule: segment 2: site 'site4' has had 3 fragments of a segment, 2 are allowed"
+	holds 3
+	[ ! -s "$out" ]
+}
+
+@test "gepush: a site that lists too much gets nothing more, and hinders nobody" {
+	ready
+	expect 0 gepush -s sites set.ge
+	cp "$out" m
+	touch "host4/$set"/0000000002.0{0..5}.gef
+	ls "host4/$set" >was
+	expect 0 gepush -s sites set.ge
+	said "gepush: nothing new goes to site 'site4': it lists more of a segment than the placement rule bears"
+	cmp m "$out"
+	ls "host4/$set" | diff was -
+	# With neither manifest nor memory: its own word for all that it has.
+	rm -r "$XDG_STATE_HOME" host*/"$set"/manifest
+	expect 0 gepush -s sites set.ge
+	told "nothing new goes to site 'site4'"
+	[ "$(grep -c 'nothing new goes' "$err")" -eq 1 ]
+	rm "host4/$set/manifest"
+	ls "host4/$set" | diff <(grep -v manifest was) -
+	back "$out"
+	# It has a new set's folder before the set comes.
+	rm -r "$XDG_STATE_HOME" host*/"$set"
+	mkdir "host4/$set"
+	touch "host4/$set"/0000000002.0{0..5}.gef
+	expect 0 gepush -s sites set.ge
+	[ "$(ls "host4/$set" | grep -c gef)" -eq 6 ]
+	back "$out"
+}
+
+@test "gepush: what a site says to have had too much of counts for its domain" {
+	ready
+	sed -i 's/operator=op5/operator=op4/' sites
+	mkdir "host4/$set"
+	touch "host4/$set"/000000000{0..4}.0{2..5}.gef
+	expect 0 gepush -s sites set.ge
+	told "nothing new goes to site 'site4'"
+	fails grep -q 'nothing new.*site5' "$err"
+	find host5 -name '*.gef' -printf '%f\n' >now
+	fails grep -vE '^[0-9]{10}\.0[23]\.gef$' now
+	back "$out"
+}
+
+@test "gepush: what is at a site that takes nothing new stays there" {
+	alone 20000
+	gepush -s sites set.ge >m
+	sed -i '/^site3/s/$/ weight=0/' sites
+	expect 0 gepush -s sites set.ge
+	cmp m "$out"
+	# What is lost there has no other place.
+	rm "host3/$(frag 0 2)"
+	expect 3 gepush -s sites set.ge
+	told 'segment 0 index 2 is not placed: no site left'
+	[ ! -e "host3/$(frag 0 2)" ]
 }
 
 @test "gepush: a full disk at a site sends fragments elsewhere" {

@@ -27,7 +27,7 @@ hosts() {
 @test "gerepair: --help, --version and wrong options are answered" {
 	answers gerepair
 	expect 2 gerepair
-	[ "$(sed 's/ .*//' "$err")" = usage: ]
+	said 'gerepair: which folders? or name sites with -s'
 	expect 2 gerepair -k 3 .
 	grep -qx 'gerepair: -k: no such option' "$err"
 	expect 2 gerepair -O set .

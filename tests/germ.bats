@@ -84,13 +84,43 @@ unreadable() {
 		echo "$answer" | script -qec "germ -s sites $id" /dev/null \
 		    >"$out" || status=$?
 		[ $status -eq 5 ]
-		grep -qF "remove set $id 'some label' (9 fragments, " "$out"
-		grep -qF ') from 3 sites? [y/N] ' "$out"
+		grep -qF "set $id 'some label': 9 fragments, " "$out"
+		grep -q ' KiB, at 3 sites a b c.$' "$out"
+		grep -qF 'remove it for good? [y/N] ' "$out"
 		[ "$(find a b c -type f | wc -l)" -eq 12 ]
 	done
-	grep -qF "germ: set $id: not removed" "$out"
+	grep -q "germ: set $id: not removed: the answer was no.\$" "$out"
+	echo y | script -qec "germ -O shares -s sites $id" /dev/null >"$out"
+	grep -qF 'make it unreadable for good? [y/N] ' "$out"
+	unreadable "$id"
+	mv b away
+	rm -f a/"$id"/*
+	: >"a/$id/.tmp"
+	echo n | script -qec "germ -qs sites $id" /dev/null >"$out" || :
+	grep -q 'at 2 sites a c; sites that did not answer, and keep what they hold: 1.$' \
+	    "$out"
+	mv away b
 	echo y | script -qec "germ -s sites $id" /dev/null >"$out"
 	nothing
+}
+
+@test "germ: what is left over is something, and its site is counted" {
+	three
+	id=$(set_at x)
+	rm ?/"$id"/*
+	: >"b/$id/.tmp"
+	expect 0 germ -f -s sites "$id"
+	said
+	nothing
+}
+
+@test "germ: of several operands the worst status counts" {
+	three
+	set_at twice
+	set_at twice
+	expect 2 germ -f -s sites ./nowhere twice
+	expect 2 germ -f -s sites twice ./nowhere
+	expect 5 germ -f -s sites twice nope
 }
 
 @test "germ: a set goes, and no other" {
@@ -125,7 +155,8 @@ unreadable() {
 	set_at twice
 	find a b c | sort >before
 	expect 5 germ -f -s sites twice
-	said "germ: 'twice': several sets have this label: name one by its id"
+	told "germ: 'twice': several sets have this label: name one by its id: "
+	told "$id"
 	expect 4 germ -f -s sites thrice
 	expect 4 germ -f -s sites 'a label'
 	expect 5 germ -f -s sites -O set="$(printf %032d 1)" "$id"
@@ -134,6 +165,55 @@ unreadable() {
 	expect 5 germ -f -s sites nope twice "$id"
 	fails ls a/"$id"
 	[ "$(wc -l <"$err")" -eq 2 ]
+}
+
+@test "germ: a manifest's file, however old, names its set in full" {
+	three
+	id=$(set_at x)
+	sed "s/^serial .*/serial 1/;s/^previous .*/previous $(printf %064d 0)/" \
+	    "d/$id/manifest" | tee [abc]/"$id"/manifest >m
+	expect 0 germ -f -s sites m
+	nothing
+	expect 0 germ -f -s sites "d/$id/manifest"
+	told "set $id: 'd/$id/manifest': "
+	told "set $id: no site lists anything of it"
+	# With a pin it is what is signed that may go.
+	keys
+	expect 5 germ -f -s sites -V sign.pub "d/$id/manifest"
+	echo "gefrag-manifest v9" >m
+	expect 5 germ -f -s sites m
+	echo "another file" >m
+	expect 2 germ -f -s sites m
+}
+
+@test "germ: a label that one site has given a set removes nothing" {
+	three
+	id=$(set_at precious)
+	find a b c | sort >before
+	sed 's/^name .*/name junk/' "d/$id/manifest" >"b/$id/manifest"
+	expect 4 germ -f -s sites junk
+	mv "a/$id/manifest" m
+	rm "c/$id/manifest"
+	expect 5 germ -f -s sites -O state="$PWD/none" junk
+	said "germ: 'junk': too few sites say that this label is of $id: name a set by its id"
+	cp m "a/$id/manifest"
+	cp m "c/$id/manifest"
+	find a b c | sort | diff before -
+	# Two of three do.
+	expect 0 germ -f -s sites precious
+	fails ls a/"$id"
+}
+
+@test "germ: the beginning of an id that one site lists removes nothing" {
+	three
+	id=$(set_at precious)
+	rm -r "a/$id" "b/$id"
+	find a b c | sort >before
+	expect 5 germ -f -s sites "${id:0:8}"
+	said "germ: '${id:0:8}': only 1 of 3 sites list $id: give the whole id"
+	find a b c | sort | diff before -
+	expect 0 germ -f -s sites "$id"
+	fails ls c/"$id"
 }
 
 @test "germ: -t lists all and removes nothing" {
@@ -252,7 +332,7 @@ unreadable() {
 	expect 1 germ -f -s sites "$id"
 	told "germ: site 'b' did not answer: what it holds is still there"
 	[ "$(tail -n 1 "$err")" = \
-	    "germ: set $id: sites that did not answer: 1" ]
+	    "germ: set $id: sites that did not answer: b" ]
 	[ "$(sed 1d "$out" | cut -f 1,3,4)" = "$(printf 'left\tb\t%s/' "$id")" ]
 	find a c -mindepth 1 | diff /dev/null -
 	mv away b
@@ -415,17 +495,17 @@ refusing() {
 		    "d/$id/0000000000.0$((i - 1)).gef"
 	done
 	fault 2 '[{"method": "DELETE", "status": 403}]'
-	expect 1 germ -f -s sites x
+	expect 1 germ -f -s sites "$id"
 	sed 1d "$out" | cut -f 1,3,4 | diff - <(printf 'left\tsite2\t%s/%s\n' \
 	    "$id" 0000000000.01.gef "$id" manifest)
 	[ -z "$(site_names 1)$(site_names 3)" ]
 	fault 2 '[{"method": "DELETE", "status": 204}]'
-	expect 1 germ -f -s sites x
+	expect 1 germ -f -s sites "$id"
 	grep -q "0000000000.01.gef	it is listed still" "$out"
 	fault 2 '[{"method": "DELETE", "status": 503}]'
-	expect 1 germ -f -s sites -O tries=1 x
+	expect 1 germ -f -s sites -O tries=1 "$id"
 	fault 2 '[]'
-	expect 0 germ -f -s sites x
+	expect 0 germ -f -s sites "$id"
 	[ -z "$(site_names 2)" ]
 }
 
@@ -453,4 +533,22 @@ refusing() {
 	[ -z "$(fault_log 2 | grep DELETE | grep -v "$id")" ]
 	[ "$(sed 1d "$out" | cut -f 1,3,4)" = \
 	    "$(printf 'left\tsite2\t%s/' "$id")" ]
+}
+
+@test "germ: what was being put goes with the fragments that it was to become" {
+	three
+	id=$(set_at x)
+	for i in 0 1 2; do
+		: >"b/$id/.0000000000.0$i.gef.123-0.tmp"
+		: >"c/$id/.0000000000.0$i.007.gef.9-0123456789abcdef.tmp"
+	done
+	: >"a/$id/.0000000000.00.gef.tmp"
+	: >"a/$id/.0000000000.00.gef.x-1.tmp"
+	expect 0 germ -f -O shares -s sites "$id"
+	find a b c -name '.0*' -printf '%f\n' | sort | diff - <(printf '%s\n' \
+	    .0000000000.00.gef.tmp .0000000000.00.gef.x-1.tmp \
+	    .0000000000.02.007.gef.9-0123456789abcdef.tmp \
+	    .0000000000.02.gef.123-0.tmp)
+	expect 0 germ -f -s sites "$id"
+	nothing
 }

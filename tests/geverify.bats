@@ -81,14 +81,14 @@ reported() {
 	stored=$(cat d/*/*.gef | wc -c)
 	# shellcheck disable=SC2016	# awk
 	said "geverify: set $(ls d): 19.5 KiB in 3 segments, any 2 of 3 fragments" \
-	    'geverify: 9 of 9 fragments whole; all blocks read: 9 of 9' \
+	    'geverify: 9 of 9 fragments whole; 9 of 9 blocks read' \
 	    "geverify: 1 more of the 3 fragments of each segment may be lost; $(
 		awk -v n="$stored" 'BEGIN { printf "%.1f KiB stored, %.2f",
 		    n / 1024, n / 20000 }') times the data (three replicas: 3.00)" \
 	    'geverify: durability of the weakest segment: 3.8 nines (chance of loss in a year 1.5e-04), if each of its fragments has a site of its own, a site is lost at 0.05 a year, losses are repaired every 7 days, and a common cause ends all at 1e-06 a year'
 	rm d/*/0000000001.01.gef
 	expect 3 geverify d
-	told 'geverify: 8 of 9 fragments whole; all blocks read: 8 of 8'
+	told 'geverify: 8 of 9 fragments whole; 8 of 8 blocks read'
 	told 'geverify: 0 more of the 3 fragments of each segment may be lost'
 	told 'geverify: durability of the weakest segment: 2.7 nines'
 	[ "$(tail -n 1 "$err")" = 'geverify: fragments not whole: 1' ]
@@ -269,7 +269,7 @@ nines() {
 	expect 0 geverify -c 0.9999 -O loss=0.5 d
 	told 'sampled 14 of 75 blocks; '
 	expect 0 geverify -c 0.9999 d
-	told 'all blocks read: 75 of 75'
+	told '75 of 75 blocks read'
 	fails grep -q sample "$err"
 	# By default a loss of a thousandth.
 	bytes 3000000 | gefrag -k 2 -n 3 -b 4k -d f

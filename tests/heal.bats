@@ -143,7 +143,7 @@ repair() {
 	said "gerepair: 'nothing': no such file, set or label"
 	rm s?/"$set"/manifest
 	expect 4 repair "$set"
-	said 'gerepair: no manifest of this set is to be had: gepull and gepush it anew'
+	said 'gerepair: no manifest of this set is to be had: gerepair(1) tells how to make one'
 	geverify -q -s sites m >report || true
 	sed -i "s/	$set	/	00112233445566778899aabbccddeeff	/" report
 	echo "missing	00112233445566778899aabbccddeeff	0	0	-	-" >>report
@@ -210,12 +210,108 @@ repair() {
 	expect 0 repair m
 	cmp m "$out"
 	all_have m 1 2 3 4
-	# Two of one serial, and neither knows more: a third comes after both.
+	# Another of the same serial, of one site alone, is nothing.
 	sed 's/^created 2/created 1/' m >m2
 	cp m2 "s2/$set/manifest"
 	expect 0 repair m
+	cmp m "$out"
+	all_have m 1 2 3 4
+	# Most sites tell of places: a third comes after both and tells all.
+	cp m m2
+	echo "place 0 0-0 0=site$(where 0 0)" >>m2
+	cp m2 "s2/$set/manifest"
+	cp m2 "s3/$set/manifest"
+	expect 0 repair m
+	cmp m "$out"
+	for i in 2 3 4; do
+		cp m2 "s$i/$set/manifest"
+	done
+	expect 0 repair m
 	follows m "$out"
 	all_have "$out" 1 2 3 4
+	cp "$out" m3
+	grep ^place m2 | grep -vxFf m3 | diff /dev/null -
+	expect 0 repair m
+	cmp m3 "$out"
+	# Places at sites that nobody knows are nothing either.
+	cp m3 m
+	sed "\$s/=site.*/=site99/" m2 | sed 's/^serial .*/serial 1/' >m4
+	sed -i "s/^previous .*/$(grep ^previous m3)/" m4
+	for i in 2 3 4; do
+		cp m4 "s$i/$set/manifest"
+	done
+	expect 0 repair m
+	cmp m "$out"
+	all_have m 1 2 3 4
+}
+
+@test "gerepair -s: what one site has of a manifest is not remembered" {
+	ready 4 2 4
+	state=$BATS_TEST_TMPDIR/state/getools
+	[ -e "$state/$set" ]
+	rm -r "$state"
+	for i in 2 3 4; do
+		rm "s$i/$set/manifest"
+		mkdir -p "s$i/$set/manifest/in the way"
+	done
+	expect 3 repair "$set"
+	[ ! -e "$state/$set" ]
+	rm -r s2/"$set"/manifest s3/"$set"/manifest
+	expect 3 repair "$set"
+	grep -q "^$(sed -n 's/^serial //p' m) " "$state/$set"
+}
+
+@test "gerepair -s: a manifest of a newer format is not replaced" {
+	ready 4 2 4
+	sed '1s/1$/2/' m >newer
+	cp newer "s2/$set/manifest"
+	expect 3 repair m
+	told "site 'site2' has not got the manifest: one of a newer format is there"
+	cmp newer "s2/$set/manifest"
+	cmp m "$out"
+	all_have m 1 3 4
+	# That is none.
+	sed '1s/1$/x/' m >"s2/$set/manifest"
+	expect 0 repair m
+	all_have m 1 2 3 4
+}
+
+@test "gerepair -s: the greatest serial is a liar's, and no end" {
+	ready 5 2 4
+	max=18446744073709551615
+	sed "s/^serial .*/serial $max/;s/^previous .*/previous $(printf %064d 5)/" m >last
+	for what in m "$set"; do
+		cp last "s2/$set/manifest"
+		rm -rf "$BATS_TEST_TMPDIR/state"
+		expect 0 repair $what
+		cmp m "$out"
+		all_have m 1 2 3 4 5
+	done
+	cp last "s2/$set/manifest"
+	x=$(where 0 0)
+	expect 0 repair -x "site$x" m
+	follows m "$out"
+	cp "$out" m
+	back m
+	# Who names it himself is told.
+	rm -rf "$BATS_TEST_TMPDIR/state"
+	sed "s/^serial .*/serial $max/" m >last
+	x=$(where 0 0)
+	expect 5 repair -x "site$x" last
+	told 'no serial comes after that of the manifest'
+}
+
+@test "gerepair -s: the greatest serial of one site is less than another of more" {
+	ready 6 2 4
+	for i in 4 5 6; do
+		rm "s$i/$set/manifest"
+	done
+	sed "s/^serial .*/serial 18446744073709551614/
+	    s/^previous .*/previous $(printf %064d 5)/" m >"s6/$set/manifest"
+	rm -r "$BATS_TEST_TMPDIR/state"
+	expect 0 repair "$set"
+	cmp m "$out"
+	all_have m 1 2 3 4 5 6
 }
 
 @test "gerepair -s: one lost site costs k fragments a segment, and writes one" {
@@ -274,6 +370,14 @@ repair() {
 	expect 3 geverify -q -s sites m
 	expect 0 repair m
 	whole
+}
+
+@test "gerepair -s: that a site which is given up does not answer is no news" {
+	ready 6 2 4
+	dead=$(where 0 0)
+	mv "s$dead" away
+	expect 0 repair -x "site$dead" m
+	fails grep -F 'passed over' "$err"
 }
 
 @test "gerepair -s: a healthy site is emptied by copying" {
@@ -454,7 +558,7 @@ repair() {
 	cp sites all
 	sed -i 1d sites
 	expect 1 repair m
-	told "$n fragments are at sites that do not answer and were left"
+	said "gerepair: $n fragments are at sites that the sites file lacks and were left: add their lines; then -x SITE gives them another"
 	cp all sites
 	whole
 }
@@ -503,6 +607,10 @@ repair() {
 	back m
 	rule m
 	listed
+	# The old ones that stayed.
+	expect 0 repair -x site2 m
+	cp "$out" m
+	back m
 	expect 0 geverify -q -s sites -x site2 m
 }
 
@@ -520,8 +628,25 @@ repair() {
 		cp -n old$i/"$set"/*.gef s$i/"$set"
 	done
 	[ "$(find s? -name '*.gef' | sort)" != "$old" ]
+	n=$(find s? -name '*.gef' | sort | comm -23 - <(echo "$old") | wc -l)
+	expect 3 geverify -q -s sites m
+	said "geverify: set $set: old shares that are still there: $n"
+	grep -P '^stale\t.*\tan old share is still there$' "$out" |
+	    sed -E 's/^stale\t([^\t]*)\t([^\t]*)\t([^\t]*)\tsite(.).*/s\4 \2 \3/' |
+	    sort | diff - <(find s? -name '*.gef' | sort |
+	    comm -23 - <(echo "$old") | sed -E \
+	    's|^(s.)/[^/]*/0*([0-9]+)\.0([0-9]).*|\1 \2 \3|' | sort)
+	[ "$(sed 1d "$out" | wc -l)" -eq "$n" ]
+	cp "$out" report
+	cp -r s1 s2 s3 s4 "$BATS_TEST_TMPDIR/tmp"
 	expect 0 repair -v m
 	told 'old shares destroyed'
+	diff <(find s? -name '*.gef' | sort) <(echo "$old")
+	whole
+	# The same by the report.
+	rm -r s?
+	mv "$BATS_TEST_TMPDIR"/tmp/s? .
+	expect 0 gerepair -q -s sites m <report
 	diff <(find s? -name '*.gef' | sort) <(echo "$old")
 	whole
 	# Not while one of the new is not there: five old and four new open nothing.
@@ -646,9 +771,8 @@ repair() {
 	cp "$out" mb
 	cmp ma mb && return 1
 	cp ma "s1/$set/manifest"
-	cp ma "s2/$set/manifest"
 	rm -r "$BATS_TEST_TMPDIR/state"
-	expect 0 repair "$set"
+	expect 0 repair ma
 	cp "$out" m
 	# What either says of the past is in it.
 	for f in ma mb; do
@@ -706,10 +830,47 @@ repair() {
 	cp "$out" m
 	tail -n 1 m | grep -q '^signature ed25519'
 	expect 0 geverify -q -s sites -V sign.pub -x "site$x" m
+	# Who made it signed it: then nobody else's may follow, asked for or not.
 	x=$(where 0 0)
-	expect 0 repair -x "site$x" m
-	told 'the new manifest is not signed: give the key with -S'
-	fails grep -q ^signature "$out"
+	tree . >"$BATS_TEST_TMPDIR/before"
+	for opts in '' -t; do
+		expect 5 repair $opts -x "site$x" m
+		told 'give the key with -S'
+		fails grep -q ^serial "$out"
+		tree . | diff "$BATS_TEST_TMPDIR/before" -
+	done
+	expect 5 repair -x "site$x" "$set"
+	tree . | diff "$BATS_TEST_TMPDIR/before" -
+	# What needs no new manifest is mended.
+	rm "$(at 0 0)"
+	expect 0 repair m
+	cmp m "$out"
+	expect 0 repair -S sign.pem -x "site$x" m
+	follows m "$out"
+	cp "$out" m
+	expect 0 geverify -q -s sites -V sign.pub -x "site$x" m
+}
+
+@test "gerepair -s: without the key a fragment of a signed set moves nowhere else" {
+	nine dav
+	export XDG_STATE_HOME=$BATS_TEST_TMPDIR/state
+	keys
+	bytes 8000 >in
+	gefrag -q -k 2 -n 4 -b 4k -O payload=4k -S sign.pem in >set.ge
+	gepush -s sites -S sign.pem set.ge >m
+	name
+	x=$(where 0 0)
+	site_rm "$x" "$(frag 0 0)"
+	fault "$x" '[{"method": "PUT", "path": "gef", "status": 507}]'
+	for v in '' '-V sign.pub'; do
+		expect 3 repair $v -O tries=1 m
+		told 'segment 0, fragment 0: no site takes it'
+		cmp m "$out"
+	done
+	fault "$x" '[]'
+	expect 0 repair m
+	cmp m "$out"
+	expect 0 geverify -q -s sites -V sign.pub m
 }
 
 @test "gerepair -s: a site that fails to take a fragment is passed over" {
@@ -774,4 +935,531 @@ repair() {
 	rule m
 	back m
 	expect 0 geverify -q -O tries=1 -s sites -x site1 -x site4 m
+}
+
+# leftovers: new shares everywhere, and the old beside them again, as a repair leaves
+# them that is killed before it removes them.
+leftovers() {
+	ready 4 2 3
+	expect 0 repair -x site1 m
+	cp "$out" m
+	local i
+	for i in 1 2 3 4; do
+		cp -r s$i old$i
+	done
+	expect 0 repair -x site2 m
+	cp "$out" m
+	find s? -name '*.gef' | sort >new
+	for i in 1 2 3 4; do
+		cp -n old$i/"$set"/*.gef s$i/"$set"
+	done
+	find s? -name '*.gef' | sort >both
+	fails cmp -s new both
+}
+
+@test "gerepair -s: old shares stay while the new ones are not proved" {
+	leftovers
+	# The shares of the new ones have rotted.
+	for f in $(comm -12 new both | grep '\.001\.gef'); do
+		flip "$f" $((96 + 64 * 3))
+	done
+	repair -O blind m >/dev/null 2>"$err" || true
+	find s? -name '*.gef' | sort | comm -23 both - | diff /dev/null -
+	gejoin -q s? | cmp - in
+	repair m >/dev/null 2>"$err" || true
+	find s? -name '*.gef' ! -name '*.001.gef' | sort |
+	    comm -13 - <(grep -v '\.001\.gef' both) | diff /dev/null -
+	gejoin -q s? | cmp - in
+}
+
+@test "gerepair -s: blind, nothing is destroyed" {
+	leftovers
+	expect 0 repair -O blind m
+	find s? -name '*.gef' | sort | diff both -
+	expect 0 repair m
+	find s? -name '*.gef' | sort | diff new -
+	whole
+}
+
+@test "gerepair -s: with a report, too, old shares that were left are destroyed" {
+	leftovers
+	seg=$(comm -13 new both | head -n 1)
+	seg=${seg##*/}
+	seg=$((10#${seg%%.*}))
+	rm "$(find s? -name "$(printf '%010d' $(((seg + 1) % 3))).00*.gef" |
+	    comm -12 new - | head -n 1)"
+	geverify -q -s sites m >report || true
+	expect 0 gerepair -s sites m <report
+	find s? -name "$(printf '%010d' $seg).*" | sort |
+	    diff <(grep "$(printf '%010d' $seg)" new) -
+	expect 0 repair m
+	find s? -name '*.gef' | sort | diff new -
+	whole
+}
+
+@test "gerepair -s: old shares stay until more than half of all sites know" {
+	ready 6 2 3
+	expect 0 repair -x site4 -x site5 -x site6 m
+	cp "$out" m
+	for i in 0 1 2; do
+		had[i]=$(where 0 $i)
+	done
+	expect 0 repair -x site1 -x site2 -x site3 m
+	cp "$out" m
+	for i in 0 1 2; do
+		[ "$(where 0 $i)" != 6 ] || x=$((had[i] % 3 + 1))
+	done
+	find s? -name '*.gef' | sort >before
+	repair -v -x "site$x" -x site4 -x site5 m >new 2>"$err" || true
+	fails grep -q ' 0 segments given new shares' "$err"
+	told 'too few sites have the new manifest: the old shares stay'
+	find s? -name '*.gef' | sort | comm -23 before - | diff /dev/null -
+}
+
+# again: the sites as they were, with manifest m0, and nothing remembered.
+again() {
+	local i f
+	rm -rf "$XDG_STATE_HOME"
+	for i in 1 2 3 4 5 6 7 8 9; do
+		fault $i '[]'
+		[ "$i" = "$1" ] || site_put $i "$set/manifest" m0
+		for f in $(site_names $i | grep '\.00\.gef' || true); do
+			[ "$i" = "$1" ] || site_rm $i "$f"
+		done
+	done
+	cp m0 m
+}
+
+# sent SITE SEGMENT: the indices that it was asked to take, by its log.
+sent() {
+	fault_log "$1" | grep '"PUT"' |
+	    grep -o "$(printf '%010d' "$2")\.[0-9][0-9][0-9.]*gef" | sort -u
+}
+
+@test "gerepair -s: a site that denies what it was given has had it" {
+	nine dav
+	export XDG_STATE_HOME=$BATS_TEST_TMPDIR/state
+	bytes 8000 >in
+	gefrag -q -k 2 -n 4 -b 4k -O payload=4k in >set.ge
+	gepush -s sites set.ge >m
+	name
+	cp m m0
+	x=$(where 0 0)
+	again "$x"
+	expect 0 repair -O tries=1 -x "site$x" m
+	cp "$out" m
+	to=$(where 0 0)
+	again "$x"
+	fault "$to" '[{"method": "PUT", "path": "gef", "status": 403}]'
+	for i in 0 1 2 3 0 1 2 3; do
+		expect 0 repair -O tries=1 -x "site$(where 0 $i)" m
+		cp "$out" m
+		rule m
+		find "$XDG_STATE_HOME" -name '*.tried' | diff /dev/null -
+	done
+	grep -q "^place 0 .*=site$to" m
+	[ "$(sent "$to" 0 | grep -cv '\.[0-9][0-9][0-9]\.gef')" -le 1 ]
+	# Where nothing has moved it is told all the same.
+	again "$x"
+	cp m0 m
+	for i in 1 2 3 4 5 6 7 8 9; do
+		fault $i '[{"method": "PUT", "path": "gef", "status": 403}]'
+	done
+	expect 3 repair -O tries=1 -x "site$x" m
+	cp "$out" m
+	follows m0 m
+	rule m
+	[ "$(where 0 0)" = "$x" ]
+	[ "$(grep -c '^place 0 0-0 0=' m)" -ge 2 ]
+	expect 3 repair -O tries=1 -x "site$x" m
+	rule "$out"
+}
+
+@test "gerepair -s: what one site invents night after night costs nothing" {
+	ready 6 2 4
+	evil=$(where 0 0)
+	i=1
+	for x in 1 2 3; do
+		# A new rival: everybody has had everything.
+		cp m forged
+		for s in 1 2 3 4 5 6; do
+			echo "place 0 0-2 $x=site$s"
+		done >>forged
+		serial=$(($(sed -n 's/^serial //p' m) + x))
+		sed -i "s/^serial .*/serial $serial/
+		    s/^previous .*/previous $(printf %064d $x)/" forged
+		cp forged "s$evil/$set/manifest"
+		expect 0 repair -v m
+		cmp m "$out"
+		cmp m "s$evil/$set/manifest"
+		cp forged "s$evil/$set/manifest"
+		[ "$evil" != "$x" ] || continue
+		cp m old
+		expect 0 repair -v -x "site$x" m
+		told ' 0 segments given new shares'
+		cp "$out" m
+		rule m
+		fails grep -F "$(tail -n 1 forged)" m
+		[ "$(grep -c ^place m)" -le $(($(grep -c ^place old) + 3)) ]
+	done
+	back m
+}
+
+@test "gerepair -s: what a few sites invent of everybody is nobody's past" {
+	ready 9 4 8
+	rm -r "$BATS_TEST_TMPDIR/state"
+	# An older one, and a newer.
+	for serial in 0 2; do
+		sed "s/^serial .*/serial $serial/
+		    s/^previous .*/previous $(printf %064d 5)/" m >forged
+		[ $serial -gt 0 ] || sed -i 's/^previous .*/previous -/' forged
+		for s in 1 2 3 4 5 6 7 8 9; do
+			for e in 0 255; do
+				echo "place $e 0-2$(printf " %d=site$s" 0 1 2 3 4 5 6)"
+			done
+		done >>forged
+		for s in 7 8 9; do
+			cp forged "s$s/$set/manifest"
+		done
+		x=$(where 0 0)
+		expect 0 repair -x "site$x" "$set"
+		follows m "$out"
+		fails grep -F "$(tail -n 1 forged)" "$out"
+		cp "$out" m
+		rule m
+	done
+	back m
+}
+
+@test "gerepair -s: what other manifests tell is the past, whatever its epoch" {
+	ready 4 2 4
+	x=$(where 0 0)
+	cp m m2
+	printf 'place %d 0-0 %d=site%d\n' 3 0 "$x" 1 0 "$((x % 4 + 1))" >>m2
+	for i in 1 2 3; do
+		cp m2 "s$i/$set/manifest"
+	done
+	expect 0 repair m
+	follows m "$out"
+	grep ^place m2 | grep -vxFf "$out" | diff /dev/null -
+	cp "$out" m
+	[ "$(tail -n 1 m)" = "place 0 0-0 0=site$x" ]
+	whole
+	expect 0 repair m2
+	cmp m "$out"
+	# Where it stands alone it would be the present.
+	cp m2 m
+	sed -i -E "/^place 0 /s/ 3=site[0-9]+//;/^place [13] /d" m
+	echo "place 1 1-1 2=site$x 3=site$((x % 4 + 1))" >>m2
+	for i in 1 2 3 4; do
+		cp m2 "s$i/$set/manifest"
+		rm -f "s$i/$set"/*.03.gef
+	done
+	rm -r "$BATS_TEST_TMPDIR/state"
+	expect 0 repair m
+	fails grep '^place 1 .* 3=' "$out"
+	grep -qx "place 1 1-1 2=site$x" "$out"
+}
+
+@test "gerepair -s: much that other manifests tell is told too" {
+	ready 4 2 4
+	# A line that is told again and again, and as many others.
+	awk '{ print } /^place/ && !n++ { for (i = 0; i < 25000; i++) print }' m >m1
+	awk '{ print } END { for (e = 1; e < 200; e++) for (s = 0; s < 3; s++)
+	    for (i = 0; i < 4; i++) for (t = 1; t < 5; t++)
+		for (u = 1; u < 5; u++)
+		    printf "place %d %d-%d %d=site%d%s\n", e, s, s, i, t,
+			i < 3 ? " 3=site" u : ""
+	    }' m >m2
+	for i in 1 2 3; do
+		cp m2 "s$i/$set/manifest"
+	done
+	rm -r "$BATS_TEST_TMPDIR/state"
+	expect 0 repair m1
+	follows m1 "$out"
+	cp "$out" m
+	grep ^place m2 | sort -u >told
+	[ "$(grep ^place m | sort -u | comm -12 - told | wc -l)" -eq \
+	    "$(wc -l <told)" ]
+	back m
+	expect 0 repair m2
+	cmp m "$out"
+}
+
+@test "gerepair -s: a site that lists more than the rule bears condemns no set" {
+	ready 5 2 3
+	for i in 0 1 2; do
+		[ -e "s5/$(frag 1 $i)" ] || : >"s5/$(frag 1 $i)"
+	done
+	for x in '' '-x site1'; do
+		# shellcheck disable=SC2086	# a list of words
+		expect 0 repair $x m
+		told "site 'site5' lists more of segment 1 than the placement rule bears"
+		cp "$out" m
+		rule m
+		back m
+	done
+}
+
+@test "gerepair -s: names that a site lists without having them use nothing up" {
+	ready 5 2 3
+	for s in 0 1 2; do
+		for i in 0 1 2; do
+			for e in 1 254 255; do
+				: >"s5/$(frag $s $i $e)"
+			done
+			[ -e "s5/$(frag $s $i)" ] || : >"s5/$(frag $s $i)"
+		done
+	done
+	for x in 1 2 3 4 1 2 3 4; do
+		repair -x "site$x" m >new 2>"$err" || true
+		[ ! -s new ] || cp new m
+		fails grep 'has used up its epochs' "$err"
+		fails grep 'contradict' "$err"
+		rule m
+		back m
+	done
+	grep -q '^place [12] ' m
+	fails grep -q '^place 25[45] ' m
+}
+
+@test "gerepair -s: -t foresees what the rule refuses" {
+	ready 4 2 4
+	tree . >"$BATS_TEST_TMPDIR/before"
+	expect 5 repair -t -x site1 m
+	[ "$(grep -vc '^#' "$out")" -eq 0 ]
+	expect 5 repair -x site1 m
+	tree . | diff "$BATS_TEST_TMPDIR/before" -
+}
+
+@test "gerepair -s: new shares that one site did not take are completed, not made again" {
+	ready 4 2 3
+	expect 0 repair -x site1 m
+	cp "$out" m
+	# Of one segment that has to have new shares, one site will not take its own.
+	for s in 0 1 2; do
+		for i in 0 1 2; do
+			mkdir -p "s4/$(frag $s $i 001)"
+		done
+	done
+	repair -x site2 m >new 2>"$err" || true
+	told 'the old stay'
+	cp new m
+	find s? -type f -name '*.gef' | sort >one
+	grep -q '\.001\.gef' one
+	rmdir "s4/$set"/*.001.gef
+	geverify -q -s sites -x site2 m >report || true
+	expect 0 gerepair -s sites -x site2 m <report
+	cp "$out" m
+	find s? -type f -name '*.gef' | grep '\.00[2-9]\.gef' | diff /dev/null -
+	rule m
+	back m
+	# The old shares are left to a repair that has checked all by itself.
+	expect 0 repair -x site2 m
+	cp "$out" m
+	expect 0 geverify -q -s sites -x site2 m
+	back m
+}
+
+# forge FRAGMENT EPOCH INDEX=SITE ...: headers like that of the fragment, with
+# commitments and shares of an invented key; the payload is that of the site's own
+# fragment of the index, if it has it.
+forge() {
+	python3 - "$@" <<-'EOF'
+	import hashlib, os, struct, sys
+	def crc32c(data):
+	    c = 0xffffffff
+	    for x in data:
+	        c ^= x
+	        for _ in range(8):
+	            c = c >> 1 ^ (0x82f63b78 if c & 1 else 0)
+	    return c ^ 0xffffffff
+	def mul(a, b):
+	    r = 0
+	    while b:
+	        if b & 1:
+	            r ^= a
+	        b >>= 1
+	        a = a << 1 ^ (0x11d if a & 0x80 else 0)
+	    return r
+	def sha(data):
+	    return hashlib.sha256(data).digest()
+	b = bytearray(open(sys.argv[1], "rb").read())
+	epoch, k, n = int(sys.argv[2]), b[26], b[27]
+	w = struct.unpack_from("<H", b, 30)[0]
+	block = struct.unpack_from("<I", b, 32)[0]
+	coded = struct.unpack_from("<I", b, 52)[0]
+	end = 64 + 96*w + 32 + 32*n*-(-coded // (k*block - 16)) + 32*n + 32
+	records, share = end - 32 - 32*n, end - 32
+	dh = sha(b"\5" + b[:57] + b[64:64 + 96*w])
+	coef = [sha(b"invented" + bytes([i])) for i in range(k)]
+	def at(x):
+	    y = bytes(32)
+	    for c in reversed(coef):
+	        y = bytes(mul(p, x) ^ q for p, q in zip(y, c))
+	    return y
+	for i in range(n):
+	    b[records + 32*i:records + 32*i + 32] = sha(b"\4" + dh +
+	        bytes([epoch, i]) + at(i + 1))
+	name = os.path.basename(sys.argv[1]).split(".")[0]
+	set = os.path.basename(os.path.dirname(sys.argv[1]))
+	for arg in sys.argv[3:]:
+	    index, site = arg.split("=")
+	    index = int(index)
+	    h = bytearray(b)
+	    h[57:60] = bytes([index, 1, epoch])
+	    h[share:end] = at(index + 1)
+	    h[60:64] = bytes(4)
+	    h[60:64] = struct.pack("<I", crc32c(h[:share]))
+	    h[end:] = bytes(len(h) - end)
+	    own = "%s/%s/%s.%02d.gef" % (site, set, name, index)
+	    if os.path.exists(own):
+	        h[end:] = open(own, "rb").read()[end:]
+	    with open("%s/%s/%s.%02d.%03d.gef" % (site, set, name, index,
+	        epoch), "wb") as f:
+	        f.write(h)
+	EOF
+}
+
+# invented OPTION ...: two sites list an epoch of an invented key, night after night.
+invented() {
+	local night i
+	ready 6 4 6 "$@"
+	cp -r s? "$BATS_TEST_TMPDIR/tmp"
+	for i in 0 1 2 3 4 5; do
+		had[i]=$(where 0 $i)
+	done
+	rm "$(at 0 0)" "$(at 0 1)"
+	forge "$(at 0 2)" 1 "0=s${had[0]}" "2=s${had[0]}" "1=s${had[1]}" \
+	    "3=s${had[1]}"
+	find s? -name '*.001.gef' | sort >forged
+	for night in 1 2 3 4; do
+		gerepair -s sites m </dev/null >new 2>"$err" || true
+		[ ! -s new ] || cp new m
+		[ $night -gt 1 ] || told 'are not of its key'
+		# Nothing of it is believed, given on, or told.
+		find s? -name '*.001.gef' | sort | diff forged -
+		fails grep '^place 1' m
+		# What sites have of the true key is what they had.
+		find s? -name '*.gef' ! -name '*.001.gef' | sort |
+		    diff - <(cd "$BATS_TEST_TMPDIR/tmp" &&
+		    find s? -name '*.gef' | sort)
+		for i in $(find s? -name '*.gef' ! -name '*.001.gef'); do
+			cmp "$i" "$BATS_TEST_TMPDIR/tmp/$i"
+		done
+	done
+}
+
+@test "gerepair -s: an epoch of an invented key is not believed" {
+	invented
+	back
+	rule m
+}
+
+@test "gerepair -s: an epoch of an invented key is not believed, with recipients" {
+	key
+	invented -r key.pub
+	gepull -q -s sites m | gejoin -q -i key | cmp - in
+	rule m
+}
+
+# supplanted OPTION ...: all sites have a manifest that tells of an invented epoch.
+supplanted() {
+	local i here=()
+	ready 6 3 6 "$@"
+	for i in 0 1 2 3 4 5; do
+		here+=("$i=s$(where 0 $i)")
+	done
+	forge "$(at 0 0)" 1 "${here[@]}"
+	awk -v p="$(sha256sum <m | cut -c 1-64)" '$1 == "serial" {
+	    print "serial " $2 + 1
+	    print "previous " p
+	    next
+	}
+	$1 != "previous"' m >next
+	echo "place 1 0-0 ${here[*]//=s/=site}" >>next
+	for i in 1 2 3 4 5 6; do
+		cp next "s$i/$set/manifest"
+	done
+	find s? -name '*.gef' | sort >before
+}
+
+@test "gerepair -s: shares stay if those that came after are of another key" {
+	supplanted
+	expect 5 repair next
+	told 'the old ones stay'
+	find s? -name '*.gef' | sort | comm -23 before - | diff /dev/null -
+	rm -rf s? in "$XDG_STATE_HOME"
+	key
+	supplanted -r key.pub
+	expect 5 repair next
+	told 'the old ones stay'
+	find s? -name '*.gef' | sort | comm -23 before - | diff /dev/null -
+	# With old ones too few to tell a site that is silent may have more.
+	rm "$(at 0 0)" "$(at 0 1)" "$(at 0 2)"
+	find s? -name '*.gef' | sort >before
+	mv "s$(where 0 3)" away
+	repair next >new 2>"$err" || true
+	mv away "s$(where 0 3)"
+	find s? -name '*.gef' | sort | comm -23 before - | diff /dev/null -
+}
+
+@test "gerepair -s: what an invented epoch makes stale is not" {
+	ready 6 3 6
+	for i in 0 1; do
+		had[i]=$(where 0 $i)
+	done
+	cp -r s? "$BATS_TEST_TMPDIR/tmp"
+	rm "$(at 0 0)" "$(at 0 1)" "$(at 0 2)"
+	forge "$(at 0 3)" 1 "0=s${had[0]}" "2=s${had[0]}" "1=s${had[1]}"
+	expect 0 repair m
+	told 'are not of its key'
+	fails grep '^place 1' "$out"
+	find s? -name '*.001.gef' -delete
+	for i in $(find s? -name '*.gef'); do
+		cmp "$i" "$BATS_TEST_TMPDIR/tmp/$i"
+	done
+	whole
+}
+
+key() {
+	openssl genpkey -algorithm X25519 -out key 2>/dev/null
+	openssl pkey -in key -pubout -out key.pub
+}
+
+@test "gerepair -s: with recipients, too, new shares of which none tells are taken up" {
+	key
+	ready 4 2 3 -r key.pub
+	expect 0 repair -x site1 m
+	cp "$out" m
+	rm -r "$BATS_TEST_TMPDIR/state"
+	cp m old
+	cp -r s1 s2 s3 s4 "$BATS_TEST_TMPDIR/tmp"
+	expect 0 repair -x site2 m
+	cp "$out" told
+	grep -q '^place 1' told
+	find s? -name '*.001.gef' | sort >new
+	rm -r "$BATS_TEST_TMPDIR/state"
+	# The old shares have gone: nothing tells that the new ones are true.
+	for i in 1 2 3 4; do
+		cp old s$i/"$set"/manifest
+	done
+	expect 5 repair -x site2 old
+	told 'cannot be told'
+	find s? -name '*.001.gef' | sort | diff new -
+	# They are there.
+	for i in 1 2 3 4; do
+		cp -n "$BATS_TEST_TMPDIR/tmp/s$i/$set"/*.gef s$i/"$set"
+		cp old s$i/"$set"/manifest
+	done
+	rm -r "$BATS_TEST_TMPDIR/state"
+	expect 0 repair -v -x site2 old
+	told ' 0 segments given new shares'
+	cp "$out" m
+	find s? -name '*.001.gef' | sort | diff new -
+	expect 0 repair -x site2 m
+	cp "$out" m
+	rule m
+	expect 0 geverify -q -s sites -x site2 m
+	gepull -q -s sites m | gejoin -q -i key | cmp - in
 }

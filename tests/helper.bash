@@ -79,13 +79,35 @@ put() {
 # forge FILE INDEX: make the fragment of one stripe in FILE, which is not plain,
 # one of another index: the header that anyone can write, no share, no payload.
 forge() {
-	local n end c=$((0xffffffff)) b i
+	local n end
 	n=$(od -An -tu1 -j 27 -N 1 "$1")
 	end=$((96 + 64 * n))
 	truncate -s $end "$1"
 	put "$1" 57 "$(printf %02x00 "$2")"
+	checksum "$1"
+	truncate -s $((end + 32)) "$1"
+}
+
+# inflate FILE STRIPES BLOCK: make the fragment in FILE, which is not plain and
+# has blocks of so many bytes, one whose header tells of more stripes than it had.
+inflate() {
+	local k n len
+	read -r k n <<<"$(od -An -tu1 -j 26 -N 2 "$1")"
+	len=$(($2 * (k * $3 - 16)))
+	len=$(printf '%02x%02x%02x%02x' $((len & 255)) $((len >> 8 & 255)) \
+	    $((len >> 16 & 255)) $((len >> 24)))
+	truncate -s 96 "$1"
+	put "$1" 48 "$len$len"
+	truncate -s $((96 + 32 * n * $2 + 32 * n)) "$1"
+	checksum "$1"
+	truncate -s $((96 + 32 * n * $2 + 32 * n + 32 + $2 * $3)) "$1"
+}
+
+# checksum FILE: FILE is a header without share; make its CRC32C right.
+checksum() {
+	local c=$((0xffffffff)) b i
 	put "$1" 60 00000000
-	for b in $(od -An -v -tu1 "$1"); do	# CRC32C
+	for b in $(od -An -v -tu1 "$1"); do
 		c=$((c ^ b))
 		for ((i = 0; i < 8; i++)); do
 			c=$((c & 1 ? c >> 1 ^ 0x82f63b78 : c >> 1))
@@ -94,7 +116,6 @@ forge() {
 	c=$((c ^ 0xffffffff))
 	put "$1" 60 "$(printf '%02x%02x%02x%02x' $((c & 255)) \
 	    $((c >> 8 & 255)) $((c >> 16 & 255)) $((c >> 24)))"
-	truncate -s $((end + 32)) "$1"
 }
 
 # asleep PID: all of its threads wait for something.
@@ -138,6 +159,22 @@ until_true() {
 	done
 	printf 'never came true: %s\n' "$*"
 	return 1
+}
+
+# mute N: N sockets that accept and never answer; their ports to ports, the pid in
+# $MUTE, to be killed.
+mute() {
+	python3 - "$1" 3>&- <<-'EOF' &
+	import os, signal, socket, sys
+	s = [socket.create_server(("127.0.0.1", 0)) for i in range(int(sys.argv[1]))]
+	with open("ports.new", "w") as f:
+	    for x in s:
+	        f.write("%d\n" % x.getsockname()[1])
+	os.rename("ports.new", "ports")
+	signal.pause()
+	EOF
+	MUTE=$!
+	until_true [ -s ports ]
 }
 
 # keys: signer and recipient, and another of each.

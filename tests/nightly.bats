@@ -125,6 +125,28 @@ logged() {
 	grep -q 'anna (status 3)' mail
 }
 
+@test "nightly: what keeps it from its work is told by mail too" {
+	setup_sites anna
+	expect 2 ge-nightly -q -s nowhere kept
+	grep -qx "Subject: getools: 'nowhere': no such sites file (status 2)" mail
+	logged "'nowhere': no such sites file"
+	mkdir empty
+	expect 2 ge-nightly -q -s sites empty
+	grep -qx "Subject: getools: 'empty' has no .\.ge (status 2)" mail
+	# And that it could not be told, by the status.
+	rm "$(find host? -name '0000000001.02.gef')"
+	GE_MAIL=/nowhere/sendmail expect 1 ge-nightly -s sites kept
+	told 'anna: repaired'
+	told 'the message could not be sent'
+}
+
+@test "nightly: -O s3-unsigned is for the repair" {
+	setup_sites anna
+	rm "$(find host? -name '0000000001.02.gef')"
+	expect 0 ge-nightly -O s3-unsigned -s sites kept
+	logged 'anna: repaired$'
+}
+
 @test "nightly: one at a time" {
 	setup_sites anna
 	exec 7>>kept/.ge-nightly.lock

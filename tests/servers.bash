@@ -133,6 +133,15 @@ site_prefix() {
 	echo "t$BATS_TEST_NUMBER"
 }
 
+# now_at MANIFEST: "SEGMENT INDEX SITE", where each is by the last line about it.
+now_at() {
+	awk '$1 == "place" { split($3, r, "-")
+	    for (s = r[1]; s <= r[2]; s++) for (i = 4; i <= NF; i++) {
+		split($i, p, "=")
+		at[s " " p[1]] = p[2] } }
+	    END { for (f in at) print f, at[f] }' "$1" | sort -n
+}
+
 # site_folder I: where the files of a site are on disk; nothing for S3.
 site_folder() {
 	local d

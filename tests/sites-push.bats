@@ -21,11 +21,9 @@ all_there() {
 	for i in 1 2 3 4 5 6 7 8 9; do
 		site_get $i "$set/manifest" | cmp - "$1"
 	done
-	awk '$1 == "place" { split($3, r, "-")
-	    for (s = r[1]; s <= r[2]; s++) for (i = 4; i <= NF; i++) {
-		split($i, p, "=site")
-		at[sprintf("%s/%010d.%02d.gef", set, s, p[1])] = p[2] } }
-	    END { for (f in at) print at[f], f }' set="$set" "$1" >told
+	now_at "$1" | sed 's/site//' | while read -r s i f; do
+		printf '%s %s/%010d.%02d.gef\n' "$f" "$set" "$s" "$i"
+	done >told
 	[ "$(wc -l <told)" -eq 24 ]
 	while read -r i f; do
 		site_get "$i" "$f" | cmp - "cut/$f"
@@ -41,7 +39,7 @@ lives() {
 	cp "$out" m
 	all_there m
 	expect 0 gepush -v -s sites set.ge
-	told '24 of 24 fragments placed, 24 of them were there; 0 B sent'
+	told '24 of 24 fragments placed, 24 of them were there before; 0 B sent'
 	cmp m "$out"
 	# An object of another content.
 	read -r i f <told
@@ -128,21 +126,47 @@ all_there_but() {
 	ready s3
 	through '[{"method": "PUT", "status": 503}]' 0 -O tries=2
 	grep -q "site 'site1' is given up: " harm
-	fails grep -q 'site1' m
+	fails grep -q 'site1' <(now_at m)
+	# What it may have got is history.
+	grep -q '^place .*=site1' m
+}
+
+@test "gepush: what a site does not list is not overwritten" {
+	ready s3
+	expect 0 gepush -s sites set.ge
+	now_at "$out" | grep ' site1$' | head -n 1 >told
+	read -r s i _ <told
+	f=$(printf '%s/%010d.%02d.gef' "$set" "$s" "$i")
+	rm -r "$XDG_STATE_HOME"
+	for j in 1 2 3 4 5 6 7 8 9; do
+		site_rm $j "$set/manifest"
+	done
+	echo other >other
+	site_rm 1 "$f"
+	site_put 1 "$f" other
+	# It can refuse nothing by itself, and is silent about what it has.
+	fault 1 '[{"method": "GET", "path": "list-type", "status": 200,
+	    "body": "<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>"},
+	    {"method": "PUT", "path": "gef", "times": 1, "status": 501,
+	    "code": "NotImplemented"}]'
+	expect 5 gepush -s sites set.ge
+	told "'$f' is already there with other content"
+	fault 1 '[]'
+	site_get 1 "$f" | cmp - other
 }
 
 @test "gepush: a 200 with an error in its body is none" {
 	ready s3
 	through '[{"method": "PUT", "path": "gef", "status": 200,
 	    "body": "<Error><Code>InternalError</Code></Error>"}]' 0 -O tries=2
-	fails grep -q 'site1' m
+	fails grep -q 'site1' <(now_at m)
 }
 
 @test "gepush: a 200 for what was not stored is not believed" {
 	ready s3
 	through '[{"method": "PUT", "path": "gef", "status": 200}]' 0 -O tries=2
 	grep -q "site 'site1' took '.*' and does not have it" harm
-	fails grep -q 'site1' m
+	fails grep -q 'site1' <(now_at m)
 }
 
 @test "gepush: what a site stores wrong is found by reading it back" {
@@ -150,13 +174,13 @@ all_there_but() {
 	through '[{"method": "PUT", "path": "gef", "flip_up": 700}]' 0 \
 	    -O verify=full
 	grep -q 'the copy there is damaged' harm
-	fails grep -q 'site1' m
+	fails grep -q 'site1' <(now_at m)
 }
 
 @test "gepush: no room at a site" {
 	ready davs
 	through '[{"method": "PUT", "path": "gef", "status": 507}]' 0
-	fails grep -q 'site1' m
+	fails grep -q 'site1' <(now_at m)
 }
 
 # has_some I: something is at site I.

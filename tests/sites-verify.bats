@@ -67,8 +67,9 @@ received() {
 	for what in m "$set" "${set:0:6}" "s1/$set/manifest"; do
 		expect 0 geverify -s sites "$what"
 		reported
-		told '9 of 9 fragments whole; all blocks read: 9 of 9'
-		told '1 more site may vanish, whichever they are; or 1 more value of operator'
+		told '9 of 9 fragments whole; 9 of 9 blocks read'
+		told '1 more site may vanish, whichever they are'
+		told 'all sites of 1 more domain (operator) may vanish'
 		told '1 more of the 3 fragments of each segment may be lost'
 	done
 	expect 0 geverify -s sites <m
@@ -116,12 +117,22 @@ received() {
 	[ "$(tail -n 1 "$err")" = 'geverify: fragments not whole or not in their place: 2' ]
 }
 
+@test "geverify -s: a header longer than any of the set is damage" {
+	small
+	inflate s1/"$set"/0000000000.01.gef 200 4096
+	expect 3 geverify -s sites m
+	reported "corrupt - 0 1 s1 its header contradicts the others"
+	expect 3 geverify -s sites -O blind m
+	reported "corrupt - 0 1 s1 its header contradicts the others"
+}
+
 @test "geverify -s: the same without any manifest" {
 	small
 	rm s?/"$set"/manifest
-	expect 0 geverify -s sites "$set"
+	expect 3 geverify -s sites "$set"
 	reported
-	told '9 of 9 fragments whole; all blocks read: 9 of 9'
+	told '9 of 9 fragments whole; 9 of 9 blocks read'
+	told 'no site has a manifest of the set: gerepair(1) tells how to make one'
 	rm s1/"$set"/0000000001.01.gef
 	flip s2/"$set"/0000000002.02.gef 400
 	expect 3 geverify -s sites "$set"
@@ -159,7 +170,7 @@ received() {
 	[ "$(sed 1d "$out" | cut -f 1,4,5 | sort -u)" = $'unreachable\t2\ts2' ]
 	[ "$(grep -c ^unreachable "$out")" -eq 3 ]
 	[ "$(grep -c 'taken for unreachable' "$err")" -eq 1 ]
-	[ "$(tail -n 1 "$err")" = 'geverify: not all sites answered' ]
+	[ "$(tail -n 1 "$err")" = 'geverify: not all sites answered; no answer from s2' ]
 	# Something worse is known.
 	rm s1/"$set"/0000000001.01.gef
 	expect 1 geverify -s sites m		# the site may have it
@@ -189,7 +200,7 @@ received() {
 	mv s1/"$set"/0000000001.01.gef s3/"$set"
 	expect 3 geverify -s sites m
 	reported "misplaced - 1 1 s3 the manifest says it is at 's1'"
-	told '1 of them are not where they should be'
+	told 'whole, but not where they should be: 1'
 	told '9 of 9 fragments whole'
 	expect 3 geverify -q -s sites -c 0.5 -O loss=0.5 m
 	reported "misplaced - 1 1 s3 the manifest says it is at 's1'"
@@ -205,10 +216,31 @@ received() {
 	[ "$(sed 1d "$out" | cut -f 1,3 | sort | uniq -c | awk '{ print $1, $2 }')" = \
 	    "$(printf '1 misplaced\n%.0s' 1 2 3)" ]
 	grep -q 'o0' "$out"
-	told '0 more values of operator'
+	told 'all sites of 0 more domains (operator) may vanish'
 	# A site without a label that is a domain.
 	sed 's/operator=o1//' sites >unlabelled
 	expect 2 geverify -s unlabelled m
+}
+
+@test "geverify -s: a list of more than the rule bears is one site's word" {
+	small
+	touch "s0/$set"/000000000{1,2}.0{1,2}.gef
+	for c in '' '-c 0.99'; do
+		# shellcheck disable=SC2086	# a list of words
+		expect 0 geverify $c -s sites m
+		told "site 's0' lists more of segment 1 than the placement rule bears"
+		[ "$(grep -c 'lists more' "$err")" -eq 1 ]
+	done
+	# What the manifest tells is none.
+	echo "place 0 2-2 1=s0" >more
+	echo "place 0 2-2 1=s1" >>more
+	for s in 0 1 2; do
+		cat m more >"s$s/$set/manifest"
+	done
+	cat m more >m2
+	rm -rf "$XDG_STATE_HOME"
+	expect 3 geverify -s sites m2
+	told "the places of the past break the placement rule"
 }
 
 @test "geverify -s: sites that lack the manifest are told, and a degradation" {
@@ -217,7 +249,10 @@ received() {
 	expect 3 geverify -s sites m
 	reported
 	told "geverify: site 's1': it lacks the manifest"
-	told 'geverify: sites without the manifest: 1'
+	[ "$(grep -c manifest "$err")" -eq 2 ]
+	[ "$(tail -n 1 "$err")" = 'geverify: sites without the manifest: 1' ]
+	expect 3 geverify -q -s sites m
+	said "geverify: set $set: sites without the manifest: 1"
 	# What is nothing of the set does no harm.
 	cp m s1/"$set"/manifest
 	echo >s0/"$set"/rubbish
@@ -240,7 +275,7 @@ received() {
 	[ "$(received)" -gt 80 ]
 	# The same without a manifest; the headers tell.
 	rm s?/"$set"/manifest
-	expect 0 geverify -s sites -c 0.9 -O loss=0.1 "$set"
+	expect 3 geverify -s sites -c 0.9 -O loss=0.1 "$set"
 	told 'sampled 22 of 1470 blocks; '
 	# What the list shows to be wrong is looked at in any case.
 	rm s2/"$set"/0000000003.02.gef
@@ -260,7 +295,7 @@ received() {
 	[ "$(grep -c 'blocks damaged$' "$out")" -gt 0 ]
 	# As many as there are: everything.
 	expect 3 geverify -s sites -c 0.9999 m
-	told 'all blocks read: 1470 of 1470'
+	told '1470 of 1470 blocks read'
 }
 
 @test "geverify -s: compressed sets are sampled as well" {
@@ -286,8 +321,15 @@ received() {
 	spread e
 	expect 0 geverify -q -s sites m
 	rm s?/"$set"/manifest
-	expect 0 geverify -q -s sites "$set"
-	expect 0 geverify -q -s sites -O blind "$set"
+	expect 3 geverify -q -s sites "$set"
+	expect 3 geverify -q -s sites -O blind "$set"
+	# As gerepair(1) tells.
+	rm -r "$XDG_STATE_HOME"
+	gepull -s sites "$set" | expect 3 gepush -s sites -O quorum=2
+	cp "$out" m
+	expect 0 gerepair -s sites m
+	cp "$out" m
+	expect 0 geverify -q -s sites m
 }
 
 @test "geverify -s: several sets, one report, the worst decides" {
@@ -332,6 +374,7 @@ received() {
 	s = line[1]
 	assert s["type"] == "set" and s["status"] == 3 and s["k"] == 2
 	assert s["fragments"]["missing"] == 1 and s["fragments"]["ok"] == 8
+	assert s["named"] == "m" and "operand" not in s
 	assert s["spare"] == 0 and s["spare_sites"] == 0
 	assert s["label"] == 'a "b" \\ %C3%BC' and s["received"] > 20000
 	END

@@ -79,6 +79,8 @@ stores() {
 
 @test "sites: SFTP stores, gives back, lists, removes" {
 	stores sftp
+	site 0 put site1 e/o one
+	[ "$(stat -c %a "$(site_folder 1)/e" "$(site_folder 1)/e/o" | xargs)" = '700 600' ]
 }
 
 @test "sites: WebDAV stores, gives back, lists, removes" {
@@ -184,20 +186,77 @@ goes_nowhere() {
 	goes_nowhere dav
 }
 
-@test "sites: S3 bears a clock that is a year off" {
+@test "sites: S3 bears a clock that is hours off, not one that is days" {
 	nine s3
 	fault 1 '[]'
 	bytes 100000 >in
 	gefrag -k 2 -n 3 -b 4k in >st
 	head -n 3 sites >three
+	export GE_TEST_NOW=$(($(date +%s) - 80000))
 	fixed x gepush -s three <st >m
 	fixed x gepush -q -s three <st >m2 || :
 	gepull -s three m | gejoin | cmp - in
 	# Once refused, the site's time is kept.
 	[ "$(fault_log 1 | grep -c '"status": 403')" -lt 9 ]
+	GE_TEST_NOW=$(($(date +%s) - 90000))
+	fixed x gels -s three >"$out" 2>"$err" || :
+	grep -qE "its clock and ours differ by 9000[0-9] seconds" "$err"
 	fault 1 '[{"skew": -7200}]'
 	site 1 head site1 o
 	said "denied site 'site1': 'o': cannot look up: HTTP status 403"
+}
+
+@test "sites: a listing that does not advance ends" {
+	local head='<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>t{n}</NextContinuationToken>' page
+	nine s3
+	for page in '<Contents><Key>P/a</Key><Size>1</Size></Contents>' \
+	    '<CommonPrefixes><Prefix>P/d/</Prefix></CommonPrefixes>' ''; do
+		page=${page//P/$(site_prefix)}
+		fault 1 "[{\"status\": 200, \"body\": \"$head$page</ListBucketResult>\"}]"
+		site 1 -t 1 -T 60 list site1 ''
+		said "failed site 'site1': cannot list: a wrong answer: the listing does not advance"
+		[ "$(wc -l <"$out")" -le 2 ]
+	done
+	# Nor goes back.
+	page="<Contents><Key>$(site_prefix)/z</Key><Size>1</Size></Contents>"
+	fault 1 "[{\"status\": 200, \"times\": 1, \"body\": \"$head$page</ListBucketResult>\"}]"
+	site_put 1 a sites
+	site 1 -t 1 list site1 ''
+	told 'cannot list: '
+}
+
+@test "sites: what a server says is fit for a terminal" {
+	nine s3
+	fault 1 '[{"status": 403, "code": "A\u007fB\u00e9\u009bC"}]'
+	site 1 put site1 o sites
+	said "denied site 'site1': 'o': cannot store: HTTP status 403 A\\x7fB\\xc3\\xa9\\xc2\\x9bC"
+}
+
+@test "sites: one that was never made is said in the same words" {
+	local kind verb what
+	for kind in sftp dav s3; do
+		nine $kind
+		case $kind in
+		sftp)	rmdir "$(site_folder 1)"
+			what="folder '$(site_folder 1)'" ;;
+		dav)	rmdir "$(site_folder 1)"
+			what="folder '/ge/$(site_prefix)'"
+			# nginx makes it.
+			fault 1 '[{"method": "PUT,MKCOL", "status": 409}]' ;;
+		s3)	sed -i '1s|/ge/|/nobucket/|;1s|/site1/|/nobucket/|' sites
+			what=$(site_url 1)
+			what=${what#*://*/}
+			what="bucket '${what%%/*}'" ;;
+		esac
+		for verb in 'get site1 o' 'head site1 o' 'list site1 ' \
+		    'put site1 o sites' 'put site1 d/o sites'; do
+			# shellcheck disable=SC2086
+			set -- $verb
+			[ $# -gt 2 ] || set -- "$@" ''
+			site 1 "$@"
+			told "there is no $what: make it first"
+		done
+	done
 }
 
 @test "sites: answers that are not what was asked for are not taken" {
@@ -274,6 +333,90 @@ reply_lost() {
 	reply_lost dav MOVE 1
 }
 
+# kept I NAME OLD NEW: one of the two is there, or hidden as it was, whole.
+kept() {
+	local f
+	if [ -e "$(site_folder "$1")/$2" ]; then
+		cmp -s "$(site_folder "$1")/$2" "$3" ||
+			cmp "$(site_folder "$1")/$2" "$4"
+		return
+	fi
+	for f in $(left "$1"); do
+		! cmp -s "$f" "$3" || return 0
+	done
+	echo "neither $3 nor $4 is left"
+	return 1
+}
+
+@test "sites: WebDAV: what is replaced is there until the new is" {
+	local i pid refuse='{"method": "MOVE", "nth": 1, "status": 412}'
+	nine dav
+	bytes 300000 1 >old
+	bytes 300000 2 >new
+	# A server that never overwrites: the old is put aside, and back.
+	site 0 put site1 o old
+	fault 1 "[$refuse, {\"method\": \"MOVE\", \"nth\": 2, \"status\": 500}]"
+	site 1 -r -t 1 put site1 o new
+	said "failed site 'site1': 'o': cannot store: naming it: HTTP status 500 InternalError"
+	site_get 1 o | cmp - old
+	[ -z "$(left 1)" ]
+	fault 1 "[$refuse]"
+	site 0 -r put site1 o new
+	site_get 1 o | cmp - new
+	[ -z "$(left 1)" ]
+	# It cannot be put back: nothing is removed.
+	fault 1 "[$refuse, {\"method\": \"MOVE\", \"nth\": [2, 3], \"status\": 500}]"
+	site 1 -r -t 1 put site1 o old
+	told "InternalError; what was there is perhaps '.o."
+	[ "$(left 1 | wc -l)" -eq 2 ]
+	kept 1 o new old
+	# Whatever answer is lost.
+	for i in 1 2 3; do
+		rm -f $(left 1)
+		site_put 1 o old
+		fault 1 "[$refuse, {\"method\": \"MOVE\", \"nth\": $i, \"lost_reply\": true}]"
+		site 1 -r -t 1 put site1 o new || [ $i = 3 ]
+		kept 1 o old new
+	done
+	rm -f $(left 1)
+	fault 1 '[{"method": "MOVE", "lost_reply": true}]'
+	site_put 1 o old
+	site 1 -r -t 1 put site1 o new
+	kept 1 o old new
+	[ -z "$(left 1)" ]
+	# Nothing is there after a MOVE that failed: what was sent may be all.
+	site_rm 1 o
+	fault 1 '[{"method": "MOVE", "status": 500}]'
+	site 1 -r -t 1 put site1 o new
+	cmp "$(left 1)" new
+	# Killed between the two.
+	rm -f $(left 1)
+	site_put 1 o old
+	fault 1 "[$refuse, {\"method\": \"MOVE\", \"nth\": 2, \"status\": 500, \"stall\": 60}]"
+	"$GE_BUILD/tool/site" -r sites put site1 o new 3>&- &
+	pid=$!
+	gone() { ! [ -e "$(site_folder 1)/o" ]; }
+	until_true gone
+	kill -KILL $pid
+	wait $pid || :
+	kept 1 o old new
+}
+
+@test "sites: SFTP: what is replaced is there until the new is" {
+	local n
+	nine sftp
+	bytes 20000 1 >old
+	bytes 20000 2 >new
+	for ((n = 21800; n < 23000; n += 60)); do
+		rm -f $(left 1)
+		cp old "$(site_folder 1)/o"
+		fault 1 "[{\"cut_up\": $n, \"times\": 1}]"
+		"$GE_BUILD/tool/site" -r -t 1 sites put site1 o new 2>"$err" || :
+		kept 1 o old new
+		! grep -qx 'done' "$err" || cmp "$(site_folder 1)/o" new
+	done
+}
+
 @test "sites: no room is said" {
 	local kind
 	for kind in s3 dav; do
@@ -338,11 +481,17 @@ reply_lost() {
 	chmod 600 netrc
 	site 1 head site1 o
 	told absent
+	# The file that nobody named, too.
+	sed -i 's/netrc=[^ 	]*//' sites
+	cp netrc "$HOME/.netrc"
+	chmod 640 "$HOME/.netrc"
+	site 2 head site1 o
+	said "site: 'sites': line 1: site 'site1': '$HOME/.netrc' is readable for others (chmod 600)"
 	nine s3
 	cp "$AWS_SHARED_CREDENTIALS_FILE" aws
 	chmod 604 aws
 	AWS_SHARED_CREDENTIALS_FILE=aws site 2 head site1 o
-	told "site: site 'site1': 'aws' is readable for others (chmod 600)"
+	told "site: 'sites': line 1: site 'site1': 'aws' is readable for others (chmod 600)"
 	nine sftp
 	cp "$(server_dir sftp)/id" id
 	chmod 644 id
@@ -363,11 +512,11 @@ reply_lost() {
 	cp right sites
 	site 0 head site1 o
 	AWS_SHARED_CREDENTIALS_FILE=none site 2 head site1 o
-	said "site: site 'site1': no credentials for S3: no profile 'site1' in 'none'"
+	said "site: 'sites': line 1: site 'site1': no credentials for S3: no profile 'site1' in 'none'"
 	unset AWS_ACCESS_KEY_ID
 	sed -i -n '1s/profile=[^ 	]*//p' sites
 	AWS_SHARED_CREDENTIALS_FILE=none site 2 head site1 o
-	said "site: site 'site1': no credentials for S3: neither AWS_ACCESS_KEY_ID nor profile 'default' in 'none'"
+	said "site: 'sites': line 1: site 'site1': no credentials for S3: neither AWS_ACCESS_KEY_ID nor profile 'default' in 'none'"
 	AWS_PROFILE=site1 site 0 head site1 o
 }
 
@@ -446,25 +595,31 @@ reply_lost() {
 	site_get 1 o | cmp - in
 }
 
-# cancelled KIND RULE: nothing stays.
+# cancelled KIND RULE: while something lies at the site; nothing stays.
 cancelled() {
+	local pid
 	nine "$1"
 	bytes 3000000 >in
 	fault 1 "[$2]"
-	site 1 -C put site1 d/o in
+	"$GE_BUILD/tool/site" -W sites put site1 d/o in 2>"$err" 3>&- &
+	pid=$!
+	begun() { [ -n "$(left 1)" ]; }
+	until_true begun
+	kill -USR1 $pid
+	fails wait $pid
 	said "cancelled site 'site1': 'd/o': cannot store: cancelled"
-	fault 1 '[]'
 	[ -z "$(left 1)" ]
 	[ -z "$(site_names 1)" ]
+	fault 1 '[]'
 	site 0 put site1 d/o in
 }
 
 @test "sites: SFTP: what is cancelled leaves nothing" {
-	cancelled sftp '{"rate": 2000000}'
+	cancelled sftp '{"rate": 200000}'
 }
 
 @test "sites: WebDAV: what is cancelled leaves nothing" {
-	cancelled davs '{"method": "PUT,MOVE", "stall": 1}'
+	cancelled davs '{"method": "PUT,MOVE", "stall": 60}'
 }
 
 # race KIND: ten writers, each with bytes of its own; one wins.

@@ -19,14 +19,14 @@ _getools_options() {
 # What -O takes.
 _getools_rare() {
 	local pin='digest= set='
-	local net='ca= connect= s3-unsigned stall= state= total= tries='
+	local net='ca= connect= stall= state= total= tries='
 	case $1 in
 	gefrag)		echo 'payload=' ;;
 	gejoin)		echo "$pin" ;;
 	gels)		echo "$pin $net" ;;
 	gepull)		echo "$pin $net" ;;
-	gepush)		echo "quorum= verify=full $pin $net" ;;
-	gerepair)	echo "blind $pin $net" ;;
+	gepush)		echo "quorum= s3-unsigned verify=full $pin $net" ;;
+	gerepair)	echo "blind s3-unsigned $pin $net" ;;
 	germ)		echo "shares $pin $net" ;;
 	geverify)	echo "afr= all alone blind common= format=json" \
 			    "format=prometheus format=text loss= repair-days=" \

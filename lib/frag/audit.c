@@ -56,6 +56,9 @@ ge_report_parse(struct ge_report_line *l, const char *line, size_t len,
 	if (ge_num_parse(field[3], flen[3], &v) == -1 || v >= GE_N_MAX)
 		goto bad;
 	l->index = (int)v;
+	l->beside = l->state == GE_STATE_STALE &&
+	    flen[5] == strlen(GE_OLD_SHARE) &&
+	    memcmp(field[5], GE_OLD_SHARE, flen[5]) == 0;
 	return (1);
 bad:
 	return (ge_fail(e, GE_EUSAGE, "not a line of a report: '%.*s'",

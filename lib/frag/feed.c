@@ -165,7 +165,7 @@ operand(struct ge_feed *f, const char *path, struct ge_err *e)
 		return (ge_inputs_add(&f->in, path, 0, e) == -1 ? -1 : 1);
 	if (stat(path, &st) == -1) {
 		ge_failsys(e, "'%s'", path);
-		return (lost(f, path, e));
+		return (0);
 	}
 	if (S_ISDIR(st.st_mode))
 		return (ge_walk(&walk, path, e) == -1 ? -1 : 1);
@@ -182,6 +182,7 @@ ge_feed_open(const char *const *path, size_t n, struct ge_err *e)
 	if ((f = ge_alloc(sizeof(*f), e)) == NULL)
 		return (NULL);
 	f->in = (struct ge_inputs)GE_INPUTS_NONE;
+	f->in.sole = n <= 1;
 	f->fd = -1;
 	if (n == 0 && operand(f, "-", e) == -1)
 		goto fail;
@@ -189,6 +190,9 @@ ge_feed_open(const char *const *path, size_t n, struct ge_err *e)
 		if ((rc = operand(f, path[i], e)) == -1)
 			goto fail;
 		usable += (size_t)rc;
+		/* If there is nothing at all the last is the one that is told. */
+		if (rc == 0 && (usable > 0 || i + 1 < n))
+			(void)lost(f, path[i], e);
 	}
 	/* e is of the last. */
 	if (n > 0 && usable == 0) {
@@ -352,6 +356,13 @@ ge_feed_unread(const struct ge_feed *f)
 {
 
 	return (f->unread);
+}
+
+uint64_t
+ge_feed_foreign(const struct ge_feed *f)
+{
+
+	return (f->in.foreign);
 }
 
 int

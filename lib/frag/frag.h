@@ -163,6 +163,10 @@ struct ge_manifest {
 	uint8_t body[32];		/* of what the signatures cover */
 };
 
+enum {
+	GE_MANIFEST_MAX = 64 << 20	/* bytes of the file */
+};
+
 /*
  * ge_manifest_parse(m, buf, len, e):
  * Read and check a manifest, its signatures included.  Pure; the input is
@@ -170,9 +174,12 @@ struct ge_manifest {
  *
  * Return 0, or -1: GE_EREFUSED with the line and the rule, GE_EFAIL without
  * memory.
+ *
+ * ge_manifest_shed(m): let go of segments and places; name and signers stay.
  */
 int ge_manifest_parse(struct ge_manifest *m, const uint8_t *buf, size_t len,
     struct ge_err *e);
+void ge_manifest_shed(struct ge_manifest *m);
 void ge_manifest_release(struct ge_manifest *m);
 
 /*
@@ -190,11 +197,11 @@ int ge_manifest_place(struct ge_manifest *m, int epoch, uint32_t first,
     struct ge_err *e);
 
 /*
- * ge_manifest_next(m): make m the successor of the file it was read from or last
- * written to (its hash): serial + 1, previous, no signers.  After the greatest
- * serial comes the same: for readers a fork, which they refuse.
+ * ge_manifest_next(m, e): make m the successor of the file it was read from or
+ * last written to (its hash): serial + 1, previous, no signers.  0, or -1
+ * GE_EREFUSED after the greatest serial: m is as it was.
  */
-void ge_manifest_next(struct ge_manifest *m);
+int ge_manifest_next(struct ge_manifest *m, struct ge_err *e);
 
 /*
  * ge_manifest_signed(m, key, e): is one of its signatures by this private key?
@@ -351,6 +358,8 @@ struct ge_finding {
 	uint32_t segment;
 	int index;
 	int epoch;			/* at sites: of what is there */
+	int beside;			/* at sites: an old share, the fragment itself
+					   has a finding of its own */
 	const char *site;		/* operand, or "-" */
 	const char *detail;
 };
@@ -415,7 +424,10 @@ struct ge_report_line {
 	uint8_t setid[GE_SETID];
 	uint32_t segment;
 	int index;
+	int beside;			/* as of ge_finding: it says GE_OLD_SHARE */
 };
+
+#define GE_OLD_SHARE "an old share is still there"
 
 /*
  * ge_report_parse(l, line, len, e):
@@ -483,7 +495,8 @@ struct ge_item {
  * over with a note, as the pile does.  Files come first, in order of segment,
  * index and epoch, their manifests last; then the archives, as they are.  1; 0 at
  * the end; -1.  What could not be read is told by a note and counted by
- * ge_feed_unread; an archive that cannot be is -1.
+ * ge_feed_unread; an archive that cannot be is -1.  So is, by ge_feed_foreign, an
+ * operand that is neither a fragment nor an archive; of the only one there is no note.
  *
  * ge_feed_read(f, buf, len, got, e):
  * The payload of the fragment, from where the last call ended; fewer than len
@@ -495,6 +508,7 @@ int ge_feed_next(struct ge_feed *f, struct ge_item *it, struct ge_err *e);
 int ge_feed_read(struct ge_feed *f, void *buf, size_t len, size_t *got,
     struct ge_err *e);
 uint64_t ge_feed_unread(const struct ge_feed *f);
+uint64_t ge_feed_foreign(const struct ge_feed *f);
 int ge_feed_cut(const struct ge_feed *f);	/* an archive ended early */
 void ge_feed_close(struct ge_feed *f);
 
@@ -570,6 +584,22 @@ void ge_hdr_stamp(uint8_t *hdr, const struct ge_hdr *h, int index, int epoch,
 int ge_shares_all(const struct ge_hdr *h, const uint8_t *hdr,
     const uint8_t dh[32], const uint8_t *idx, const uint8_t (*some)[32],
     uint8_t (*all)[32], struct ge_err *e);
+
+/*
+ * ge_shares_open(h, commitment, dh, idx, some, record, secret, e):
+ * What k valid shares of the epoch in h give: the commitments that its record must
+ * have, and the secret that they share.
+ *
+ *	commitment  [32]     in   the header's key commitment
+ *	idx, some            in   as above; secret
+ *	record      [n][32]  out
+ *	secret      [32]     out  secret
+ *
+ * 1; 0 if with w = 0 the key commitment does not fit; -1 without memory.
+ */
+int ge_shares_open(const struct ge_hdr *h, const uint8_t commitment[32],
+    const uint8_t dh[32], const uint8_t *idx, const uint8_t (*some)[32],
+    uint8_t (*record)[32], uint8_t secret[32], struct ge_err *e);
 
 /*
  * ge_shares_refresh(h, hdr, dh, idx, some, epoch, all, e):

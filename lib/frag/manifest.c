@@ -12,8 +12,8 @@
 #include "util/world.h"
 
 enum {
-	FILE_MAX = 64 << 20,
-	LINE_MAX_BYTES = 8192
+	LINE_MAX_BYTES = 8192,
+	NAMES_MAX = 1 << 18		/* of sites in the places of a file */
 };
 
 static const char signed_prefix[] = "gefrag/v1 manifest";
@@ -464,7 +464,7 @@ add_pair(struct ge_manifest *m, int index, const char *site, size_t len,
 {
 
 	/* " 0=x" is the shortest in the text. */
-	if (m->npairs >= FILE_MAX / 4)
+	if (m->npairs >= GE_MANIFEST_MAX / 4)
 		return (ge_fail(e, GE_EFAIL, "too many places for a manifest"));
 	if (ge_grow(&m->placeindex, &m->cappairs, m->npairs + 1,
 	    sizeof(*m->placeindex), e) == -1 ||
@@ -506,6 +506,8 @@ place_lines(struct reader *r, struct ge_manifest *m, struct ge_err *e)
 			if (add_pair(m, (int)idx, r->p, (size_t)(q - r->p),
 			    e) == -1)
 				return (-2);
+			if (m->nsitenames > NAMES_MAX)
+				return (-1);
 			r->p = q;
 		}
 	}
@@ -552,15 +554,18 @@ ge_manifest_place(struct ge_manifest *m, int epoch, uint32_t first,
 	return (0);
 }
 
-void
-ge_manifest_next(struct ge_manifest *m)
+int
+ge_manifest_next(struct ge_manifest *m, struct ge_err *e)
 {
 
+	if (m->serial == UINT64_MAX)
+		return (ge_fail(e, GE_EREFUSED, "no serial comes after that of "
+		    "the manifest"));
+	m->serial++;
 	memcpy(m->previous, m->hash, 32);
-	if (m->serial < UINT64_MAX)
-		m->serial++;
 	m->nsigners = 0;
 	m->settled = m->nplaces;
+	return (0);
 }
 
 /* What a signature covers, of a text up to its signature lines, or NULL. */
@@ -671,7 +676,7 @@ ge_manifest_parse(struct ge_manifest *m, const uint8_t *buf, size_t len,
 	struct ge_sha256 sha;
 
 	memset(m, 0, sizeof(*m));
-	if (len > FILE_MAX)
+	if (len > GE_MANIFEST_MAX)
 		return (ge_fail(e, GE_EREFUSED, "manifest too long"));
 	ge_sha256_init(&sha);
 	ge_sha256_add(&sha, buf, len);
@@ -688,16 +693,31 @@ ge_manifest_parse(struct ge_manifest *m, const uint8_t *buf, size_t len,
 }
 
 void
-ge_manifest_release(struct ge_manifest *m)
+ge_manifest_shed(struct ge_manifest *m)
 {
 
-	ge_free(m->name);
 	ge_free(m->segment);
 	ge_free(m->place);
 	ge_free(m->placeindex);
 	ge_free(m->placesite);
 	ge_free(m->sitename);
 	ge_free(m->nameslot);
+	m->segment = NULL;
+	m->place = NULL;
+	m->placeindex = NULL;
+	m->placesite = m->nameslot = NULL;
+	m->sitename = NULL;
+	m->nplaces = m->capplaces = m->settled = 0;
+	m->npairs = m->cappairs = m->cappairsites = 0;
+	m->nsitenames = m->capsitenames = m->nnameslots = 0;
+}
+
+void
+ge_manifest_release(struct ge_manifest *m)
+{
+
+	ge_manifest_shed(m);
+	ge_free(m->name);
 	ge_free(m->signer);
 	memset(m, 0, sizeof(*m));
 }
@@ -724,7 +744,7 @@ put(struct text *t, struct ge_err *e, const char *fmt, ...)
 	n = vsnprintf(t->buf + t->len, t->cap - t->len, fmt, ap);
 	va_end(ap);
 	t->len += (size_t)n;
-	if (t->len > FILE_MAX)
+	if (t->len > GE_MANIFEST_MAX)
 		return (ge_fail(e, GE_EFAIL, "too long for a manifest"));
 	return (0);
 }

@@ -108,41 +108,65 @@ ge_share_valid(const struct ge_hdr *h, const uint8_t *hdr, const uint8_t dh[32])
 	    0);
 }
 
+/* Is this K_thr, of a set that has no other key, that of the commitment? */
+static int
+fits(const struct ge_hdr *h, const uint8_t commitment[32],
+    const uint8_t dh[32], const uint8_t secret[GE_KEY], struct ge_err *e)
+{
+	static const uint8_t norcp[GE_KEY];
+	uint8_t should[32], *key;
+	int rc;
+
+	assert(h->nwraps == 0);
+	if ((key = ge_secret_alloc(GE_KEY, e)) == NULL)
+		return (-1);
+	rc = ge_key_derive(key, should, secret, norcp, dh, e);
+	ge_secret_free(key, GE_KEY);
+	return (rc == -1 ? -1 : CRYPTO_memcmp(should, commitment, 32) == 0);
+}
+
+int
+ge_shares_open(const struct ge_hdr *h, const uint8_t commitment[32],
+    const uint8_t dh[32], const uint8_t *idx, const uint8_t (*some)[GE_KEY],
+    uint8_t (*record)[32], uint8_t secret[GE_KEY], struct ge_err *e)
+{
+	uint8_t *share;
+	int i;
+
+	assert(h->mode != GE_PLAIN);
+	if ((share = ge_secret_alloc(GE_KEY, e)) == NULL)
+		return (-1);
+	for (i = 0; i < h->n; i++) {
+		ge_share_at(share, i + 1, idx, some, h->k);
+		ge_hash_share(record[i], dh, h->epoch, i, share);
+	}
+	ge_secret_free(share, GE_KEY);
+	ge_share_at(secret, 0, idx, some, h->k);
+	return (h->nwraps > 0 ? 1 : fits(h, commitment, dh, secret, e));
+}
+
 int
 ge_shares_all(const struct ge_hdr *h, const uint8_t *hdr,
     const uint8_t dh[32], const uint8_t *idx, const uint8_t (*some)[GE_KEY],
     uint8_t (*all)[GE_KEY], struct ge_err *e)
 {
-	enum { THR, KEY, NROWS };
-	static const uint8_t norcp[GE_KEY];
-	uint8_t hash[32], commitment[32], (*secret)[GE_KEY];
-	int i, rc = -1;
+	uint8_t hash[32], *secret;
+	int i, rc;
 
 	assert(h->mode != GE_PLAIN);
-	if ((secret = ge_secret_alloc(NROWS * GE_KEY, e)) == NULL)
-		goto out;
 	for (i = 0; i < h->n; i++) {
 		ge_share_at(all[i], i + 1, idx, some, h->k);
 		ge_hash_share(hash, dh, h->epoch, i, all[i]);
-		if (memcmp(hash, hdr + h->records + 32 * (size_t)i, 32) != 0) {
-			rc = 0;
-			goto out;
-		}
+		if (memcmp(hash, hdr + h->records + 32 * (size_t)i, 32) != 0)
+			return (0);
 	}
-	if (h->nwraps == 0) {
-		ge_share_at(secret[THR], 0, idx, some, h->k);
-		if (ge_key_derive(secret[KEY], commitment, secret[THR], norcp,
-		    dh, e) == -1)
-			goto out;
-		if (CRYPTO_memcmp(commitment, hdr + h->commitment, 32) != 0) {
-			rc = 0;
-			goto out;
-		}
-	}
-	rc = 1;
-out:
-	if (secret != NULL)
-		ge_secret_free(secret, NROWS * GE_KEY);
+	if (h->nwraps > 0)
+		return (1);
+	if ((secret = ge_secret_alloc(GE_KEY, e)) == NULL)
+		return (-1);
+	ge_share_at(secret, 0, idx, some, h->k);
+	rc = fits(h, hdr + h->commitment, dh, secret, e);
+	ge_secret_free(secret, GE_KEY);
 	return (rc);
 }
 

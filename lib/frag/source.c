@@ -304,7 +304,14 @@ ge_inputs_next(struct ge_inputs *in, struct ge_err *e)
 		}
 		if ((rc = ge_untar_next(in->untar, e)) != 0)
 			return (rc);
-		in->cut |= ge_untar_cut(in->untar);
+		if (ge_untar_foreign(in->untar)) {
+			in->foreign++;
+			if (!in->sole)
+				ge_note(GE_WARN, "'%s': neither a fragment nor "
+				    "an archive", now->what);
+		} else {
+			in->cut |= ge_untar_cut(in->untar);
+		}
 		input_close(in);
 	}
 	return (0);

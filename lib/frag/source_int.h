@@ -11,10 +11,6 @@
  * Where fragments come from: folders are walked, files told apart by how they
  * begin, archives read one after the other.
  */
-enum {
-	GE_MANIFEST_MAX = 64 << 20
-};
-
 enum ge_kind {
 	GE_KIND_OTHER, GE_KIND_MANIFEST, GE_KIND_FRAGMENT,
 	GE_KIND_STRAY		/* begins as a fragment, and is none */
@@ -88,8 +84,10 @@ struct ge_inputs {
 	size_t n, cap, at;		/* at: the one being read */
 	struct ge_untar *untar;
 	int fd, cut;			/* cut: one ended early */
+	int sole;			/* what is foreign the caller tells of */
+	uint64_t foreign;		/* how many were nothing of ours */
 };
-#define GE_INPUTS_NONE { NULL, 0, 0, 0, NULL, -1, 0 }
+#define GE_INPUTS_NONE { NULL, 0, 0, 0, NULL, -1, 0, 0, 0 }
 
 /*
  * ge_inputs_add(in, path, site, e): one more.

@@ -1,6 +1,7 @@
 #define _GNU_SOURCE		/* F_SETPIPE_SZ */
 #include <archive.h>
 #include <archive_entry.h>
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
@@ -13,7 +14,8 @@
 #include "util/mem.h"
 
 enum {
-	CHUNK = 1 << 20
+	CHUNK = 1 << 20,
+	HEADER = 512			/* of tar */
 };
 
 /* A pipe of 64 KiB makes reader and writer take turns. */
@@ -142,7 +144,9 @@ struct ge_untar {
 	struct archive *a;
 	struct archive_entry *entry;
 	const char *what;
-	int fd, opened, ended;
+	int fd, opened, ended, foreign;
+	uint64_t filled;		/* bytes of it read so far: */
+	uint8_t head[2 * GE_SETID];	/* the first of them */
 	uint8_t *buf;
 	/* The entry: the rest of a block of libarchive's, bytes so far. */
 	const uint8_t *block;
@@ -156,13 +160,16 @@ static la_ssize_t
 untar_fill(struct archive *a, void *arg, const void **buf)
 {
 	struct ge_untar *u = arg;
-	size_t got;
+	size_t got, i;
 
 	*buf = u->buf;
 	if (ge_read(u->fd, u->buf, CHUNK, &got, &u->why) == -1) {
 		archive_set_error(a, EIO, "%s", u->why.msg);
 		return (-1);
 	}
+	for (i = 0; i < got && u->filled + i < sizeof(u->head); i++)
+		u->head[u->filled + i] = u->buf[i];
+	u->filled += got;
 	return ((la_ssize_t)got);
 }
 
@@ -215,6 +222,21 @@ fail:
 	return (NULL);
 }
 
+/*
+ * It is no archive: is it nothing of ours either?  Of a stream that was cut in its
+ * first header there is the beginning of a name, the set's id.
+ */
+static int
+is_foreign(const struct ge_untar *u)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(u->head) && i < u->filled; i++)
+		if (!isxdigit(u->head[i]))
+			return (1);
+	return (u->filled >= HEADER);
+}
+
 /* Reading failed (-1), or the archive is damaged here and ends (0). */
 static int
 untar_end(struct ge_untar *u, struct ge_err *e)
@@ -229,7 +251,9 @@ untar_end(struct ge_untar *u, struct ge_err *e)
 	/* When it opens, it finds words for everything but want of memory. */
 	if (archive_errno(u->a) == ENOMEM || (s == NULL && u->opened < 2))
 		return (ge_fail(e, GE_EFAIL, "'%s': out of memory", u->what));
-	if (archive_file_count(u->a) == 0)
+	if (archive_file_count(u->a) == 0 && is_foreign(u))
+		u->foreign = 1;
+	else if (archive_file_count(u->a) == 0)
 		ge_note(GE_WARN, "'%s': neither a fragment nor an archive: %s",
 		    u->what, s != NULL ? s : "unknown format");
 	else
@@ -339,6 +363,13 @@ ge_untar_cut(const struct ge_untar *u)
 {
 
 	return (u->ended);
+}
+
+int
+ge_untar_foreign(const struct ge_untar *u)
+{
+
+	return (u->foreign);
 }
 
 void

@@ -19,7 +19,7 @@
  * ge_untar_next(u, e):
  * Go to the next regular file.  1; 0 at the end; -1 GE_EFAIL if reading
  * failed.  A damaged or cut archive ends where the damage begins, with a note;
- * what is no archive ends at once.
+ * what is no archive ends at once; of that nothing is said if it is foreign.
  *
  * ge_untar_read(u, buf, len, got, e):
  * Data of the entry; fewer than len bytes only at its end, or where the archive
@@ -29,6 +29,7 @@
  * should be.
  *
  * ge_untar_cut(u): whether it ended where there was damage.
+ * ge_untar_foreign(u): whether it is no archive, nor the beginning of ours.
  */
 struct ge_untar;
 struct ge_untar *ge_untar_open(int fd, const char *what, struct ge_err *e);
@@ -37,6 +38,7 @@ int ge_untar_read(struct ge_untar *u, void *buf, size_t len, size_t *got,
     struct ge_err *e);
 int ge_untar_size(const struct ge_untar *u, uint64_t *size);
 int ge_untar_cut(const struct ge_untar *u);
+int ge_untar_foreign(const struct ge_untar *u);
 void ge_untar_close(struct ge_untar *u);
 
 #endif

@@ -8,11 +8,15 @@
  * WebDAV (RFC 4918).  An object is sent under a temporary name in its folder and
  * moved, since not every server keeps half a PUT to itself, and not every one
  * knows If-None-Match; all know MOVE with Overwrite: F.
+ *
+ * What is replaced is removed only when the new is in its place, and the new under
+ * its temporary name only when something is in that place: a server may do a MOVE
+ * in steps, and an answer that did not come says nothing.
  */
 
 enum step {
 	D_BEGIN, D_GET, D_HEAD, D_LIST, D_EMPTY, D_REMOVE, D_PUT, D_MKCOL,
-	D_MOVE, D_CLEAR, D_CLEAN, D_ROOT
+	D_MOVE, D_ASIDE, D_DROP, D_BACK, D_SEE, D_CLEAN, D_ROOT
 };
 
 static const char ask[] = "<?xml version=\"1.0\"?><propfind xmlns=\"DAV:\">"
@@ -108,14 +112,29 @@ propfind(struct ge_op_int *x, const char *path, int depth)
 		(void)ge_x_list(x, GE_ANSWER_DAV, path);
 }
 
+static void
+move(struct ge_op_int *x, const char *to, int over)
+{
+	char url[4 * GE_X_PATH];
+
+	custom(x, "MOVE");
+	x->awaited = x->op->replace;
+	if (ge_x_address(x, url, sizeof(url), scheme(x), to) == -1)
+		x->nomem = 1;
+	else
+		ge_x_header(x, "Destination: %s", url);
+	ge_x_header(x, "Overwrite: %s", over ? "T" : "F");
+}
+
 /* The request of this step. */
 static enum ge_verdict
 go(struct ge_op_int *x, enum step to)
 {
-	char path[GE_X_PATH], url[4 * GE_X_PATH], folder[GE_X_PATH];
+	char path[GE_X_PATH], folder[GE_X_PATH];
 	const char *at = path;
 
 	x->step = (int)to;
+	x->awaited = 0;
 	if (ge_x_path(x, path, x->op->name) == -1)
 		return (GE_X_END);
 	if (ge_x_fresh(x) == -1)
@@ -124,6 +143,9 @@ go(struct ge_op_int *x, enum step to)
 	case D_GET:
 		ge_x_range(x);
 		break;
+	case D_SEE:
+		ge_x_brief(x);
+		/* FALLTHROUGH */
 	case D_HEAD:
 		curl_easy_setopt(x->easy, CURLOPT_NOBODY, 1L);
 		break;
@@ -132,13 +154,13 @@ go(struct ge_op_int *x, enum step to)
 		propfind(x, path, 1);
 		break;
 	case D_REMOVE:
-	case D_CLEAR:
 		custom(x, "DELETE");
 		break;
+	case D_DROP:
 	case D_CLEAN:
 		custom(x, "DELETE");
 		ge_x_brief(x);
-		at = x->tmp;
+		at = to == D_DROP ? x->aside : x->tmp;
 		break;
 	case D_PUT:
 		if (x->tmp[0] == '\0' &&
@@ -154,13 +176,19 @@ go(struct ge_op_int *x, enum step to)
 		at = folder;
 		break;
 	case D_MOVE:
-		custom(x, "MOVE");
-		if (ge_x_address(x, url, sizeof(url), scheme(x), path) == -1)
-			x->nomem = 1;
-		else
-			ge_x_header(x, "Destination: %s", url);
-		ge_x_header(x, "Overwrite: %s", x->op->replace ? "T" : "F");
+		move(x, path, x->op->replace);
 		at = x->tmp;
+		break;
+	case D_ASIDE:
+		if (ge_x_temporary(x, x->aside, path) == -1)
+			return (GE_X_END);
+		move(x, x->aside, 0);
+		break;
+	case D_BACK:
+		move(x, path, 0);
+		if (x->tidying)
+			ge_x_brief(x);
+		at = x->aside;
 		break;
 	case D_ROOT:
 		snprintf(folder, sizeof(folder), "%.*s/",
@@ -180,18 +208,50 @@ go(struct ge_op_int *x, enum step to)
 	return (GE_X_REQUEST);
 }
 
+static int
+unreached(const struct ge_op_int *x)
+{
+
+	return (x->code == CURLE_COULDNT_CONNECT ||
+	    x->code == CURLE_COULDNT_RESOLVE_HOST ||
+	    x->code == CURLE_PEER_FAILED_VERIFICATION);
+}
+
 /* x->op->result and the cause stay; what was sent goes. */
 static enum ge_verdict
 clean(struct ge_op_int *x)
 {
 
-	if (x->code == CURLE_COULDNT_CONNECT ||
-	    x->code == CURLE_COULDNT_RESOLVE_HOST ||
-	    x->code == CURLE_PEER_FAILED_VERIFICATION)
+	if (unreached(x))
 		return (GE_X_END);
 	x->result = x->op->result;
 	memcpy(x->why, x->cause, sizeof(x->why));
 	return (go(x, D_CLEAN));
+}
+
+/* The same after a MOVE, which may have been done, or begun. */
+static enum ge_verdict
+undo(struct ge_op_int *x)
+{
+
+	if (!x->op->replace || unreached(x))
+		return (clean(x));
+	x->result = x->op->result;
+	memcpy(x->why, x->cause, sizeof(x->why));
+	return (go(x, x->aside[0] != '\0' ? D_BACK : D_SEE));
+}
+
+/* Something is there, or what was sent is left. */
+static enum ge_verdict
+seen(struct ge_op_int *x)
+{
+
+	if (x->code == CURLE_OK && x->reply.status / 100 == 2)
+		return (go(x, D_CLEAN));
+	if (x->aside[0] == '\0')
+		return (ge_x_end(x, x->result, "%s", x->why));
+	return (ge_x_end(x, x->result, "%.100s; what was there is perhaps "
+	    "'%.140s' now", x->why, strrchr(x->aside, '/') + 1));
 }
 
 static int
@@ -223,27 +283,54 @@ putted(struct ge_op_int *x)
 	}
 	(void)ge_x_status(x, x->mkdirs && status != 507 ?
 	    "its folder cannot be made" : NULL);
+	if (status == 404 || status == 409) {
+		x->result = x->op->result;
+		memcpy(x->why, x->cause, sizeof(x->why));
+		return (go(x, D_ROOT));
+	}
 	return (status == 401 || status == 403 ? GE_X_END : clean(x));
 }
 
 static enum ge_verdict
 moved(struct ge_op_int *x)
 {
+	int status = x->reply.status;
 
-	if (x->code != CURLE_OK && x->reply.status < 300) {
+	if (x->code != CURLE_OK && status < 300) {
 		(void)ge_x_curl(x);
-	} else if (fine(x)) {
-		return (ge_x_end(x, GE_OP_DONE, "done"));
-	} else if (x->reply.status == 412 && !x->op->replace) {
-		(void)ge_x_end(x, GE_OP_EXISTS, "it exists");
-	} else if (x->reply.status == 412 && !x->swapped) {
-		/* Some servers never overwrite. */
-		x->swapped = 1;
-		return (go(x, D_CLEAR));
-	} else {
-		(void)ge_x_status(x, "naming it");
+		return (undo(x));
 	}
-	return (clean(x));
+	if (fine(x)) {
+		(void)ge_x_end(x, GE_OP_DONE, "done");
+		x->result = GE_OP_DONE;
+		return (x->aside[0] != '\0' ? go(x, D_DROP) : GE_X_END);
+	}
+	if (status == 412 && !x->op->replace) {
+		(void)ge_x_end(x, GE_OP_EXISTS, "it exists");
+		return (clean(x));
+	}
+	/* Some servers never overwrite. */
+	if (status == 412 && x->aside[0] == '\0')
+		return (go(x, D_ASIDE));
+	(void)ge_x_status(x, "naming it");
+	/* These have no MOVE for us at all. */
+	if (x->aside[0] == '\0' && (status == 401 || status == 403 ||
+	    status == 405 || status == 501))
+		return (clean(x));
+	return (undo(x));
+}
+
+static enum ge_verdict
+put_aside(struct ge_op_int *x)
+{
+
+	if (x->code == CURLE_OK && fine(x))
+		return (go(x, D_MOVE));
+	if (x->code != CURLE_OK && x->reply.status < 300)
+		(void)ge_x_curl(x);
+	else
+		(void)ge_x_status(x, "making room for it");
+	return (undo(x));
 }
 
 static enum ge_verdict
@@ -259,11 +346,11 @@ listed(struct ge_op_int *x)
 	if (x->reply.status != 207) {
 		(void)ge_x_status(x, NULL);
 		/* The site's own folder is another matter. */
-		if (x->op->result == GE_OP_ABSENT)
-			(void)ge_x_end(x, x->op->name[0] == '\0' ?
-			    GE_OP_FAILED : GE_OP_ABSENT,
-			    "there is no such folder");
-		return (GE_X_END);
+		if (x->op->result != GE_OP_ABSENT)
+			return (GE_X_END);
+		if (x->op->name[0] == '\0')
+			return (ge_x_rootless(x, x->s->site->path));
+		return (ge_x_end(x, GE_OP_ABSENT, "there is no such folder"));
 	}
 	if (ge_answer_end(x->list, &token, &e) == -1)
 		return (ge_x_end(x, GE_OP_FAILED, "a wrong answer: %s",
@@ -337,8 +424,12 @@ look(struct ge_op_int *x)
 		return (go(x, D_MKCOL));
 	case D_MOVE:
 		return (moved(x));
-	case D_CLEAR:
-		return (go(x, D_MOVE));
+	case D_ASIDE:
+		return (put_aside(x));
+	case D_BACK:
+		return (go(x, D_SEE));
+	case D_SEE:
+		return (seen(x));
 	case D_ROOT:
 		return (ge_x_rooted(x, x->code != CURLE_OK ||
 		    x->reply.status != 404));
@@ -357,12 +448,19 @@ step(struct ge_op_int *x)
 	return (v);
 }
 
-/* A MOVE that was under way may have come to pass: then there is nothing. */
 static enum ge_verdict
 tidy(struct ge_op_int *x)
 {
 
-	return (x->tmp[0] != '\0' ? clean(x) : GE_X_END);
+	if (x->tmp[0] == '\0')
+		return (GE_X_END);
+	if (x->step == D_DROP)
+		return (go(x, D_DROP));
+	/* The MOVE of what has just arrived was not sent. */
+	if (x->step == D_PUT || x->step == D_MKCOL || (x->step == D_MOVE &&
+	    x->aside[0] == '\0' && x->code == CURLE_OK))
+		return (clean(x));
+	return (undo(x));
 }
 
-const struct ge_way ge_way_dav = { open_site, step, NULL, tidy };
+const struct ge_way ge_way_dav = { open_site, step, NULL, 0, tidy };

@@ -16,28 +16,40 @@
  * Folders.  The site's own folder is never made: if it is not there, a disk is
  * not mounted, and nothing can be said of what is in it.
  *
- * A system call may hang until long after the operation was cancelled and given
- * up.  So what is the caller's (buffers, arg, the sites) is touched only if
- * ge_x_cancelled says no after the last call that may have hung.
+ * A system call may hang until long after the operation was given back, and even
+ * the net closed.  So what is the caller's is touched only between ge_x_hold and
+ * ge_x_let, where nothing but the file that is sent is waited for; and of the
+ * sites nothing after the start.
  */
 
 enum {
-	CHUNK = 1 << 20
+	CHUNK = 1 << 20,
+	SYNC = 64 << 20,	/* written, before the disk must have it */
+	SLOWEST = 1 << 20	/* bytes a second that a disk takes */
+};
+
+struct job {
+	struct ge_op_int *x;
+	char path[GE_X_PATH];	/* of the object */
+	char root[GE_X_PATH];	/* of the site */
 };
 
 /* Is the site's folder there?  0, or -1 with the end of x. */
 static int
-mounted(struct ge_op_int *x)
+mounted(const struct job *j)
 {
-	const char *path = x->s->site->path;
+	const char *path = j->root[0] != '\0' ? j->root : "/";
+	struct ge_op_int *x = j->x;
 	struct stat st;
 	int rc;
 
-	if (path[0] == '\0')
-		path = "/";
 	rc = stat(path, &st);
 	if (ge_x_cancelled(x))
 		(void)ge_x_end(x, GE_OP_CANCELLED, "cancelled");
+	else if (rc == -1 && (errno == ENOENT || errno == ENOTDIR))
+		(void)ge_x_end(x, GE_OP_FAILED,
+		    "there is no folder '%.200s': mount or make it first",
+		    path);
 	else if (rc == -1)
 		(void)ge_x_end(x, GE_OP_FAILED, "folder '%s': %s", path,
 		    strerror(errno));
@@ -50,8 +62,9 @@ mounted(struct ge_op_int *x)
 
 /* What errno (or that of e) means. */
 static void
-failed(struct ge_op_int *x, int sys, const char *why)
+failed(const struct job *j, int sys, const char *why)
 {
+	struct ge_op_int *x = j->x;
 
 	if (ge_x_cancelled(x)) {
 		(void)ge_x_end(x, GE_OP_CANCELLED, "cancelled");
@@ -62,7 +75,7 @@ failed(struct ge_op_int *x, int sys, const char *why)
 	switch (sys) {
 	case ENOENT:
 	case ENOTDIR:
-		if (mounted(x) == 0)
+		if (mounted(j) == 0)
 			(void)ge_x_end(x, x->op->kind == GE_OP_PUT ?
 			    GE_OP_FAILED : GE_OP_ABSENT, "%s", why);
 		break;
@@ -86,16 +99,16 @@ failed(struct ge_op_int *x, int sys, const char *why)
 
 /* The folders between the site's and the object. */
 static int
-make_parents(struct ge_op_int *x, char *path, struct ge_err *e)
+make_parents(struct job *j, struct ge_err *e)
 {
-	size_t root = strlen(x->s->site->path);
-	char *p, *last = path;
+	size_t root = strlen(j->root);
+	char *path = j->path, *p, *last = path;
 	int made;
 
 	for (p = strchr(path + root + 1, '/'); p != NULL;
 	    p = strchr(p + 1, '/')) {
 		*p = '\0';
-		made = mkdir(path, 0777) == 0;
+		made = mkdir(path, 0700) == 0;
 		if (!made && errno != EEXIST) {
 			ge_failsys(e, "cannot make folder '%s'", path);
 			*p = '/';
@@ -117,29 +130,48 @@ make_parents(struct ge_op_int *x, char *path, struct ge_err *e)
 	return (0);
 }
 
+/* The next piece of what is sent: 0, or -1, also if it was given back. */
+static int
+fetch(struct ge_op_int *x, uint64_t at, uint8_t *buf, size_t n,
+    struct ge_err *e)
+{
+	int rc = 0;
+
+	if (ge_x_hold(x) == -1)
+		return (ge_fail(e, GE_EFAIL, "cancelled"));
+	if (ge_x_cancelled(x))
+		rc = ge_fail(e, GE_EFAIL, "cancelled");
+	else
+		rc = ge_x_source(x, at, buf, n, e);
+	ge_x_let(x);
+	return (rc);
+}
+
 static int
 copy_in(struct ge_op_int *x, int fd, struct ge_err *e)
 {
-	struct ge_op *op = x->op;
-	uint8_t *buf = NULL;
-	uint64_t at = 0;
+	uint64_t at = 0, synced = 0, len = x->op->len;
+	uint8_t *buf;
 	size_t n;
 	int rc = -1;
 
-	if (op->fd > 0 && (buf = ge_block_alloc(CHUNK, e)) == NULL)
+	if ((buf = ge_block_alloc(len < CHUNK ? (size_t)len + 1 : CHUNK, e)) ==
+	    NULL)
 		return (-1);
-	for (; at < op->len; at += n) {
-		n = op->len - at < CHUNK ? (size_t)(op->len - at) : CHUNK;
-		if (ge_x_cancelled(x)) {
-			ge_fail(e, GE_EFAIL, "cancelled");
-			goto out;
-		}
-		if (buf != NULL && ge_x_source(x, at, buf, n, e) == -1)
-			goto out;
-		if (ge_write(fd, buf != NULL ? buf : op->body + at, n, e) ==
-		    -1)
+	for (; at < len; at += n) {
+		n = len - at < CHUNK ? (size_t)(len - at) : CHUNK;
+		if (fetch(x, at, buf, n, e) == -1 ||
+		    ge_write(fd, buf, n, e) == -1)
 			goto out;
 		ge_x_moved(x, n, 0);
+		if (at + n - synced < SYNC)
+			continue;
+		synced = at + n;
+		if (fdatasync(fd) == -1 && errno != EINVAL) {
+			ge_failsys(e, "cannot write");
+			goto out;
+		}
+		ge_x_beat(x);
 	}
 	rc = 0;
 out:
@@ -148,14 +180,16 @@ out:
 }
 
 static void
-put(struct ge_op_int *x, char *path)
+put(struct job *j)
 {
+	struct ge_op_int *x = j->x;
+	const char *path = j->path;
 	struct ge_file f = GE_FILE_NONE;
 	int replace = x->op->replace ? 2 : 0, rc;
 	struct ge_err e;
 	struct stat st;
 
-	if (mounted(x) == -1)
+	if (mounted(j) == -1)
 		return;
 	if (!replace && lstat(path, &st) == 0) {
 		(void)ge_x_end(x, GE_OP_EXISTS, "it exists");
@@ -165,9 +199,12 @@ put(struct ge_op_int *x, char *path)
 	rc = ge_file_open(&f, path, replace, &e);
 	if (rc == -1 && e.sys == ENOENT) {
 		ge_file_release(&f);
-		if (make_parents(x, path, &e) == 0)
+		if (make_parents(j, &e) == 0)
 			rc = ge_file_open(&f, path, replace, &e);
 	}
+	/* There may be shares of keys in it. */
+	if (rc == 0 && !f.direct && fchmod(f.fd, 0600) == -1)
+		rc = ge_failsys(&e, "cannot create '%s'", path);
 	if (rc == 0 && f.direct) {
 		(void)ge_x_end(x, GE_OP_EXISTS, "it exists");
 	} else if (rc == -1 || copy_in(x, f.fd, &e) == -1 ||
@@ -175,31 +212,56 @@ put(struct ge_op_int *x, char *path)
 		if (!replace && (e.code == GE_EUSAGE || e.sys == EEXIST))
 			(void)ge_x_end(x, GE_OP_EXISTS, "it exists");
 		else
-			failed(x, e.sys, e.msg);
+			failed(j, e.sys, e.msg);
 	} else {
 		(void)ge_x_end(x, GE_OP_DONE, "done");
 	}
 	ge_file_release(&f);
 }
 
-static void
-get(struct ge_op_int *x, const char *path)
+/*
+ * As ge_pread, but a bad sector is damage, which a repair replaces, and not
+ * silence, which would be left alone for ever: what is before it is read, and
+ * *bad is set.  It is asked for twice, since what passes is none.
+ */
+static int
+read_piece(struct ge_op_int *x, int fd, uint8_t *buf, size_t n, uint64_t off,
+    size_t *got, int *bad, struct ge_err *e)
 {
+	size_t more;
+
+	if (ge_pread(fd, buf, n, off, got, e) == 0)
+		return (0);
+	if (e->sys != EIO)
+		return (-1);
+	ge_x_beat(x);
+	if (ge_pread(fd, buf + *got, n - *got, off + *got, &more, e) == -1 &&
+	    e->sys != EIO)
+		return (-1);
+	*got += more;
+	*bad = *got < n;
+	return (0);
+}
+
+static void
+get(const struct job *j)
+{
+	struct ge_op_int *x = j->x;
 	struct ge_op *op = x->op;
 	uint64_t got = 0, want;
 	uint8_t *buf = NULL;
 	struct ge_err e;
 	struct stat st;
+	int fd, bad = 0;
 	size_t n, m;
-	int fd;
 
-	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+	fd = open(j->path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
 	if (fd == -1) {
-		failed(x, errno, NULL);
+		failed(j, errno, NULL);
 		return;
 	}
 	if (fstat(fd, &st) == -1) {
-		failed(x, errno, NULL);
+		failed(j, errno, NULL);
 		goto out;
 	}
 	if (!S_ISREG(st.st_mode)) {
@@ -215,23 +277,30 @@ get(struct ge_op_int *x, const char *path)
 		want = 0;
 	if (want > 0 && (buf = ge_block_alloc(want < CHUNK ? (size_t)want :
 	    CHUNK, &e)) == NULL) {
-		failed(x, e.sys, e.msg);
+		failed(j, e.sys, e.msg);
 		goto out;
 	}
-	for (; got < want; got += m) {
+	for (; got < want && !bad; got += m) {
 		n = want - got < CHUNK ? (size_t)(want - got) : CHUNK;
-		if (ge_pread(fd, buf, n, op->off + got, &m, &e) == -1) {
-			failed(x, e.sys, e.msg);
+		if (read_piece(x, fd, buf, n, op->off + got, &m, &bad, &e) ==
+		    -1) {
+			failed(j, e.sys, NULL);
 			goto out;
 		}
+		/* Unless it is the whole disk that is gone. */
+		if (bad && mounted(j) == -1)
+			goto out;
+		if (ge_x_hold(x) == -1)
+			goto out;
+		memcpy(op->buf + got, buf, m);
+		ge_x_let(x);
 		if (ge_x_cancelled(x)) {
 			(void)ge_x_end(x, GE_OP_CANCELLED, "cancelled");
 			goto out;
 		}
-		memcpy(op->buf + got, buf, m);
 		ge_x_moved(x, 0, m);
 		atomic_store(&x->got, got + m);
-		if (m != n) {
+		if (m != n && !bad) {
 			(void)ge_x_end(x, GE_OP_FAILED, "it became shorter");
 			goto out;
 		}
@@ -242,20 +311,38 @@ out:
 	close(fd);
 }
 
-static void
-list(struct ge_op_int *x, const char *path)
+/* 0; 1: enough; -1: nobody is there to be told. */
+static int
+tell(struct ge_op_int *x, const char *name, const struct stat *st)
 {
 	struct ge_op *op = x->op;
+	int enough = -1;
+
+	if (ge_x_hold(x) == -1)
+		return (-1);
+	if (!ge_x_cancelled(x))
+		enough = op->entry(op->arg, name, strlen(name),
+		    S_ISREG(st->st_mode) ? (uint64_t)st->st_size :
+		    GE_OP_UNKNOWN, S_ISDIR(st->st_mode)) != 0;
+	ge_x_let(x);
+	return (enough);
+}
+
+static void
+list(const struct job *j)
+{
+	struct ge_op_int *x = j->x;
 	struct dirent *d;
 	struct stat st;
 	DIR *dir;
 	int stop = 0;
 
-	if ((dir = opendir(path)) == NULL) {
-		failed(x, errno, NULL);
+	if ((dir = opendir(j->path)) == NULL) {
+		failed(j, errno, NULL);
 		return;
 	}
-	for (;;) {
+	while (stop == 0) {
+		ge_x_beat(x);
 		errno = 0;
 		if ((d = readdir(dir)) == NULL)
 			break;
@@ -267,23 +354,22 @@ list(struct ge_op_int *x, const char *path)
 				continue;
 			st.st_mode = 0;
 		}
-		if (stop || ge_x_cancelled(x))
-			break;
-		stop = op->entry(op->arg, d->d_name, strlen(d->d_name),
-		    S_ISREG(st.st_mode) ? (uint64_t)st.st_size :
-		    GE_OP_UNKNOWN, S_ISDIR(st.st_mode));
+		stop = tell(x, d->d_name, &st);
 	}
-	if (!stop && d == NULL && errno != 0)
-		failed(x, errno, NULL);
+	if (stop == -1)
+		(void)ge_x_end(x, GE_OP_CANCELLED, "cancelled");
+	else if (stop == 0 && errno != 0)
+		failed(j, errno, NULL);
 	else
-		(void)ge_x_end(x, !stop && d != NULL ? GE_OP_CANCELLED :
-		    GE_OP_DONE, "done");
+		(void)ge_x_end(x, GE_OP_DONE, "done");
 	closedir(dir);
 }
 
 static void
-delete(struct ge_op_int *x, char *path)
+delete(struct job *j)
 {
+	struct ge_op_int *x = j->x;
+	char *path = j->path;
 	size_t len = strlen(path);
 	int folder = path[len - 1] == '/', rc;
 	struct ge_err e;
@@ -295,12 +381,12 @@ delete(struct ge_op_int *x, char *path)
 		if (errno == ENOTEMPTY || errno == EEXIST)
 			(void)ge_x_end(x, GE_OP_DENIED, "it is not empty");
 		else
-			failed(x, errno, NULL);
+			failed(j, errno, NULL);
 		return;
 	}
 	*strrchr(path, '/') = '\0';
 	if (ge_dir_sync(path[0] != '\0' ? path : "/", &e) == -1)
-		failed(x, e.sys, e.msg);
+		failed(j, e.sys, e.msg);
 	else
 		(void)ge_x_end(x, GE_OP_DONE, "done");
 }
@@ -308,24 +394,25 @@ delete(struct ge_op_int *x, char *path)
 static void
 work(struct ge_op_int *x)
 {
-	char path[GE_X_PATH];
+	struct job j = { .x = x };
 
 	x->step = 1;
-	if (ge_x_path(x, path, x->op->name) == -1)
+	if (ge_x_path(x, j.path, x->op->name) == -1)
 		return;
+	snprintf(j.root, sizeof(j.root), "%s", x->s->site->path);
 	switch (x->op->kind) {
 	case GE_OP_PUT:
-		put(x, path);
+		put(&j);
 		break;
 	case GE_OP_GET:
 	case GE_OP_HEAD:
-		get(x, path);
+		get(&j);
 		break;
 	case GE_OP_LIST:
-		list(x, path);
+		list(&j);
 		break;
 	case GE_OP_REMOVE:
-		delete(x, path);
+		delete(&j);
 		break;
 	}
 }
@@ -333,8 +420,15 @@ work(struct ge_op_int *x)
 static enum ge_verdict
 step(struct ge_op_int *x)
 {
+	double connect;
 
-	return (x->step == 0 ? GE_X_WORK : GE_X_END);
+	if (x->step != 0)
+		return (GE_X_END);
+	ge_x_limits(x, &connect, &x->patience);
+	if (x->op->kind == GE_OP_PUT)
+		x->patience += (double)(x->op->len < SYNC ? x->op->len :
+		    SYNC) / SLOWEST;
+	return (GE_X_WORK);
 }
 
-const struct ge_way ge_way_folder = { NULL, step, work, NULL };
+const struct ge_way ge_way_folder = { NULL, step, work, 1, NULL };

@@ -14,9 +14,12 @@
 #include "util/world.h"
 
 #define BRIEF	2000L		/* milliseconds */
+#define SILENT	5.0		/* seconds for a site that has timed out */
+#define SLACK	2.0		/* for libcurl to say by itself that it did */
 
 enum {
 	DROPPED = 1 << 20,	/* bytes of a body that nobody wants */
+	ENTRIES = 1 << 22,	/* of a listing */
 	ROOTED = 5		/* seconds that a folder is taken to be there */
 };
 
@@ -97,6 +100,7 @@ header(char *line, size_t size, size_t n, void *arg)
 	time_t t;
 
 	n *= size;
+	ge_x_beat(x);
 	if (n >= 12 && strncmp(line, "HTTP/", 5) == 0) {
 		char *p = memchr(line, ' ', n - 4);
 
@@ -215,7 +219,8 @@ take(char *buf, size_t size, size_t n, void *arg)
 		case 0:
 			return (n);
 		case 1:
-			x->stopped = 1;
+			if (x->stopped == 0)
+				x->stopped = 1;
 			return (0);
 		default:
 			wrong(x, e.msg);
@@ -250,12 +255,26 @@ loopback(const char *host)
 	    strcmp(host, "[::1]") == 0 || strncmp(host, "127.", 4) == 0);
 }
 
+void
+ge_x_limits(const struct ge_op_int *x, double *connect, double *stall)
+{
+	const struct ge_net_conf *c = ge_net_conf(x->net);
+
+	*connect = c->connect;
+	*stall = c->stall;
+	if (x->s->silent && *connect > SILENT)
+		*connect = SILENT;
+	if (x->s->silent && *stall > SILENT)
+		*stall = SILENT;
+}
+
 int
 ge_x_fresh(struct ge_op_int *x)
 {
 	const struct ge_net_conf *c = ge_net_conf(x->net);
 	const char *ca = x->s->site->ca != NULL ? x->s->site->ca : c->ca;
-	long stall = (long)c->stall;
+	double connect, seconds, left = c->total;
+	long stall;
 	CURL *h;
 
 	if (x->easy == NULL)
@@ -279,8 +298,17 @@ ge_x_fresh(struct ge_op_int *x)
 	x->post = NULL;
 	x->hostkey = 0;
 
-	if (stall < c->stall || stall < 1)
+	x->brief = 0;
+
+	ge_x_limits(x, &connect, &seconds);
+	x->patience = connect + seconds + SLACK;
+	stall = (long)seconds;
+	if (stall < seconds || stall < 1)
 		stall++;
+	if (x->op->kind == GE_OP_LIST)
+		left -= ge_clock() - x->started;
+	if (left < 0)
+		left = 0;
 	curl_easy_setopt(h, CURLOPT_PRIVATE, x);
 	curl_easy_setopt(h, CURLOPT_ERRORBUFFER, x->errbuf);
 	curl_easy_setopt(h, CURLOPT_NOSIGNAL, 1L);
@@ -292,13 +320,13 @@ ge_x_fresh(struct ge_op_int *x)
 	curl_easy_setopt(h, CURLOPT_USERAGENT, "getools");
 	curl_easy_setopt(h, CURLOPT_TCP_KEEPALIVE, 1L);
 	curl_easy_setopt(h, CURLOPT_BUFFERSIZE, 512L << 10);
-	curl_easy_setopt(h, CURLOPT_UPLOAD_BUFFERSIZE, 64L << 10);
+	curl_easy_setopt(h, CURLOPT_UPLOAD_BUFFERSIZE, 256L << 10);
 	curl_easy_setopt(h, CURLOPT_EXPECT_100_TIMEOUT_MS, 200L);
 	curl_easy_setopt(h, CURLOPT_CONNECTTIMEOUT_MS,
-	    (long)(c->connect * 1000) + 1);
+	    (long)(connect * 1000) + 1);
 	curl_easy_setopt(h, CURLOPT_LOW_SPEED_LIMIT, 1024L);
 	curl_easy_setopt(h, CURLOPT_LOW_SPEED_TIME, stall);
-	curl_easy_setopt(h, CURLOPT_TIMEOUT_MS, (long)(c->total * 1000) + 1);
+	curl_easy_setopt(h, CURLOPT_TIMEOUT_MS, (long)(left * 1000) + 1);
 	curl_easy_setopt(h, CURLOPT_HEADERFUNCTION, header);
 	curl_easy_setopt(h, CURLOPT_HEADERDATA, x);
 	curl_easy_setopt(h, CURLOPT_WRITEFUNCTION, take);
@@ -315,8 +343,12 @@ ge_x_fresh(struct ge_op_int *x)
 void
 ge_x_brief(struct ge_op_int *x)
 {
+	long left = BRIEF;
 
-	curl_easy_setopt(x->easy, CURLOPT_TIMEOUT_MS, BRIEF);
+	x->brief = 1;
+	if (x->tidying)
+		left = (long)((x->tidyby - ge_clock()) * 1000);
+	curl_easy_setopt(x->easy, CURLOPT_TIMEOUT_MS, left > 1 ? left : 1L);
 }
 
 void
@@ -456,14 +488,29 @@ ge_x_temporary(struct ge_op_int *x, char out[GE_X_PATH], const char *path)
 	return (0);
 }
 
+const char *
+ge_x_plain(char *out, size_t cap, const char *s)
+{
+	size_t n = 0;
+
+	for (; *s != '\0' && n + 5 < cap; s++)
+		if ((unsigned char)*s >= ' ' && (unsigned char)*s < 0x7f)
+			out[n++] = *s;
+		else
+			n += (size_t)snprintf(out + n, cap - n, "\\x%02x",
+			    (unsigned char)*s);
+	out[n] = '\0';
+	return (out);
+}
+
 enum ge_verdict
 ge_x_curl(struct ge_op_int *x)
 {
 	char why[200];
 
-	snprintf(why, sizeof(why), "%.199s", x->errbuf[0] != '\0' ? x->errbuf :
+	x->errbuf[strcspn(x->errbuf, "\r\n")] = '\0';
+	ge_x_plain(why, sizeof(why), x->errbuf[0] != '\0' ? x->errbuf :
 	    curl_easy_strerror(x->code));
-	why[strcspn(why, "\r\n")] = '\0';
 	if (x->stopped) {
 		memcpy(why, x->cause, sizeof(why) - 1);
 		why[sizeof(why) - 1] = '\0';
@@ -500,7 +547,7 @@ passes(const char *code)
 		"BadDigest", "XAmzContentSHA256Mismatch", "IncompleteBody",
 		"RequestTimeout", "InternalError", "SlowDown",
 		"ServiceUnavailable", "OperationAborted", "NoSuchUpload",
-		"ConditionalRequestConflict", "NoSuchBucket"
+		"ConditionalRequestConflict"
 	};
 	size_t i;
 
@@ -523,11 +570,14 @@ enum ge_verdict
 ge_x_status(struct ge_op_int *x, const char *name)
 {
 	int status = x->reply.status;
-	char code[64] = "", said[160] = "";
+	char raw[64] = "", code[4 * sizeof(raw)] = "", said[160] = "";
 
 	if (x->text != NULL)
-		(void)ge_answer_text(x->text, x->ntext, "Error", "Code", code,
-		    sizeof(code));
+		(void)ge_answer_text(x->text, x->ntext, "Error", "Code", raw,
+		    sizeof(raw));
+	ge_x_plain(code, sizeof(code), raw);
+	if (strcmp(code, "NoSuchBucket") == 0)
+		return (ge_x_rootless(x, x->s->site->path));
 	snprintf(said, sizeof(said), "%s%sHTTP status %d%s%s",
 	    name != NULL ? name : "", name != NULL ? ": " : "", status,
 	    code[0] != '\0' ? " " : "", code);
@@ -566,8 +616,25 @@ ge_x_root(struct ge_op_int *x)
 	if (x->op->result != GE_OP_ABSENT || (x->s->rooted > 0 &&
 	    ge_clock() - x->s->rooted < ROOTED))
 		return (0);
+	x->result = x->op->result;
 	memcpy(x->why, x->cause, sizeof(x->why));
 	return (1);
+}
+
+enum ge_verdict
+ge_x_rootless(struct ge_op_int *x, const char *path)
+{
+	enum ge_transport how = x->s->site->transport;
+	size_t n = strlen(path);
+
+	x->once = 1;
+	if (how == GE_SITE_S3) {
+		path++;
+		n = strcspn(path, "/");
+	}
+	return (ge_x_end(x, GE_OP_FAILED, "there is no %s '%.*s': make it first",
+	    how == GE_SITE_S3 ? "bucket" : "folder", (int)(n < 200 ? n : 200),
+	    path));
 }
 
 enum ge_verdict
@@ -575,10 +642,9 @@ ge_x_rooted(struct ge_op_int *x, int there)
 {
 
 	if (!there)
-		return (ge_x_end(x, GE_OP_FAILED,
-		    "the site's own folder is not there"));
+		return (ge_x_rootless(x, x->s->site->path));
 	x->s->rooted = ge_clock();
-	return (ge_x_end(x, GE_OP_ABSENT, "%s", x->why));
+	return (ge_x_end(x, x->result, "%s", x->why));
 }
 
 void
@@ -661,6 +727,46 @@ first(void *arg, const char *name, size_t len, uint64_t size, int folder)
 	return (1);
 }
 
+/*
+ * An entry.  S3 lists keys in order, with or without pages, though what stands for
+ * a folder may come behind the keys of its page.
+ */
+static int
+entered(void *arg, const char *name, size_t len, uint64_t size, int folder)
+{
+	struct ge_op_int *x = arg;
+	char key[GE_X_NAME];
+
+	if (++x->entries > ENTRIES) {
+		wrong(x, "a listing without end");
+		return (1);
+	}
+	if (x->s->site->transport == GE_SITE_S3) {
+		snprintf(key, sizeof(key), "%.*s%s", (int)(len < 4100 ? len :
+		    4100), name, folder ? "/" : "");
+		if (strcmp(key, x->last) < 0) {
+			wrong(x, "the listing does not advance");
+			return (1);
+		}
+		if (strcmp(key, x->high) > 0)
+			memcpy(x->high, key, sizeof(key));
+	}
+	return (x->op->entry(x->op->arg, name, len, size, folder));
+}
+
+int
+ge_x_paged(struct ge_op_int *x)
+{
+
+	if (ge_answer_count(x->list) > 0 && strcmp(x->high, x->last) <= 0) {
+		(void)ge_x_end(x, GE_OP_FAILED,
+		    "a wrong answer: the listing does not advance");
+		return (-1);
+	}
+	memcpy(x->last, x->high, sizeof(x->last));
+	return (0);
+}
+
 int
 ge_x_list(struct ge_op_int *x, enum ge_answer_kind kind, const char *base)
 {
@@ -668,7 +774,7 @@ ge_x_list(struct ge_op_int *x, enum ge_answer_kind kind, const char *base)
 
 	ge_answer_free(x->list);
 	x->list = ge_answer_new(kind, base, x->op->kind == GE_OP_LIST ?
-	    x->op->entry : first, x->op->arg, &e);
+	    entered : first, x, &e);
 	if (x->list == NULL)
 		x->nomem = 1;
 	x->sink = GE_SINK_LIST;

@@ -14,6 +14,8 @@ enum {
 #define LARGE	((uint64_t)1 << 20)	/* worth a link of its own for a while */
 #define WAKE	0.1	/* seconds between looks at the hook */
 #define HANG	2.0	/* that work may take to notice that it is cancelled */
+#define TIDY	2.0	/* to remove what an operation left */
+#define LOOK	0.2	/* seconds between looks for what hangs */
 
 struct ge_run {
 	size_t left;		/* operations that have not come back */
@@ -45,6 +47,7 @@ struct ge_net {
 	int left;			/* the last of them frees all */
 
 	struct ge_op_int *hanging;	/* the loop's: cancelled, but at work */
+	double looked;			/* the loop's: for what hangs */
 
 	atomic_int quit;
 	_Atomic uint64_t up, down;
@@ -90,11 +93,35 @@ ge_net_conf(const struct ge_net *net)
 	return (&net->conf);
 }
 
+const struct ge_site *
+ge_net_site(const struct ge_net *net, int site)
+{
+
+	return (&net->sites->site[site]);
+}
+
 int
 ge_x_cancelled(struct ge_op_int *x)
 {
 
-	return (atomic_load(&x->cancel) || atomic_load(&x->net->quit));
+	return (atomic_load(&x->cancel) || atomic_load(&x->net->quit) ||
+	    atomic_load(&x->hold) == GE_X_GONE);
+}
+
+int
+ge_x_hold(struct ge_op_int *x)
+{
+	int mine = GE_X_FREE;
+
+	return (atomic_compare_exchange_strong(&x->hold, &mine, GE_X_HELD) ?
+	    0 : -1);
+}
+
+void
+ge_x_let(struct ge_op_int *x)
+{
+
+	atomic_store(&x->hold, GE_X_FREE);
 }
 
 void
@@ -103,6 +130,14 @@ ge_x_moved(struct ge_op_int *x, uint64_t up, uint64_t down)
 
 	atomic_fetch_add_explicit(&x->net->up, up, memory_order_relaxed);
 	atomic_fetch_add_explicit(&x->net->down, down, memory_order_relaxed);
+	ge_x_beat(x);
+}
+
+void
+ge_x_beat(struct ge_op_int *x)
+{
+
+	atomic_fetch_add_explicit(&x->beat, 1, memory_order_relaxed);
 }
 
 enum ge_verdict
@@ -192,7 +227,11 @@ hand_back(struct ge_net *net, struct ge_op_int *x, int hung)
 	if (x->lnext != NULL)
 		x->lnext->lprev = x->lprev;
 	x->state = GE_X_OUT;
-	op->result = hung ? GE_OP_CANCELLED : x->op->result;
+	if (hung)
+		op->result = atomic_load(&x->cancel) ? GE_OP_CANCELLED :
+		    GE_OP_FAILED;
+	else
+		op->result = x->op->result;
 	if (!hung) {
 		op->size = x->op->size;
 		op->seconds = x->op->seconds;
@@ -202,7 +241,7 @@ hand_back(struct ge_net *net, struct ge_op_int *x, int hung)
 		op->got = op->kind == GE_OP_GET ? atomic_load(&x->got) : 0;
 	}
 	finish(net, op, x->run, op->result == GE_OP_CANCELLED ? "cancelled" :
-	    x->cause);
+	    hung ? "no answer" : x->cause);
 }
 
 /* The caller and a worker may both have it. */
@@ -247,12 +286,28 @@ backoff(const struct ge_op_int *x)
 	return (t);
 }
 
+/*
+ * How often it may be begun.  A site that has timed out is asked once more, and
+ * those that come after that are asked once, until one is answered.
+ */
+static int
+tries(const struct ge_net *net, const struct ge_op_int *x)
+{
+	int most = x->op->tries > 0 ? x->op->tries : net->conf.tries;
+
+	if (x->s->silent && (x->hushed || x->late > 1))
+		return (1);
+	if (x->op->kind == GE_OP_LIST &&
+	    ge_clock() - x->started >= net->conf.total)
+		return (1);
+	return (x->once ? 1 : most);
+}
+
 /* A try is over, and it no longer belongs to curl or a worker. */
 static void
 try_over(struct ge_net *net, struct ge_op_int *x)
 {
 	struct ge_op *op = x->op;
-	int most = op->tries > 0 ? op->tries : net->conf.tries;
 
 	op->seconds = ge_clock() - x->began;
 	op->first = x->first;
@@ -260,7 +315,7 @@ try_over(struct ge_net *net, struct ge_op_int *x)
 	slot(net, x, -1);
 	if (atomic_load(&x->cancel) && op->result != GE_OP_DONE)
 		op->result = GE_OP_CANCELLED;
-	if (op->result == GE_OP_FAILED && !x->once && x->tries < most &&
+	if (op->result == GE_OP_FAILED && x->tries < tries(net, x) &&
 	    !net->quit) {
 		x->when = ge_clock() + backoff(x);
 		release_try(x);
@@ -328,6 +383,7 @@ to_worker(struct ge_net *net, struct ge_op_int *x)
 	struct ge_op_int *y;
 
 	x->state = GE_X_WORKING;
+	x->heard = ge_clock();
 	ge_lock_take(net->work);
 	for (y = net->todo.first; y != NULL; y = y->next)
 		waiting++;
@@ -360,6 +416,7 @@ advance(struct ge_net *net, struct ge_op_int *x, enum ge_verdict v)
 	if (v != GE_X_END && atomic_load(&x->cancel) && !x->tidying) {
 		v = ge_x_end(x, GE_OP_CANCELLED, "cancelled");
 		x->tidying = 1;
+		x->tidyby = ge_clock() + TIDY;
 		if (x->s->way->tidy != NULL)
 			v = x->s->way->tidy(x);
 		if (x->nomem)
@@ -367,6 +424,7 @@ advance(struct ge_net *net, struct ge_op_int *x, enum ge_verdict v)
 	}
 	if (v == GE_X_REQUEST) {
 		if (curl_multi_add_handle(net->multi, x->easy) == CURLM_OK) {
+			x->heard = ge_clock();
 			x->state = GE_X_CURL;
 			return;
 		}
@@ -381,14 +439,18 @@ static void
 begin(struct ge_net *net, struct ge_op_int *x)
 {
 
-	x->tries++;
 	x->began = ge_clock();
+	if (x->tries++ == 0) {
+		x->started = x->began;
+		x->hushed = x->s->silent;
+	}
 	x->first = 0;
 	x->step = 0;
 	x->code = CURLE_OK;
-	x->mkdirs = x->swapped = x->cond = x->nomem = x->reset = 0;
+	x->mkdirs = x->cond = x->nomem = x->reset = 0;
 	x->part = x->nparts = x->entries = 0;
 	x->idle = 0;
+	x->last[0] = x->high[0] = '\0';
 	x->mark[0] = x->tmp[0] = x->aside[0] = '\0';
 	x->reply.later = -1;
 	x->op->size = GE_OP_UNKNOWN;
@@ -450,6 +512,8 @@ take_back(struct ge_net *net)
 		ge_lock_drop(net->work);
 		if (x == NULL)
 			return;
+		if (x->s->way->hangs)
+			x->s->silent = 0;
 		advance(net, x, x->s->way->step(x));
 	}
 }
@@ -508,39 +572,114 @@ cancel(struct ge_net *net)
 
 /*
  * Work that hangs in the system, on a disk that is gone, is waited for no
- * longer: its operation comes back, and it keeps its worker.
+ * longer: its operation comes back, and it keeps its worker.  Not while the worker
+ * has the caller's memory in hand.
  */
+static void
+leave(struct ge_net *net, struct ge_op_int *x)
+{
+	int mine = GE_X_FREE, left = 0;
+
+	ge_lock_take(net->work);
+	if (x->at == GE_X_TODO) {
+		detach(&net->todo, x);
+		left = 1;
+	} else if (x->at == GE_X_TAKEN && atomic_compare_exchange_strong(
+	    &x->hold, &mine, GE_X_GONE)) {
+		x->at = GE_X_ORPHAN;
+		atomic_fetch_add(&x->refs, 1);
+		net->orphans++;
+		left = 1;
+	}
+	ge_lock_drop(net->work);
+	if (!left)
+		return;
+	ge_lock_take(net->lock);
+	slot(net, x, -1);
+	hand_back(net, x, 1);
+	ge_lock_drop(net->lock);
+}
+
 static void
 leave_hanging(struct ge_net *net)
 {
 	struct ge_op_int *x, *next;
-	enum ge_x_at at;
 
 	for (x = net->hanging; x != NULL; x = next) {
 		next = x->cnext;
 		if (x->when > ge_clock())
 			continue;
-		if (x->state == GE_X_CURL) {
-			if (!x->tidying)
-				stop(net, x);
-			continue;
-		}
-		ge_lock_take(net->work);
-		if ((at = x->at) == GE_X_TODO) {
-			detach(&net->todo, x);
-		} else if (at == GE_X_TAKEN) {
-			x->at = GE_X_ORPHAN;
-			atomic_fetch_add(&x->refs, 1);
-			net->orphans++;
-		}
-		ge_lock_drop(net->work);
-		if (at == GE_X_RETURNED)
-			continue;
-		ge_lock_take(net->lock);
-		slot(net, x, -1);
-		hand_back(net, x, 1);
-		ge_lock_drop(net->lock);
+		if (x->state != GE_X_CURL)
+			leave(net, x);
+		else if (!x->tidying)
+			stop(net, x);
 	}
+}
+
+/* What curl has ended, or we for it, goes on. */
+static void
+replied(struct ge_net *net, struct ge_op_int *x)
+{
+
+	curl_multi_remove_handle(net->multi, x->easy);
+	if (x->code == CURLE_OPERATION_TIMEDOUT && !x->brief) {
+		x->late++;
+		x->s->silent = 1;
+	} else if (x->code == CURLE_OK || x->code == CURLE_QUOTE_ERROR ||
+	    x->code == CURLE_REMOTE_FILE_NOT_FOUND || x->reply.status != 0) {
+		x->s->silent = 0;
+	}
+	x->state = GE_X_BACK;
+	advance(net, x, x->s->way->step(x));
+}
+
+/*
+ * libcurl knows no limit for some of what it waits for, a disk for none.  The
+ * first that has not moved for longer than it may, or NULL.
+ */
+static struct ge_op_int *
+hung(struct ge_net *net)
+{
+	struct ge_op_int *x;
+	double now = ge_clock();
+	uint64_t beat;
+
+	ge_lock_take(net->lock);
+	for (x = net->live; x != NULL; x = x->lnext) {
+		if (x->state != GE_X_CURL && !(x->state == GE_X_WORKING &&
+		    x->s->way->hangs))
+			continue;
+		beat = atomic_load_explicit(&x->beat, memory_order_relaxed);
+		if (beat != x->seen) {
+			x->seen = beat;
+			x->heard = now;
+		} else if (now - x->heard > x->patience) {
+			x->heard = now;
+			break;
+		}
+	}
+	ge_lock_drop(net->lock);
+	return (x);
+}
+
+static void
+watch(struct ge_net *net)
+{
+	struct ge_op_int *x;
+
+	if (ge_clock() - net->looked < LOOK)
+		return;
+	net->looked = ge_clock();
+	while ((x = hung(net)) != NULL)
+		if (x->state == GE_X_WORKING) {
+			x->s->silent = 1;
+			leave(net, x);
+		} else {
+			snprintf(x->errbuf, sizeof(x->errbuf),
+			    "no answer for %.0f seconds", x->patience);
+			x->code = CURLE_OPERATION_TIMEDOUT;
+			replied(net, x);
+		}
 }
 
 /* What may run now is begun; milliseconds until something else may. */
@@ -588,12 +727,10 @@ reap(struct ge_net *net)
 		curl_easy_getinfo(m->easy_handle, CURLINFO_PRIVATE, &p);
 		x = (struct ge_op_int *)(void *)p;
 		x->code = m->data.result;
-		curl_multi_remove_handle(net->multi, x->easy);
 		if (x->first == 0 && curl_easy_getinfo(x->easy,
 		    CURLINFO_STARTTRANSFER_TIME_T, &us) == CURLE_OK)
 			x->first = (double)us / 1e6;
-		x->state = GE_X_BACK;
-		advance(net, x, x->s->way->step(x));
+		replied(net, x);
 	}
 }
 
@@ -609,6 +746,7 @@ loop(void *arg)
 		cancel(net);
 		take_back(net);
 		leave_hanging(net);
+		watch(net);
 		/* Last, for all of these make room. */
 		ms = dispatch(net);
 		ge_lock_take(net->lock);
@@ -642,8 +780,11 @@ open_sites(struct ge_net *net, struct ge_err *e)
 		s->site = &net->sites->site[i];
 		s->way = ways[s->site->transport];
 		s->cap = cap;
-		if (s->way->open != NULL && s->way->open(net, s, e) == -1)
-			return (ge_within(e, "site '%s'", s->site->name));
+		if (s->way->open == NULL || s->way->open(net, s, e) == 0)
+			continue;
+		ge_within(e, "site '%s'", s->site->name);
+		return (net->sites->file == NULL ? -1 : ge_within(e,
+		    "'%s': line %lu", net->sites->file, s->site->line));
 	}
 	return (0);
 }

@@ -30,7 +30,8 @@ enum ge_sink {
 
 enum {
 	GE_X_TEXT = 16384,
-	GE_X_PATH = 8192
+	GE_X_PATH = 8192,
+	GE_X_NAME = 4200	/* of a listing, with "/" */
 };
 
 struct ge_net;
@@ -63,6 +64,7 @@ struct ge_netsite {
 	int nocond;		/* S3: knows no If-None-Match */
 	int64_t skew;		/* S3: its clock less ours, if it minds */
 	int takes;		/* HTTP: took what was sent to it last */
+	int silent;		/* what was asked last has timed out */
 	const struct ge_op_int *sending;	/* the PUT begun last, if it runs */
 };
 
@@ -76,6 +78,7 @@ struct ge_way {
 	/* x->step == 0 begins a try. */
 	enum ge_verdict (*step)(struct ge_op_int *x);
 	void (*work)(struct ge_op_int *x);
+	int hangs;		/* work may, in the system; then it is left */
 	/* It was cancelled: remove what is left of it.  NULL: nothing is. */
 	enum ge_verdict (*tidy)(struct ge_op_int *x);
 };
@@ -93,6 +96,14 @@ enum ge_x_state {
 enum ge_x_at {
 	GE_X_TODO, GE_X_TAKEN, GE_X_RETURNED,
 	GE_X_ORPHAN		/* with a worker, and nobody waits for it */
+};
+
+/*
+ * Who has what is the caller's (body, buf, fd, entry): a worker only while it
+ * holds it, and never once the operation was given back without it.
+ */
+enum ge_x_hold {
+	GE_X_FREE, GE_X_HELD, GE_X_GONE
 };
 
 struct ge_run;
@@ -113,10 +124,18 @@ struct ge_op_int {
 	atomic_int cancel;
 	int tidying;
 	int awaited;		/* the reply says what is to be removed */
+	double tidyby;		/* and it is to be done by then */
 	_Atomic uint64_t got;
 	int tries;		/* begun */
 	int once;		/* no use to try again */
-	double when, began, first;
+	int late;		/* tries that timed out */
+	int hushed;		/* the site was silent when it began */
+	double when, started, began, first;
+	_Atomic int hold;	/* enum ge_x_hold */
+	_Atomic uint64_t beat;	/* grows while something moves */
+	uint64_t seen;		/* of it, at the time `heard` */
+	double heard;
+	double patience;	/* seconds without a beat */
 
 	/* A try. */
 	int step;
@@ -125,6 +144,7 @@ struct ge_op_int {
 	char errbuf[CURL_ERROR_SIZE];
 	struct curl_slist *headers;
 	int nomem;
+	int brief;		/* ge_x_brief */
 	struct ge_reply reply;
 	enum ge_sink sink;
 	int stopped;		/* we cut it: enough, or wrong (cause) */
@@ -140,7 +160,7 @@ struct ge_op_int {
 	char tmp[GE_X_PATH];	/* temporary name */
 	char aside[GE_X_PATH];
 	char mark[1100];	/* upload id, continuation token */
-	int mkdirs, swapped;
+	int mkdirs;
 	int reset;		/* S3: the clock was */
 	int64_t skew;		/* S3: with which it was signed */
 	int cond;		/* S3: sent If-None-Match */
@@ -151,7 +171,9 @@ struct ge_op_int {
 	size_t nparts_text, parts_cap;
 	int has_sha;
 	uint8_t sha[32];
-	uint64_t entries;
+	uint64_t entries;	/* of a listing, all pages */
+	char last[GE_X_NAME];	/* the highest key of the pages before */
+	char high[GE_X_NAME];	/* and so far; S3 */
 	int idle;		/* pages without an entry */
 	int hostkey;		/* ssh: 1 another, 2 unknown */
 };
@@ -159,6 +181,7 @@ struct ge_op_int {
 extern const struct ge_way ge_way_folder, ge_way_sftp, ge_way_s3, ge_way_dav;
 
 const struct ge_net_conf *ge_net_conf(const struct ge_net *net);
+const struct ge_site *ge_net_site(const struct ge_net *net, int site);
 
 /*
  * ge_cred_home(out, cap, name, e): $HOME "/" name.
@@ -211,13 +234,32 @@ int ge_x_path(struct ge_op_int *x, char out[GE_X_PATH], const char *name);
 /* ge_x_cancelled(x): it is not worth going on. */
 int ge_x_cancelled(struct ge_op_int *x);
 
-/* ge_x_moved(x, up, down): count, and progress of a GET. */
+/*
+ * ge_x_moved(x, up, down): count, and progress of a GET; ge_x_beat(x): it moves.
+ */
 void ge_x_moved(struct ge_op_int *x, uint64_t up, uint64_t down);
+void ge_x_beat(struct ge_op_int *x);
+
+/*
+ * ge_x_hold(x): what is the caller's may be touched until ge_x_let.  0, or -1:
+ * the operation was given back.
+ */
+int ge_x_hold(struct ge_op_int *x);
+void ge_x_let(struct ge_op_int *x);
+
+/* ge_x_limits(x, connect, stall): seconds; few of them for a silent site. */
+void ge_x_limits(const struct ge_op_int *x, double *connect, double *stall);
 
 /*
  * ge_x_temporary(x, out, path): a hidden name beside path that nobody uses.
  */
 int ge_x_temporary(struct ge_op_int *x, char out[GE_X_PATH], const char *path);
+
+/*
+ * ge_x_plain(out, cap, s): what a server said, fit for a terminal: what is not
+ * printable ASCII becomes \xXX.  Returns out.
+ */
+const char *ge_x_plain(char *out, size_t cap, const char *s);
 
 /* ge_x_curl(x): the end that a failure of curl's, x->code, means. */
 enum ge_verdict ge_x_curl(struct ge_op_int *x);
@@ -233,12 +275,22 @@ enum ge_verdict ge_x_status(struct ge_op_int *x, const char *name);
 int ge_x_root(struct ge_op_int *x);
 enum ge_verdict ge_x_rooted(struct ge_op_int *x, int there);
 
+/*
+ * ge_x_rootless(x, path): the end: the site's own folder, or its bucket, is not
+ * there, and trying again will not make it.
+ */
+enum ge_verdict ge_x_rootless(struct ge_op_int *x, const char *path);
+
 /* The whole of GET over HTTP, after its request is set up; and its reply. */
 void ge_x_range(struct ge_op_int *x);
 enum ge_verdict ge_x_got(struct ge_op_int *x);
 enum ge_verdict ge_x_headed(struct ge_op_int *x);
 
-/* ge_x_list(x, kind, base): entries will come through x->list. */
+/*
+ * ge_x_list(x, kind, base): entries will come through x->list.
+ * ge_x_paged(x): a page has come; did it lead on?  0, or -1.
+ */
 int ge_x_list(struct ge_op_int *x, enum ge_answer_kind kind, const char *base);
+int ge_x_paged(struct ge_op_int *x);
 
 #endif

@@ -24,6 +24,7 @@ enum {
 	CHUNK = 1 << 20,
 	SMALL = 65536,		/* hashed without ado */
 	SKEW = 60,		/* seconds that a clock may be wrong */
+	DAY = 86400,
 	IDLE = 100		/* pages of a list without an entry */
 };
 
@@ -174,6 +175,16 @@ part_size(const struct ge_op_int *x)
 	return (part);
 }
 
+int
+ge_net_hashes(const struct ge_net *net, int site, uint64_t len)
+{
+	const struct ge_site *s = ge_net_site(net, site);
+
+	return (s->transport == GE_SITE_S3 &&
+	    !(ge_net_conf(net)->s3unsigned && s->tls) &&
+	    len <= (s->part != 0 ? s->part : PART));
+}
+
 static void
 hash(struct ge_op_int *x, uint64_t off, uint64_t len)
 {
@@ -184,6 +195,7 @@ hash(struct ge_op_int *x, uint64_t off, uint64_t len)
 	size_t n;
 
 	x->has_sha = 0;
+	x->why[0] = '\0';
 	if (x->op->fd > 0 && (buf = ge_block_alloc(CHUNK, &e)) == NULL) {
 		snprintf(x->why, sizeof(x->why), "%.250s", e.msg);
 		return;
@@ -191,12 +203,17 @@ hash(struct ge_op_int *x, uint64_t off, uint64_t len)
 	ge_sha256_init(&h);
 	for (at = 0; at < len && !ge_x_cancelled(x); at += n) {
 		n = len - at < CHUNK ? (size_t)(len - at) : CHUNK;
-		if (buf != NULL && ge_x_source(x, off + at, buf, n, &e) == -1) {
-			snprintf(x->why, sizeof(x->why), "%.250s", e.msg);
+		if (ge_x_hold(x) == -1)
 			goto out;
-		}
-		ge_sha256_add(&h, buf != NULL ? buf : x->op->body + off + at,
-		    n);
+		if (buf == NULL)
+			ge_sha256_add(&h, x->op->body + off + at, n);
+		else if (ge_x_source(x, off + at, buf, n, &e) == -1)
+			snprintf(x->why, sizeof(x->why), "%.250s", e.msg);
+		else
+			ge_sha256_add(&h, buf, n);
+		ge_x_let(x);
+		if (x->why[0] != '\0')
+			goto out;
 	}
 	ge_sha256_end(&h, x->sha);
 	x->has_sha = 1;
@@ -400,6 +417,7 @@ request(struct ge_op_int *x)
 		x->sink = GE_SINK_TEXT;
 		/* Joining may take long, without a byte. */
 		curl_easy_setopt(x->easy, CURLOPT_LOW_SPEED_LIMIT, 0L);
+		x->patience = ge_net_conf(x->net)->total;
 		break;
 	}
 	case S_ABORT:
@@ -612,7 +630,7 @@ listed(struct ge_op_int *x)
 		(void)ge_x_status(x, NULL);
 		/* There are no folders, so none can be missing. */
 		if (x->op->result == GE_OP_ABSENT)
-			(void)ge_x_end(x, GE_OP_FAILED, "no such bucket");
+			(void)ge_x_rootless(x, x->s->site->path);
 		return (GE_X_END);
 	}
 	if (ge_answer_end(x->list, &token, &e) == -1)
@@ -623,7 +641,9 @@ listed(struct ge_op_int *x)
 	if (strlen(token) >= sizeof(x->mark) || strcmp(token, x->mark) == 0 ||
 	    (ge_answer_count(x->list) == 0 && ++x->idle > IDLE))
 		return (ge_x_end(x, GE_OP_FAILED,
-		    "a wrong answer: a list without end"));
+		    "a wrong answer: the listing does not advance"));
+	if (ge_x_paged(x) == -1)
+		return (GE_X_END);
 	memcpy(x->mark, token, strlen(token) + 1);
 	return (go(x, S_LIST));
 }
@@ -644,7 +664,8 @@ look(struct ge_op_int *x)
 	/* A request is signed with the time; a server may mind that of ours. */
 	if (x->reply.status == 403 && x->reply.date > 0) {
 		skew = x->reply.date - ge_now();
-		if (llabs(skew - x->skew) > SKEW && !x->reset) {
+		if (llabs(skew - x->skew) > SKEW && !x->reset &&
+		    llabs(skew) <= DAY) {
 			x->reset = 1;
 			x->s->skew = skew;
 			return (request(x));
@@ -702,4 +723,4 @@ step(struct ge_op_int *x)
 	return (v);
 }
 
-const struct ge_way ge_way_s3 = { open_site, step, work, tidy };
+const struct ge_way ge_way_s3 = { open_site, step, work, 0, tidy };

@@ -9,12 +9,14 @@
 
 /*
  * SFTP, version 3.  An object is sent under a temporary name and renamed, which
- * there fails if the new name is taken.
+ * there fails if the new name is taken.  Then the old is renamed first, and back if
+ * the new cannot take its place; the one is removed when the other is there.
+ * (libcurl knows nothing of posix-rename@openssh.com.)
  */
 
 enum step {
 	P_BEGIN, P_GET, P_HEAD, P_LIST, P_REMOVE, P_PUT, P_MKDIR, P_PEEK,
-	P_SWAP, P_CLEAN, P_ROOT
+	P_SWAP, P_BACK, P_CLEAN, P_ROOT
 };
 
 static int
@@ -144,6 +146,7 @@ go(struct ge_op_int *x, enum step to)
 	size_t len;
 
 	x->step = (int)to;
+	x->awaited = to == P_SWAP;
 	if (ge_x_path(x, path, x->op->name) == -1)
 		return (GE_X_END);
 	if (ge_x_fresh(x) == -1)
@@ -177,6 +180,8 @@ go(struct ge_op_int *x, enum step to)
 		    ge_x_temporary(x, x->tmp, path) == -1)
 			return (GE_X_END);
 		ge_x_send(x, 0, x->op->len);
+		/* There may be shares of keys in it. */
+		curl_easy_setopt(x->easy, CURLOPT_NEW_FILE_PERMS, 0600L);
 		l = command(x, l, "rename", x->tmp, path);
 		x->headers = l;
 		curl_easy_setopt(x->easy, CURLOPT_POSTQUOTE, l);
@@ -184,6 +189,7 @@ go(struct ge_op_int *x, enum step to)
 		break;
 	case P_MKDIR:
 		quote(x, parents(x, path));
+		curl_easy_setopt(x->easy, CURLOPT_NEW_DIRECTORY_PERMS, 0700L);
 		break;
 	case P_SWAP:
 		if (ge_x_temporary(x, x->aside, path) == -1)
@@ -192,9 +198,15 @@ go(struct ge_op_int *x, enum step to)
 		l = command(x, l, "rename", x->tmp, path);
 		quote(x, command(x, l, "*rm", x->aside, NULL));
 		break;
+	case P_BACK:
+		x->headers = command(x, l, "*rename", x->aside, path);
+		curl_easy_setopt(x->easy, CURLOPT_QUOTE, x->headers);
+		curl_easy_setopt(x->easy, CURLOPT_NOBODY, 1L);
+		ge_x_url(x, "sftp", path, NULL);
+		if (x->tidying)
+			ge_x_brief(x);
+		break;
 	case P_CLEAN:
-		if (x->aside[0] != '\0')
-			l = command(x, l, "*rename", x->aside, path);
 		quote(x, command(x, l, "*rm", x->tmp, NULL));
 		ge_x_brief(x);
 		break;
@@ -229,6 +241,7 @@ says(const struct ge_op_int *x, const char *what)
 static enum ge_verdict
 ended(struct ge_op_int *x)
 {
+	char why[200];
 
 	if (x->code == CURLE_OK)
 		return (ge_x_end(x, GE_OP_DONE, "done"));
@@ -240,24 +253,34 @@ ended(struct ge_op_int *x)
 		    GE_OP_ABSENT, "no such file or folder"));
 	if (x->code == CURLE_QUOTE_ERROR && (says(x, "ermission denied") ||
 	    says(x, "not empty")))
-		return (ge_x_end(x, GE_OP_DENIED, "%s", x->errbuf));
+		return (ge_x_end(x, GE_OP_DENIED, "%s",
+		    ge_x_plain(why, sizeof(why), x->errbuf)));
 	if (x->code == CURLE_QUOTE_ERROR && x->op->kind == GE_OP_REMOVE)
-		return (ge_x_end(x, GE_OP_DENIED, "%s", x->errbuf));
+		return (ge_x_end(x, GE_OP_DENIED, "%s",
+		    ge_x_plain(why, sizeof(why), x->errbuf)));
 	return (ge_x_curl(x));
 }
 
+static int
+unreached(const struct ge_op_int *x)
+{
+
+	return (x->code == CURLE_COULDNT_CONNECT ||
+	    x->code == CURLE_COULDNT_RESOLVE_HOST ||
+	    x->code == CURLE_PEER_FAILED_VERIFICATION ||
+	    x->code == CURLE_LOGIN_DENIED);
+}
+
+/* x->op->result and the cause stay; what was sent goes, and the old comes back. */
 static enum ge_verdict
 clean(struct ge_op_int *x)
 {
 
-	if (x->code == CURLE_COULDNT_CONNECT ||
-	    x->code == CURLE_COULDNT_RESOLVE_HOST ||
-	    x->code == CURLE_PEER_FAILED_VERIFICATION ||
-	    x->code == CURLE_LOGIN_DENIED)
+	if (unreached(x))
 		return (GE_X_END);
 	x->result = x->op->result;
 	memcpy(x->why, x->cause, sizeof(x->why));
-	return (go(x, P_CLEAN));
+	return (go(x, x->aside[0] != '\0' ? P_BACK : P_CLEAN));
 }
 
 static enum ge_verdict
@@ -272,6 +295,11 @@ putted(struct ge_op_int *x)
 		return (go(x, P_MKDIR));
 	}
 	(void)ended(x);
+	if (x->code == CURLE_REMOTE_FILE_NOT_FOUND) {
+		x->result = x->op->result;
+		memcpy(x->why, x->cause, sizeof(x->why));
+		return (go(x, P_ROOT));
+	}
 	return (x->op->result == GE_OP_DONE ? GE_X_END : clean(x));
 }
 
@@ -321,11 +349,11 @@ listed(struct ge_op_int *x)
 		return (ge_x_end(x, GE_OP_DONE, "done"));
 	if (x->code != CURLE_OK) {
 		(void)ended(x);
-		if (x->op->result == GE_OP_ABSENT)
-			(void)ge_x_end(x, x->op->name[0] == '\0' ?
-			    GE_OP_FAILED : GE_OP_ABSENT,
-			    "there is no such folder");
-		return (GE_X_END);
+		if (x->op->result != GE_OP_ABSENT)
+			return (GE_X_END);
+		if (x->op->name[0] == '\0')
+			return (ge_x_rootless(x, x->s->site->path));
+		return (ge_x_end(x, GE_OP_ABSENT, "there is no such folder"));
 	}
 	if (ge_answer_end(x->list, &token, &e) == -1)
 		return (ge_x_end(x, GE_OP_FAILED, "a wrong answer: %s",
@@ -382,6 +410,12 @@ look(struct ge_op_int *x)
 	case P_SWAP:
 		(void)ended(x);
 		return (x->op->result == GE_OP_DONE ? GE_X_END : clean(x));
+	case P_BACK:
+		if (x->code == CURLE_OK)
+			return (go(x, P_CLEAN));
+		return (ge_x_end(x, x->result, "%.100s; what was there is "
+		    "perhaps '%.140s' now", x->why,
+		    strrchr(x->aside, '/') + 1));
 	case P_ROOT:
 		return (ge_x_rooted(x,
 		    x->code != CURLE_REMOTE_FILE_NOT_FOUND));
@@ -407,4 +441,4 @@ tidy(struct ge_op_int *x)
 	return (x->tmp[0] != '\0' ? clean(x) : GE_X_END);
 }
 
-const struct ge_way ge_way_sftp = { open_site, step, NULL, tidy };
+const struct ge_way ge_way_sftp = { open_site, step, NULL, 0, tidy };

@@ -44,6 +44,7 @@ struct ge_site {
 };
 
 struct ge_sites {
+	char *file;			/* it was read from, or NULL */
 	struct ge_site *site;
 	size_t n;
 	char **domain;			/* labels whose values are domains */
@@ -117,7 +118,8 @@ struct ge_op {
 	int site;			/* number in the sites file */
 	char name[GE_OP_NAME];		/* below the site's path: [0-9A-Za-z._-] and
 					   "/"; LIST: "" or "folder/" */
-	int tries;			/* at most; 0: as the net was opened */
+	int tries;			/* at most; 0: as the net was opened.  A site
+					   that has timed out is asked once */
 	int urgent;			/* before those that wait */
 	int replace;			/* PUT: over what is there, in one step where
 					   the site can */
@@ -168,7 +170,8 @@ struct ge_net_conf {
 	int s3unsigned;		/* do not hash what is sent by TLS */
 	double connect;		/* seconds to connect; 0: 10 */
 	double stall;		/* seconds without a byte (averaged); 0: 20 */
-	double total;		/* seconds for a try, whatever comes; 0: 3600 */
+	double total;		/* seconds for a request, whatever comes, and for
+				   all of a LIST; 0: 3600 */
 	int tries;		/* 0: 4 */
 };
 
@@ -177,8 +180,8 @@ struct ge_net;
 /*
  * ge_net_open(s, c, e): s is borrowed until ge_net_close, which cancels what is
  * under way and leaves a thread that hangs in the system; c is copied.  NULL:
- * GE_EFAIL, or GE_EUSAGE for credentials that cannot be found or are readable for
- * others.
+ * GE_EFAIL, or GE_EUSAGE, with the line of the sites file, for credentials that
+ * cannot be found or are readable for others.
  */
 struct ge_net *ge_net_open(const struct ge_sites *s,
     const struct ge_net_conf *c, struct ge_err *e);
@@ -192,7 +195,7 @@ void ge_op_start(struct ge_net *net, struct ge_op *op);
 
 /*
  * ge_op_cancel(net, op): let it come back soon, CANCELLED if not finished; in
- * some two seconds if what it left is to be removed, or it hangs in the system.
+ * some seconds if what it left is to be removed, or it hangs in the system.
  */
 void ge_op_cancel(struct ge_net *net, struct ge_op *op);
 
@@ -230,5 +233,11 @@ int ge_op_run(struct ge_net *net, struct ge_op *const *op, size_t n,
  * far.
  */
 void ge_net_moved(struct ge_net *net, uint64_t *up, uint64_t *down);
+
+/*
+ * ge_net_hashes(net, site, len): does a PUT of so many bytes carry the SHA-256 of
+ * them all?  Who knows it spares the net the work: op->has_sha.
+ */
+int ge_net_hashes(const struct ge_net *net, int site, uint64_t len);
 
 #endif

@@ -874,8 +874,8 @@ secret_file(const char *path, struct ge_err *e)
 		return (-1);
 	}
 	if (st.st_mode & (S_IRGRP | S_IROTH))
-		return (ge_fail(e, GE_EUSAGE, "'%s' is readable for others",
-		    path));
+		return (ge_fail(e, GE_EUSAGE, "'%s' is readable for others "
+		    "(chmod 600)", path));
 	return (0);
 }
 
@@ -894,6 +894,8 @@ ge_sites_read(struct ge_sites *s, const char *path, struct ge_err *e)
 		ge_within(e, "'%s'", path);
 		goto out;
 	}
+	if ((s->file = ge_strdup(path, e)) == NULL)
+		goto out;
 	for (i = 0; i < s->n; i++) {
 		t = &s->site[i];
 		if (expand(&t->ca, e) == -1 || expand(&t->key, e) == -1 ||
@@ -946,6 +948,7 @@ ge_sites_release(struct ge_sites *s)
 		ge_free(t->netrc);
 	}
 	ge_free(s->site);
+	ge_free(s->file);
 	release_words(s->domain, s->ndomains);
 	release_words(s->within, s->nwithin);
 	memset(s, 0, sizeof(*s));

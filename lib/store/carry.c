@@ -21,6 +21,7 @@ enum {
 	SPOOLED = 48 << 20,		/* larger fragments lie in a file */
 	TASKS = 256,
 	STRETCH = 1 << 20,		/* of the input, read at once */
+	ABREAST = 3,			/* messages that SHA-256 takes in one go */
 	CANDIDATES = 8,
 	ROW = 3				/* failures that close a site */
 };
@@ -48,7 +49,7 @@ struct task {
 	struct ge_proof proof;
 	int16_t cand[CANDIDATES];
 	int ncand, atcand;
-	uint64_t room;
+	size_t held, cap;		/* of buf, proof.buf */
 };
 
 static const char *
@@ -58,9 +59,77 @@ site_name(const struct push *pu, int site)
 	return (pu->st->sites->site[site].name);
 }
 
+/*
+ * Memory of tasks that are done is kept for those to come, which want as much: new
+ * memory must be cleared by the system first.
+ */
+static uint8_t *
+block_take(struct push *pu, size_t len, struct ge_err *e)
+{
+	struct spare *s;
+	uint8_t *buf;
+	size_t i;
+
+	for (i = pu->nspares; i-- > 0; ) {
+		s = &pu->spare[i];
+		if (s->len != len)
+			continue;
+		buf = s->buf;
+		*s = pu->spare[--pu->nspares];
+		return (buf);
+	}
+	if ((buf = ge_block_alloc(len, e)) != NULL)
+		pu->room += len;
+	return (buf);
+}
+
+static void
+block_give(struct push *pu, uint8_t *buf, size_t len, size_t secret)
+{
+
+	if (buf == NULL)
+		return;
+	ge_wipe(buf, secret);
+	if (pu->nspares == SPARES) {
+		ge_block_free(buf);
+		pu->room -= len;
+		return;
+	}
+	pu->spare[pu->nspares].buf = buf;
+	pu->spare[pu->nspares++].len = len;
+}
+
+/* Could a task have these two blocks?  What is in the way and spare is freed. */
+static int
+room_for(struct push *pu, size_t held, size_t cap)
+{
+	size_t i, want = held + cap;
+	int left[2] = { 1, 1 };
+
+	for (i = 0; i < pu->nspares; i++)
+		if (left[0] && pu->spare[i].len == held) {
+			left[0] = 0;
+			want -= held;
+		} else if (left[1] && pu->spare[i].len == cap) {
+			left[1] = 0;
+			want -= cap;
+		}
+	for (i = 0; i < pu->nspares && pu->room + want > ROOM; )
+		if (pu->spare[i].len == held || pu->spare[i].len == cap) {
+			i++;
+		} else {
+			pu->room -= pu->spare[i].len;
+			ge_block_free(pu->spare[i].buf);
+			pu->spare[i] = pu->spare[--pu->nspares];
+		}
+	return (pu->room + want <= ROOM);
+}
+
 static void
 task_free(struct push *pu, struct task *t)
 {
+	static const uint8_t nothing[32];
+	struct ge_err ignored;
 
 	if (t == NULL)
 		return;
@@ -70,15 +139,15 @@ task_free(struct push *pu, struct task *t)
 			t->next->link = t->link;
 		pu->ntasks--;
 	}
-	pu->room -= t->room;
-	if (t->buf != NULL)
-		ge_wipe(t->buf, t->h.len);
-	if (t->proof.buf != NULL)
-		ge_wipe(t->proof.buf, t->h.len);
-	ge_block_free(t->buf);
-	ge_block_free(t->proof.buf);
-	if (t->fd > 0)
+	block_give(pu, t->buf, t->held, t->h.len);
+	block_give(pu, t->proof.buf, t->cap, t->h.len);
+	if (t->fd > 0) {
+		/* The file has no name, but its blocks would be left. */
+		if (t->h.mode != GE_PLAIN)
+			(void)ge_pwrite(t->fd, nothing, sizeof(nothing),
+			    t->h.share, &ignored);
 		close(t->fd);
+	}
 	ge_free(t);
 }
 
@@ -91,6 +160,7 @@ close_site(struct push *pu, int site, const char *why)
 	if (pu->barred[site])
 		return;
 	pu->barred[site] = 1;
+	pu->p->given_up++;
 	ge_note(GE_WARN, "site '%s' is given up: %s", site_name(pu, site), why);
 	for (t = pu->task; t != NULL; t = t->next)
 		if (t->flying && t->op.site == site)
@@ -110,19 +180,63 @@ count_failure(struct push *pu, int site, enum ge_op_result result,
 		close_site(pu, site, why);
 }
 
-/* Something of it may be at the site of t: for the rule it is. */
+/* Do two sites have a domain in common, and may so be one liar? */
 static int
-remember(struct push *pu, const struct task *t, struct ge_err *e)
+related(const struct ge_rule *r, int a, int b)
+{
+	size_t l;
+
+	for (l = 0; l < r->persite; l++)
+		if (r->of[(size_t)a * r->persite + l] ==
+		    r->of[(size_t)b * r->persite + l])
+			return (1);
+	return (0);
+}
+
+/*
+ * A site has something else under a fragment's name: its own word.  If another says
+ * the same of the segment there is another set of this id: -1.
+ */
+static int
+foreign(struct push *pu, const struct task *t, const struct ge_err *why,
+    struct ge_err *e)
+{
+	const struct failure *f;
+	int site = t->op.site;
+	uint32_t i;
+
+	ge_fail(e, GE_EREFUSED, "site '%s': %s", site_name(pu, site), why->msg);
+	for (i = t->seg->fail; i != 0; i = f->before) {
+		f = &pu->fail[i - 1];
+		if (f->foreign && !related(&pu->rule, f->site, site))
+			return (-1);
+	}
+	if (pu->foreign.code == 0)
+		pu->foreign = *e;
+	ge_note(GE_WARN, "%s", e->msg);
+	if (++pu->row[site] >= ROW)
+		close_site(pu, site, why->msg);
+	return (0);
+}
+
+/*
+ * Something of it, or something else under its name, may be at the site of t: for the
+ * rule it is.
+ */
+static int
+remember(struct push *pu, const struct task *t, int other, struct ge_err *e)
 {
 	struct failure *f;
 
-	if (ge_grow(&pu->fail, &pu->capfail, pu->nfail + 1, sizeof(*f), e) ==
-	    -1)
+	if (ge_past_add(&pu->past, t->h.segment, t->h.index, t->h.epoch,
+	    t->op.site, e) == -1 || ge_grow(&pu->fail, &pu->capfail,
+	    pu->nfail + 1, sizeof(*f), e) == -1)
 		return (-1);
 	f = &pu->fail[pu->nfail++];
 	f->segment = t->h.segment;
 	f->index = (uint8_t)t->h.index;
 	f->site = (int16_t)t->op.site;
+	f->foreign = (uint8_t)other;
 	f->before = t->seg->fail;
 	t->seg->fail = (uint32_t)pu->nfail;
 	return (0);
@@ -165,22 +279,6 @@ look(struct push *pu, struct task *t, int site, enum stage stage)
 	start(pu, t);
 }
 
-/* Has the site listed all that it has, and not this? */
-static int
-unseen(const struct push *pu, const struct task *t, int site)
-{
-	const struct ge_seen *seen;
-	size_t n;
-
-	if (!pu->sv.answered[site])
-		return (0);
-	for (seen = ge_survey_find(&pu->sv, t->h.segment, t->h.index, &n);
-	    n > 0; seen++, n--)
-		if (seen->site == site && seen->epoch == t->h.epoch)
-			return (0);
-	return (1);
-}
-
 /* Send it where it is to go, elsewhere if that site is closed by now. */
 static int
 send_to(struct push *pu, struct task *t, struct ge_err *e)
@@ -201,16 +299,19 @@ send_to(struct push *pu, struct task *t, struct ge_err *e)
 			return (0);
 		}
 	}
+	if (push_untellable(pu, t->seg, t->h.segment, t->h.index, *at, e) == -1)
+		return (-1);
 	t->op.site = *at;
 	t->op.kind = GE_OP_PUT;
 	t->op.urgent = 0;
 	t->op.replace = 0;
-	t->op.unseen = unseen(pu, t, *at);
+	t->op.unseen = pu->fresh;
 	t->op.body = t->fd > 0 ? NULL : t->buf;
 	t->op.fd = t->fd;
 	t->op.fdoff = 0;
 	t->op.len = t->h.fraglen;
 	t->stage = PUT;
+	ge_past_send(&pu->past, t->h.segment, t->h.index, t->h.epoch, *at);
 	start(pu, t);
 	return (0);
 }
@@ -248,8 +349,8 @@ look_further(struct push *pu, struct task *t, struct ge_err *e)
 		look(pu, t, *at, LOOK);
 		return (0);
 	}
-	*at = t->absent && !closed(pu, t->seg, t->cand[0]) ? t->cand[0] :
-	    UNASSIGNED;
+	*at = t->absent && !closed(pu, t->seg, t->cand[0]) &&
+	    pu->rule.usable[t->cand[0]] ? t->cand[0] : UNASSIGNED;
 	return (send_to(pu, t, e));
 }
 
@@ -259,7 +360,7 @@ judge(struct push *pu, struct task *t, struct ge_err *e)
 {
 	enum ge_op_result was = t->op.result, code;
 	struct ge_err why = { 0, 0, "" };
-	int site = t->op.site;
+	int site = t->op.site, other;
 
 	switch (ge_proof_step(&t->proof, &t->op, &code, &why)) {
 	case 2:
@@ -269,13 +370,13 @@ judge(struct push *pu, struct task *t, struct ge_err *e)
 		placed(pu, t);
 		return (0);
 	}
+	other = t->stage != CONFIRM && code == GE_OP_EXISTS &&
+	    why.code == GE_EREFUSED;
+	if (other && foreign(pu, t, &why, e) == -1)
+		return (-1);
 	if (code == GE_OP_FAILED)
 		count_failure(pu, site, was, why.msg);
-	else if (t->stage != CONFIRM && code == GE_OP_EXISTS &&
-	    why.code == GE_EREFUSED)
-		return (ge_fail(e, GE_EREFUSED, "site '%s': %s",
-		    site_name(pu, site), why.msg));
-	else if (code == GE_OP_EXISTS && t->stage != CONFIRM)
+	else if (!other && code == GE_OP_EXISTS && t->stage != CONFIRM)
 		ge_note(GE_WARN, "site '%s': %s", site_name(pu, site), why.msg);
 	else if (t->stage == CONFIRM) {
 		/* It said that all was well, and it was not. */
@@ -288,7 +389,7 @@ judge(struct push *pu, struct task *t, struct ge_err *e)
 			t->absent = 1;
 		return (look_further(pu, t, e));
 	}
-	if (remember(pu, t, e) == -1)
+	if (remember(pu, t, other, e) == -1)
 		return (-1);
 	if (t->stage == LOOK)
 		return (look_further(pu, t, e));
@@ -309,7 +410,7 @@ advance(struct push *pu, struct task *t, struct ge_err *e)
 		return (0);
 	}
 	count_failure(pu, t->op.site, t->op.result, t->op.err.msg);
-	if (remember(pu, t, e) == -1)
+	if (remember(pu, t, 0, e) == -1)
 		return (-1);
 	t->seg->at[t->h.index] = UNASSIGNED;
 	return (send_to(pu, t, e));
@@ -325,16 +426,68 @@ handle(struct push *pu, double seconds, struct ge_err *e)
 
 	if (pu->ntasks == 0)
 		return (0);
-	switch (rc = ge_net_next(pu->st->net, seconds, &op, e)) {
-	case 1:
+	if ((rc = ge_net_next(pu->st->net, seconds, &op, e)) == 1) {
 		t = op->tag;
 		t->flying = 0;
 		return (advance(pu, t, e) == -1 ? -1 : 1);
-	case -1:
-		pu->stopped = 1;
 	}
 	assert(rc != 0 || seconds >= 0);
 	return (rc);
+}
+
+/*
+ * Where a site wants the hash of the whole object three of a length are hashed at
+ * once, in little more time than one.
+ */
+static int
+may_join(const struct push *pu, const struct task *t)
+{
+	int at = t->seg->at[t->h.index];
+
+	return (t->whole && t->fd <= 0 && at >= 0 &&
+	    ge_net_hashes(pu->st->net, at, t->h.fraglen));
+}
+
+/* Those that have joined go on their way. */
+static int
+send_joined(struct push *pu, struct ge_err *e)
+{
+	const uint8_t *body[ABREAST];
+	uint8_t head[ABREAST][64], hash[ABREAST][32];
+	struct task *t;
+	int i, n = pu->njoined, rc = 0;
+
+	for (i = 0; i < n && n == ABREAST; i++) {
+		memcpy(head[i], pu->joined[i]->buf, sizeof(head[i]));
+		body[i] = pu->joined[i]->buf + sizeof(head[i]);
+	}
+	if (n == ABREAST)
+		ge_sha256_blocks(hash, (const uint8_t (*)[64])head, body,
+		    (size_t)pu->joined[0]->h.fraglen - sizeof(head[0]), ABREAST);
+	pu->njoined = 0;
+	for (i = 0; i < n; i++) {
+		t = pu->joined[i];
+		if (n == ABREAST) {
+			memcpy(t->op.sha256, hash[i], sizeof(hash[i]));
+			t->op.has_sha = 1;
+		}
+		if (rc == -1 || (rc = send_to(pu, t, e)) == -1)
+			task_free(pu, t);
+	}
+	return (rc);
+}
+
+static int
+join(struct push *pu, struct task *t, struct ge_err *e)
+{
+
+	if (pu->njoined > 0 && pu->joined[0]->h.fraglen != t->h.fraglen &&
+	    send_joined(pu, e) == -1) {
+		task_free(pu, t);
+		return (-1);
+	}
+	pu->joined[pu->njoined++] = t;
+	return (pu->njoined == ABREAST ? send_joined(pu, e) : 0);
 }
 
 int
@@ -342,6 +495,8 @@ push_wait(struct push *pu, int all, struct ge_err *e)
 {
 	int rc;
 
+	if (all && send_joined(pu, e) == -1)
+		return (-1);
 	while ((rc = handle(pu, all ? -1 : 0, e)) == 1)
 		;
 	return (rc);
@@ -350,27 +505,22 @@ push_wait(struct push *pu, int all, struct ge_err *e)
 void
 push_abandon(struct push *pu)
 {
-	struct ge_err ignored;
 	struct ge_op *op;
 	struct task *t, *next;
 
+	while (pu->njoined > 0)
+		task_free(pu, pu->joined[--pu->njoined]);
 	for (t = pu->task; t != NULL; t = next) {
 		next = t->next;
-		if (t->flying)
-			ge_op_cancel(pu->st->net, &t->op);
-		else
+		if (!t->flying)
 			task_free(pu, t);
 	}
-	/*
-	 * Once told to stop the net gives nothing back: what it may still be
-	 * reading from must then stay until it is closed.
-	 */
-	while (pu->task != NULL && !pu->stopped) {
-		if (ge_net_next(pu->st->net, -1, &op, &ignored) != 1)
-			pu->stopped = 1;
-		else
-			task_free(pu, op->tag);
-	}
+	/* Only what has come back can be freed, and its key share wiped. */
+	while (pu->task != NULL &&
+	    (op = ge_net_reclaim(pu->st->net)) != NULL)
+		task_free(pu, op->tag);
+	while (pu->nspares > 0)
+		ge_block_free(pu->spare[--pu->nspares].buf);
 }
 
 /*
@@ -386,6 +536,8 @@ take_payload(struct push *pu, struct task *t, const char *where,
 	uint64_t off = h->len;
 	size_t len, got;
 
+	if (most < ABREAST && t->fd <= 0)
+		most = ABREAST;
 	if (most == 0)
 		most = 1;
 	if (t->fd > 0 && ge_pwrite(t->fd, t->buf, h->len, 0, e) == -1)
@@ -428,8 +580,10 @@ task_new(struct push *pu, const struct ge_item *it, struct segment *seg,
 	cap = ge_proof_room(h, pu->p->full || spool);
 	if (cap <= STRETCH)
 		cap = spool ? STRETCH + 1 : cap;
-	while (pu->ntasks > 0 && (pu->ntasks >= TASKS ||
-	    pu->room + held + cap > ROOM))
+	if (!room_for(pu, held, cap) && send_joined(pu, e) == -1)
+		return (NULL);
+	while ((!room_for(pu, held, cap) || pu->ntasks >= TASKS) &&
+	    pu->ntasks > 0)
 		if (handle(pu, -1, e) == -1)
 			return (NULL);
 	if ((t = ge_alloc(sizeof(*t), e)) == NULL)
@@ -437,14 +591,14 @@ task_new(struct push *pu, const struct ge_item *it, struct segment *seg,
 	t->op.tag = t;
 	t->h = *h;
 	t->seg = seg;
-	t->room = held + cap;
-	pu->room += t->room;
+	t->held = held;
+	t->cap = cap;
 	t->proof.h = &t->h;
 	t->proof.dh = t->dh;
 	t->proof.full = pu->p->full;
 	t->proof.cap = cap;
-	if ((t->buf = ge_block_alloc(held, e)) == NULL ||
-	    (t->proof.buf = ge_block_alloc(cap, e)) == NULL ||
+	if ((t->buf = block_take(pu, held, e)) == NULL ||
+	    (t->proof.buf = block_take(pu, cap, e)) == NULL ||
 	    (spool && (t->fd = ge_spool_open(e)) == -1)) {
 		task_free(pu, t);
 		return (NULL);
@@ -498,6 +652,8 @@ push_carry(struct push *pu, const struct ge_item *it, struct segment *seg,
 	if (t->ncand > 0 && seg->at[h->index] == t->cand[0] &&
 	    !closed(pu, seg, t->cand[0]))
 		look(pu, t, t->cand[0], LOOK);
+	else if (may_join(pu, t))
+		return (join(pu, t, e));
 	else if (send_to(pu, t, e) == -1) {
 		task_free(pu, t);
 		return (-1);

@@ -70,7 +70,9 @@ struct check {
 	struct sitestate *site;
 
 	int16_t now[GE_N_MAX];
-	uint64_t *ever;
+	uint64_t *ever, *claim;		/* [sites] */
+	uint8_t *over;			/* [sites] list more than the rule bears: 1;
+					   3 once that is told */
 	uint8_t wraps[32];		/* of the first segment */
 	uint64_t off;			/* that the next segment should have, */
 	int contiguous;			/* if the one before was seen */
@@ -823,47 +825,62 @@ fewest(const struct check *ck, const struct segment *s, const uint8_t *root,
 	return (least);
 }
 
+/*
+ * What a site lists is its own word: if that is more than the rule bears, that is no
+ * fault of the set's.
+ */
 static int
-within(const struct ge_sites *sites, int site)
+weigh_lists(struct check *ck, const struct segment *s, int epoch,
+    const int16_t *now, struct ge_err *e)
 {
-	const char *country;
-	size_t i;
+	const struct ge_seen *seen;
+	size_t n, q;
+	int i;
 
-	if (sites->nwithin == 0)
-		return (1);
-	country = ge_site_label(&sites->site[site], "country");
-	for (i = 0; country != NULL && i < sites->nwithin; i++)
-		if (strcmp(country, sites->within[i]) == 0)
-			return (1);
+	memset(ck->claim, 0, ck->st->sites->n * sizeof(*ck->claim));
+	for (i = 0; i < ck->shape.n; i++) {
+		seen = ge_survey_find(&ck->sv, s->number, i, &n);
+		for (q = 0; q < n; q++)
+			if (seen[q].epoch == epoch)
+				ck->claim[seen[q].site] |= (uint64_t)1 << i;
+	}
+	if (ge_rule_believe(&ck->rule, ck->ever, ck->claim, now, ck->over,
+	    e) == -1)
+		return (-1);
+	for (q = 0; q < ck->st->sites->n; q++) {
+		if (ck->over[q] != 1)
+			continue;
+		ck->over[q] |= 2;
+		ge_note(GE_WARN, "site '%s' lists more of segment %lu than the "
+		    "placement rule bears", ck->st->sites->site[q].name,
+		    (unsigned long)s->number);
+	}
 	return (0);
 }
 
 /* What is whole, and breaks the placement rule where it is. */
-static void
+static int
 placement(struct check *ck, const struct segment *s, int epoch,
-    struct verdict *v)
+    struct verdict *v, struct ge_err *e)
 {
 	int16_t now[GE_N_MAX];
-	const struct ge_seen *seen;
 	const char *name;
-	struct ge_err e;
-	size_t n, q;
-	int i, n_ = ck->shape.n, at;
+	int i, n = ck->shape.n, at;
 
 	memset(ck->ever, 0, ck->st->sites->n * sizeof(*ck->ever));
 	if (ck->kn->has)
 		ge_map_ever(&ck->map, s->number, epoch, ck->ever);
-	for (i = 0; i < n_; i++) {
+	for (i = 0; i < n; i++) {
 		now[i] = ck->now[i];
-		seen = ge_survey_find(&ck->sv, s->number, i, &n);
-		for (q = 0; q < n; q++)
-			if (seen[q].epoch == epoch)
-				ck->ever[seen[q].site] |= (uint64_t)1 << i;
+		/* It has been read there, and not only listed. */
+		if (now[i] >= 0 && !s->piece[i].listed)
+			ck->ever[now[i]] |= (uint64_t)1 << i;
 		if (v[i].state != GE_STATE_OK || ck->now[i] < 0)
 			continue;
 		name = place_name(ck, s->number, i);
 		at = place(ck, s->number, i);
-		if (!within(ck->st->sites, ck->now[i])) {
+		if (!ge_rule_within(ck->st->sites,
+		    &ck->st->sites->site[ck->now[i]])) {
 			v[i].state = GE_STATE_MISPLACED;
 			snprintf(v[i].detail, sizeof(v[i].detail), "the site "
 			    "is not within the countries allowed");
@@ -873,20 +890,23 @@ placement(struct check *ck, const struct segment *s, int epoch,
 			    "manifest says it is at '%s'", name);
 		}
 	}
-	while (ge_rule_check(&ck->rule, ck->ever, now, &e) == -1) {
+	while (ge_rule_check(&ck->rule, ck->ever, now, e) == -1) {
+		if (e->code != GE_EREFUSED)
+			return (-1);
 		if ((i = ge_rule_breaker(&ck->rule, now)) == -1 || now[i] < 0) {
 			if (ck->history++ == 0)
 				ge_note(GE_WARN, "segment %lu: %s",
-				    (unsigned long)s->number, e.msg);
-			return;
+				    (unsigned long)s->number, e->msg);
+			return (0);
 		}
 		now[i] = -1;
 		if (v[i].state == GE_STATE_OK) {
 			v[i].state = GE_STATE_MISPLACED;
 			snprintf(v[i].detail, sizeof(v[i].detail), "%.*s",
-			    (int)sizeof(v[i].detail) - 1, e.msg);
+			    (int)sizeof(v[i].detail) - 1, e->msg);
 		}
 	}
+	return (weigh_lists(ck, s, epoch, now, e));
 }
 
 static void
@@ -929,6 +949,35 @@ tell(struct check *ck, uint32_t number, int index, const struct verdict *v)
 		c->found(c->arg, &f);
 }
 
+/*
+ * Shares of older epochs beside the fragments: k of them open the segment as the
+ * new ones do.
+ */
+static void
+old_shares(struct check *ck, const struct segment *s, int epoch,
+    const struct verdict *v)
+{
+	struct ge_finding f = { .state = GE_STATE_STALE, .known = 1,
+	    .beside = 1, .segment = s->number, .detail = GE_OLD_SHARE };
+	const struct ge_seen *seen;
+	size_t n, q;
+
+	memcpy(f.setid, ck->kn->setid, GE_SETID);
+	for (f.index = 0; f.index < ck->shape.n; f.index++) {
+		seen = ge_survey_find(&ck->sv, s->number, f.index, &n);
+		for (q = 0; q < n; q++) {
+			f.epoch = seen[q].epoch;
+			f.site = ck->st->sites->site[seen[q].site].name;
+			if (f.epoch >= epoch || (v[f.index].epoch == f.epoch &&
+			    v[f.index].site == f.site))
+				continue;
+			ck->c->old++;
+			if (ck->c->found != NULL)
+				ck->c->found(ck->c->arg, &f);
+		}
+	}
+}
+
 /* Where the first reason why the set is lost goes, or is perhaps; or NULL. */
 static struct ge_err *
 lost(struct check *ck, int perhaps)
@@ -968,14 +1017,14 @@ follows(struct check *ck, uint32_t number, const struct ge_look *k)
 	ck->last = (k->h.flags & GE_FLAG_LAST) != 0;
 }
 
-static void
-report(struct check *ck, struct segment *s)
+static int
+report(struct check *ck, struct segment *s, struct ge_err *e)
 {
 	struct ge_check *c = ck->c;
 	struct verdict v[GE_N_MAX];
 	const struct ge_look *like, *record = NULL, *k;
 	const uint8_t *root;
-	struct ge_err why = { 0, 0, "" }, *e;
+	struct ge_err why = { 0, 0, "" }, *worst;
 	struct ge_hdr h = ck->shape;
 	uint64_t good = 0;
 	int i, n = h.n, left, valid = n, unreachable = 0, needs, perhaps;
@@ -995,9 +1044,12 @@ report(struct check *ck, struct segment *s)
 		if (v[i].state == GE_STATE_OK)
 			good |= (uint64_t)1 << i;
 	}
-	placement(ck, s, record != NULL ? record->h.epoch : s->epoch, v);
+	if (placement(ck, s, record != NULL ? record->h.epoch : s->epoch, v,
+	    e) == -1)
+		return (-1);
 	for (i = 0; i < n; i++)
 		tell(ck, s->number, i, &v[i]);
+	old_shares(ck, s, record != NULL ? record->h.epoch : s->epoch, v);
 	if (ck->sampling || root == NULL)
 		for (left = i = 0; i < n; i++)
 			left += good >> i & 1;
@@ -1007,14 +1059,14 @@ report(struct check *ck, struct segment *s)
 		ck->why = why;
 	if (left < h.k) {
 		perhaps = left + unreachable >= h.k;
-		if ((e = lost(ck, perhaps)) != NULL)
-			ge_fail(e, perhaps ? GE_EFAIL : GE_ELOST, "segment "
+		if ((worst = lost(ck, perhaps)) != NULL)
+			ge_fail(worst, perhaps ? GE_EFAIL : GE_ELOST, "segment "
 			    "%lu: %d good fragments or blocks of a stripe, %d "
 			    "are needed", (unsigned long)s->number, left, h.k);
 	} else if (needs && valid < h.k) {
 		perhaps = valid + unreachable >= h.k;
-		if ((e = lost(ck, perhaps)) != NULL)
-			ge_fail(e, perhaps ? GE_EFAIL : GE_ELOST, "segment "
+		if ((worst = lost(ck, perhaps)) != NULL)
+			ge_fail(worst, perhaps ? GE_EFAIL : GE_ELOST, "segment "
 			    "%lu: fewer than %d valid key shares of one epoch",
 			    (unsigned long)s->number, h.k);
 	}
@@ -1030,6 +1082,7 @@ report(struct check *ck, struct segment *s)
 		c->stored += (uint64_t)n * s->size;
 	c->length = ck->kn->has ? ck->kn->m.length : ck->off;
 	c->nsegments++;
+	return (0);
 }
 
 /* Names that are nothing of the set, or nothing that it still needs. */
@@ -1050,13 +1103,13 @@ lacking(struct check *ck)
 {
 	size_t i;
 
-	if (!ck->kn->has)
-		return;
 	for (i = 0; i < ck->st->sites->n; i++) {
 		if (ck->st->gone[i] || !ck->kn->answered[i] ||
-		    ck->kn->current[i])
+		    (ck->kn->has && ck->kn->current[i]))
 			continue;
 		ck->c->manifests++;
+		if (!ck->kn->has)
+			continue;
 		ge_note(GE_WARN, "site '%s': %s", ck->st->sites->site[i].name,
 		    ck->kn->has_any[i] ? "it has another manifest of the set" :
 		    "it lacks the manifest");
@@ -1090,6 +1143,8 @@ begin(struct check *ck, struct ge_err *e)
 	    ge_rule_init(&ck->rule, sites, ck->st->gone, ck->shape.k,
 	    ck->shape.n, ck->shape.mode == GE_PLAIN, e) == -1 ||
 	    (ck->ever = ge_alloc(sites->n * sizeof(*ck->ever), e)) == NULL ||
+	    (ck->claim = ge_alloc(sites->n * sizeof(*ck->claim), e)) == NULL ||
+	    (ck->over = ge_alloc(sites->n, e)) == NULL ||
 	    (ck->site = ge_alloc(sites->n * sizeof(*ck->site), e)) == NULL)
 		return (-1);
 	c->k = ck->shape.k;
@@ -1132,7 +1187,8 @@ work(struct check *ck, struct ge_err *e)
 		}
 		give_lanes(ck);
 		while (ck->held > 0 && ck->win[ck->first].left == 0) {
-			report(ck, &ck->win[ck->first]);
+			if (report(ck, &ck->win[ck->first], e) == -1)
+				return (-1);
 			ck->first = (ck->first + 1) % ck->nwin;
 			ck->held--;
 		}
@@ -1175,6 +1231,12 @@ verdict(struct check *ck, struct ge_err *e)
 		return (ge_fail(e, GE_EDEGRADED, "fragments not whole or not "
 		    "in their place: %llu",
 		    (unsigned long long)(c->bad + c->misplaced)));
+	if (c->old > 0)
+		return (ge_fail(e, GE_EDEGRADED, "old shares that are still "
+		    "there: %llu", (unsigned long long)c->old));
+	if (c->manifests > 0 && !ck->kn->has)
+		return (ge_fail(e, GE_EDEGRADED, "no site has a manifest of "
+		    "the set: gerepair(1) tells how to make one"));
 	if (c->manifests > 0)
 		return (ge_fail(e, GE_EDEGRADED, "sites without the manifest: "
 		    "%llu", (unsigned long long)c->manifests));
@@ -1229,6 +1291,8 @@ out:
 	ge_free(ck->pieces);
 	ge_free(ck->site);
 	ge_free(ck->ever);
+	ge_free(ck->claim);
+	ge_free(ck->over);
 	ge_rule_release(&ck->rule);
 	ge_survey_release(&ck->sv);
 	ge_map_release(&ck->map);

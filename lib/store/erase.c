@@ -1,4 +1,5 @@
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "store/store_int.h"
@@ -11,7 +12,8 @@
  * in five sweeps over all sites; a sweep ends before the next begins.
  */
 enum sweep {
-	FIRST = 1,		/* fragments of the n-k+1 indices */
+	FIRST = 1,		/* fragments of the n-k+1 indices, and what was
+				   to become one of them */
 	LATER,			/* the others */
 	STRAYS, MANIFEST, FOLDER
 };
@@ -32,6 +34,13 @@ struct eraser {
 	uint8_t *sweep;			/* [nseen] FIRST or LATER; 0: could not be
 					   removed, and said so */
 	uint32_t *order;		/* [nseen] by site */
+	uint8_t *holds, *silent;	/* [sites->n] it lists something; did not
+					   answer */
+	struct part {
+		uint32_t segment, stray;
+	} *part;			/* [nparts] by segment */
+	size_t nparts;
+	uint8_t *early;			/* [nstray] goes with FIRST */
 	struct at {
 		size_t first, end;	/* of order */
 		size_t next;		/* of what is swept */
@@ -67,6 +76,13 @@ leave(struct eraser *er, int site, const char *name, const char *why)
 	tell(er, site, name, why);
 }
 
+static const struct ge_stray *
+part_of(const struct eraser *er, size_t i)
+{
+
+	return (&er->sv.stray[er->part[i].stray]);
+}
+
 /*
  * Which fragments go first: of each segment those of n-k+1 listed indices, from
  * another one on in each, for all sites to have work.  Without knowledge of k
@@ -76,16 +92,25 @@ static void
 choose(struct eraser *er, int k, int n)
 {
 	const struct ge_survey *sv = &er->sv;
-	size_t i, j, end;
+	size_t i, j, p, end, pend;
 	uint64_t listed, chosen;
+	uint32_t segment;
 	int take, from, idx;
 
-	for (i = 0; i < sv->nseen; i = end) {
+	for (i = p = 0; i < sv->nseen || p < er->nparts; i = end, p = pend) {
 		listed = chosen = 0;
+		segment = UINT32_MAX;
+		if (i < sv->nseen)
+			segment = sv->seen[i].segment;
+		if (p < er->nparts && part_of(er, p)->segment < segment)
+			segment = part_of(er, p)->segment;
 		for (end = i; end < sv->nseen && sv->seen[end].segment ==
-		    sv->seen[i].segment; end++)
+		    segment; end++)
 			listed |= (uint64_t)1 << sv->seen[end].index;
-		from = (int)(sv->seen[i].segment % GE_N_MAX);
+		for (pend = p; pend < er->nparts && part_of(er, pend)->segment
+		    == segment; pend++)
+			listed |= (uint64_t)1 << part_of(er, pend)->index;
+		from = (int)(segment % GE_N_MAX);
 		take = k == 0 ? GE_N_MAX : n - k + 1;
 		if (k != 0)
 			from %= n;
@@ -99,6 +124,9 @@ choose(struct eraser *er, int k, int n)
 		for (j = i; j < end; j++)
 			er->sweep[j] = (chosen >> sv->seen[j].index & 1) != 0 ?
 			    FIRST : LATER;
+		for (j = p; j < pend; j++)
+			er->early[er->part[j].stray] = (chosen >> part_of(er,
+			    j)->index & 1) != 0;
 	}
 }
 
@@ -127,10 +155,42 @@ bounds(struct eraser *er, int *k, int *n, struct ge_err *e)
 	for (i = 0; i < er->sv.nseen; i++)
 		if (er->sv.seen[i].index >= *n)
 			*n = er->sv.seen[i].index + 1;
+	for (i = 0; i < er->nparts; i++)
+		if (part_of(er, i)->index >= *n)
+			*n = part_of(er, i)->index + 1;
 	rc = 0;
 out:
 	ge_free(h);
 	return (rc);
+}
+
+static int
+by_segment(const void *a, const void *b)
+{
+	const struct part *x = a, *y = b;
+
+	return (x->segment < y->segment ? -1 : x->segment > y->segment);
+}
+
+/* What was to become a fragment, by segment. */
+static int
+arrange_parts(struct eraser *er, struct ge_err *e)
+{
+	const struct ge_survey *sv = &er->sv;
+	size_t i;
+
+	if ((er->early = ge_alloc(sv->nstray + 1, e)) == NULL ||
+	    (er->part = ge_alloc((sv->nstray + 1) * sizeof(*er->part), e)) ==
+	    NULL)
+		return (-1);
+	for (i = 0; i < sv->nstray; i++)
+		if (sv->stray[i].part && sv->stray[i].safe) {
+			er->part[er->nparts].segment = sv->stray[i].segment;
+			er->part[er->nparts++].stray = (uint32_t)i;
+		}
+	if (er->nparts > 0)
+		qsort(er->part, er->nparts, sizeof(*er->part), by_segment);
+	return (0);
 }
 
 /* The fragments by site. */
@@ -168,6 +228,7 @@ next_name(struct eraser *er, enum sweep sweep, int site,
 	struct at *at = &er->at[site];
 	const struct ge_seen *s;
 	const struct ge_stray *t;
+	size_t i;
 
 	*seen = SIZE_MAX;
 	switch (sweep) {
@@ -182,11 +243,23 @@ next_name(struct eraser *er, enum sweep sweep, int site,
 			    s->epoch);
 			return (1);
 		}
+		*seen = SIZE_MAX;
+		while (sweep == FIRST && at->first + at->next <
+		    at->end + er->sv.nstray) {
+			i = at->first + at->next++ - at->end;
+			t = &er->sv.stray[i];
+			if (t->site != site || !er->early[i])
+				continue;
+			snprintf(name, GE_OP_NAME, "%s/%s", er->id, t->name);
+			return (1);
+		}
 		return (0);
 	case STRAYS:
 		while (at->next < er->sv.nstray) {
-			t = &er->sv.stray[at->next++];
-			if (t->site != site || !t->safe || t->folder)
+			i = at->next++;
+			t = &er->sv.stray[i];
+			if (t->site != site || !t->safe || t->folder ||
+			    er->early[i])
 				continue;
 			snprintf(name, GE_OP_NAME, "%s/%s", er->id, t->name);
 			return (1);
@@ -386,6 +459,7 @@ look_again(struct eraser *er, struct ge_err *e)
 		/* It went silent while we were at it. */
 		if (er->sv.answered[i] != 0 && now.answered[i] == 0) {
 			leave(er, (int)i, "", now.why[i].msg);
+			er->silent[i] = 1;
 			r->unanswered++;
 		}
 	}
@@ -405,9 +479,12 @@ count(struct eraser *er)
 
 	r->found = sv->nseen;
 	r->bytes = sv->bytes;
+	for (i = 0; i < sv->nstray; i++)
+		er->holds[sv->stray[i].site] = 1;
 	for (i = 0; i < er->st->sites->n; i++) {
-		if (er->at[i].end > er->at[i].first || sv->manifest[i])
-			r->sites++;
+		er->holds[i] |= er->at[i].end > er->at[i].first ||
+		    sv->manifest[i];
+		r->sites += er->holds[i];
 		if (sv->answered[i] != 0)
 			continue;
 		if (er->st->gone[i]) {
@@ -415,6 +492,7 @@ count(struct eraser *er)
 			    er->st->sites->site[i].name);
 			continue;
 		}
+		er->silent[i] = 1;
 		r->unanswered++;
 		ge_note(GE_WARN, "site '%s' did not answer: what it holds is "
 		    "still there", er->st->sites->site[i].name);
@@ -423,19 +501,22 @@ count(struct eraser *er)
 }
 
 static int
-result(const struct ge_erase *r, const char *id, struct ge_err *e)
+result(const struct eraser *er, struct ge_err *e)
 {
+	const struct ge_erase *r = er->r;
+	unsigned long long left = r->left;
+	char silent[GE_SITE_NAMES];
 
-	if (r->left > 0 && r->unanswered > 0)
+	(void)ge_site_names(silent, er->st->sites, er->silent);
+	if (left > 0 && r->unanswered > 0)
 		return (ge_fail(e, GE_EFAIL, "set %s: objects left: %llu; "
-		    "sites that did not answer: %d", id,
-		    (unsigned long long)r->left, r->unanswered));
-	if (r->left > 0)
-		return (ge_fail(e, GE_EFAIL, "set %s: objects left: %llu", id,
-		    (unsigned long long)r->left));
+		    "sites that did not answer:%s", er->id, left, silent));
+	if (left > 0)
+		return (ge_fail(e, GE_EFAIL, "set %s: objects left: %llu",
+		    er->id, left));
 	if (r->unanswered > 0)
 		return (ge_fail(e, GE_EFAIL, "set %s: sites that did not "
-		    "answer: %d", id, r->unanswered));
+		    "answer:%s", er->id, silent));
 	return (0);
 }
 
@@ -458,8 +539,10 @@ ge_erase_run(struct ge_erase *r, const struct ge_store *st,
 	r->found = r->bytes = r->objects = r->left = 0;
 	r->sites = r->unanswered = 0;
 	if ((er.at = ge_alloc(st->sites->n * sizeof(*er.at) + 1, e)) == NULL ||
+	    (er.holds = ge_alloc(st->sites->n + 1, e)) == NULL ||
+	    (er.silent = ge_alloc(st->sites->n + 1, e)) == NULL ||
 	    ge_survey_run(st, setid, &er.sv, e) == -1 ||
-	    arrange(&er, e) == -1)
+	    arrange(&er, e) == -1 || arrange_parts(&er, e) == -1)
 		goto out;
 	count(&er);
 	if (bounds(&er, &k, &n, e) == -1)
@@ -469,8 +552,10 @@ ge_erase_run(struct ge_erase *r, const struct ge_store *st,
 		goto out;
 	}
 	choose(&er, k, n);
+	r->holds = er.holds;
 	if (r->ask != NULL && !r->ask(r->arg, r)) {
-		ge_fail(e, GE_EREFUSED, "set %s: not removed", er.id);
+		ge_fail(e, GE_EREFUSED, "set %s: not removed: the answer was "
+		    "no", er.id);
 		goto out;
 	}
 	for (i = 0; i < sizeof(order) / sizeof(order[0]); i++) {
@@ -483,11 +568,16 @@ ge_erase_run(struct ge_erase *r, const struct ge_store *st,
 	}
 	if (!r->dry && look_again(&er, e) == -1)
 		goto out;
-	rc = result(r, er.id, e);
+	rc = result(&er, e);
 out:
 	ge_survey_release(&er.sv);
 	ge_free(er.sweep);
 	ge_free(er.order);
+	ge_free(er.holds);
+	ge_free(er.silent);
+	ge_free(er.part);
+	ge_free(er.early);
 	ge_free(er.at);
+	r->holds = NULL;
 	return (rc);
 }

@@ -270,6 +270,8 @@ buf_give(struct ge_fetch *f, uint8_t *b)
 
 	if (b == NULL)
 		return;
+	/* The key share. */
+	ge_wipe(b, f->hdrmax < buf_size(f) ? f->hdrmax : buf_size(f));
 	f->bufs_out--;
 	if (ge_grow(&f->freebuf, &f->capfree, f->nfree + 1,
 	    sizeof(*f->freebuf), &ignored) == -1)
@@ -708,7 +710,7 @@ job_fail(struct ge_fetch *f, struct job *j, const char *why, struct ge_err *e)
 	    (unsigned long)j->slot->want.segment, j->index, why);
 	if (j->op.result == GE_OP_DONE)
 		f->speed[j->site].harm++;
-	else if (j->op.result != GE_OP_ABSENT)
+	else if (j->op.result != GE_OP_ABSENT && !f->st->gone[j->site])
 		j->slot->unanswered = 1;
 	if (j->hdr != NULL)
 		ge_wipe(j->hdr, j->h.len);
@@ -881,8 +883,8 @@ job_done(struct ge_fetch *f, struct job *j, struct ge_err *e)
 	if (j->op.result != GE_OP_DONE) {
 		if (j->op.result != GE_OP_ABSENT &&
 		    ++sp->fails == DOWN_AFTER)
-			ge_note(GE_WARN, "%s: passed over from now on",
-			    j->op.err.msg);
+			ge_note(f->st->gone[j->site] ? GE_SAY : GE_WARN,
+			    "%s: passed over from now on", j->op.err.msg);
 		return (job_fail(f, j, j->op.err.msg, e));
 	}
 	if (j->hdr == NULL) {
@@ -1238,7 +1240,7 @@ give_up(const struct ge_fetch *f, struct ge_slot *s)
 		whole += leads(s, s->job[i]) && s->job[i]->state ==
 		    JOB_WHOLE && !s->job[i]->headeronly;
 	for (site = 0; site < f->st->sites->n && f->surveyed; site++)
-		silent |= !f->survey.answered[site];
+		silent |= !f->survey.answered[site] && !f->st->gone[site];
 	code = silent ? GE_EFAIL : GE_ELOST;
 	if (s->undecided && !silent)
 		ge_fail(e, whole >= s->need ? GE_EREFUSED : GE_ELOST,

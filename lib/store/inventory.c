@@ -13,7 +13,9 @@ enum {
 	QUESTIONS = 256,		/* if they are not more questions, */
 	ENTRIES = 1 << 20,		/* nor more fragments, than this */
 	FOREIGN = 1000,			/* names of a site that are shown */
-	SHOWN = 255			/* of each */
+	LONE = 100,			/* sets looked at that no other site lists */
+	SHOWN = 255,			/* of each */
+	PATIENCE = 5			/* seconds, for a site slower than most */
 };
 
 /*
@@ -33,16 +35,24 @@ struct lister {
 struct found {
 	uint8_t setid[GE_SETID];
 	int sites;
+	int first;			/* one of them */
+	int passed;			/* it is only shown */
 };
 
 struct inventory {
 	struct ge_inventory *iv;
 	struct ge_store st;		/* as ours, but gone: */
-	uint8_t *silent;		/* gone, or did not answer */
+	uint8_t *silent;		/* 1: did not answer; 2: gone */
 	struct found *set;
 	size_t nsets, cap;
 	uint8_t *meant;			/* [noperands] it was of use */
-	int refused, failed;		/* sets */
+	uint8_t *isfile;		/* [noperands] a manifest's file, of the set */
+	uint8_t (*named)[GE_SETID];	/* [noperands] with this id */
+	int refused, failed;		/* sets that are listed */
+	int unclear;			/* others: their labels could not be had */
+	int answers;			/* sites that have listed theirs */
+	uint32_t *lone;			/* [sites->n] sets that no other lists */
+	int passed;			/* of them not looked at, all */
 };
 
 /* A set that is being looked at. */
@@ -111,6 +121,30 @@ by_text(const void *a, const void *b)
 	return (strcmp(*(char *const *)a, *(char *const *)b));
 }
 
+char *
+ge_site_names(char out[GE_SITE_NAMES], const struct ge_sites *sites,
+    const uint8_t *which)
+{
+	static const size_t more = sizeof(" and 65535 more");
+	size_t i, len = 0, left = 0;
+	int n;
+
+	out[0] = '\0';
+	for (i = 0; i < sites->n; i++) {
+		if (which[i] != 1)
+			continue;
+		n = snprintf(out + len, GE_SITE_NAMES - len, " %s",
+		    sites->site[i].name);
+		if (left > 0 || len + (size_t)n + more > GE_SITE_NAMES)
+			left++;
+		else
+			len += (size_t)n;
+	}
+	if (left > 0)
+		snprintf(out + len, GE_SITE_NAMES - len, " and %zu more", left);
+	return (out);
+}
+
 /* A site that has not answered is not asked again. */
 static void
 silence(struct inventory *in, size_t site, const char *why)
@@ -139,6 +173,7 @@ take(struct inventory *in, struct lister *l, struct ge_err *e)
 		if (i > 0 && memcmp(l->id[i - 1], l->id[i], GE_SETID) == 0)
 			continue;
 		memcpy(in->set[in->nsets].setid, l->id[i], GE_SETID);
+		in->set[in->nsets].first = l->op.site;
 		in->set[in->nsets++].sites = 1;
 	}
 	if (l->nforeign > 0)
@@ -150,6 +185,7 @@ take(struct inventory *in, struct lister *l, struct ge_err *e)
 		ge_note(GE_SAY, "site '%s': %llu more names are no sets", name,
 		    (unsigned long long)(l->others - l->nforeign));
 	in->iv->foreign += l->others;
+	in->answers++;
 	return (0);
 }
 
@@ -170,11 +206,12 @@ list_sets(struct inventory *in, struct ge_err *e)
 			continue;
 		l[i].op.kind = GE_OP_LIST;
 		l[i].op.site = (int)i;
+		l[i].op.tries = 1;
 		l[i].op.entry = entry;
 		l[i].op.arg = &l[i];
 		op[nops++] = &l[i].op;
 	}
-	if (ge_op_run(in->st.net, op, nops, e) == -1)
+	if (ge_ask_all(&in->st, op, nops, PATIENCE, NULL, NULL, e) == -1)
 		goto out;
 	for (i = 0; i < nops; i++) {
 		one = op[i]->arg;
@@ -214,23 +251,53 @@ out:
 	return (rc);
 }
 
-/* Does an operand mean this set, by its id or, if kn is given, its label? */
+/* The sets of which manifests' files are named. */
+static int
+read_files(struct inventory *in, struct ge_err *e)
+{
+	uint8_t *text;
+	const char *o;
+	size_t i, len;
+	int rc;
+
+	for (i = 0; i < in->iv->noperands; i++) {
+		o = in->iv->operand[i];
+		if ((rc = ge_manifest_named(o, e)) == -1)
+			return (-1);
+		if (rc == 0)
+			continue;
+		if (ge_manifest_slurp(o, &text, &len, in->named[i], e) == -1)
+			return (-1);
+		ge_free(text);
+		in->isfile[i] = 1;
+	}
+	return (0);
+}
+
+/* Does an operand mean this set, by its file, its id or, if kn is given, its label? */
 static int
 wanted(struct inventory *in, const uint8_t *setid, const struct ge_known *kn)
 {
 	char hex[2 * GE_SETID + 1], label[GE_NAME_ROOM];
-	const char *o;
+	const char *o, *name = NULL;
 	size_t i, len;
 	int yes = in->iv->noperands == 0;
 
+	if (kn != NULL)
+		name = kn->has ? kn->m.name : kn->borne;
 	ge_hex(hex, setid, GE_SETID);
 	for (i = 0; i < in->iv->noperands; i++) {
+		if (in->isfile[i]) {
+			if (memcmp(in->named[i], setid, GE_SETID) == 0)
+				yes = in->meant[i] = 1;
+			continue;
+		}
 		o = in->iv->operand[i];
 		len = strlen(o);
 		if ((len >= PREFIX_MIN && strncmp(hex, o, len) == 0) ||
-		    (kn != NULL && kn->has && kn->m.name != NULL &&
+		    (name != NULL &&
 		    ge_percent(label, sizeof(label), o, len, 1) == 0 &&
-		    strcmp(label, kn->m.name) == 0))
+		    strcmp(label, name) == 0))
 			yes = in->meant[i] = 1;
 	}
 	return (yes);
@@ -369,24 +436,75 @@ static int
 look_up(struct inventory *in, struct look *l, int labels, struct ge_err *e)
 {
 	char hex[2 * GE_SETID + 1];
-	int rc;
+	int rc, yes;
 
 	if (!labels && !wanted(in, l->f->setid, NULL))
 		return (0);
 	rc = ge_known_load(&in->st, l->f->setid, &l->kn, e);
 	if (rc == -1 && ge_hook_tick(0, e) == -1)
 		return (-1);
+	yes = wanted(in, l->f->setid, &l->kn);
 	if (rc == -1) {
 		ge_known_release(&l->kn);
 		if (e->code == GE_EREFUSED || e->code == GE_EFAIL) {
-			in->refused += e->code == GE_EREFUSED;
-			in->failed += e->code == GE_EFAIL;
+			in->refused += e->code == GE_EREFUSED && yes;
+			in->failed += e->code == GE_EFAIL && yes;
+			in->unclear += e->code == GE_EFAIL && !yes;
 			l->nothing = 1;
-			ge_note(GE_WARN, "set %s: %s", ge_hex(hex, l->f->setid,
-			    GE_SETID), e->msg);
+			ge_note(yes ? GE_WARN : GE_SAY, "set %s: %s",
+			    ge_hex(hex, l->f->setid, GE_SETID), e->msg);
 		}
 	}
-	return (wanted(in, l->f->setid, &l->kn));
+	return (yes);
+}
+
+/*
+ * One site can list sets without end: those of one that no other lists are only
+ * shown after the first so many, but for those that are named in full.
+ */
+static int
+to_be_passed(struct inventory *in, const struct found *f)
+{
+	char hex[2 * GE_SETID + 1];
+	size_t i;
+
+	if (f->sites > 1 || in->answers < 2 || in->lone[f->first]++ < LONE)
+		return (0);
+	ge_hex(hex, f->setid, GE_SETID);
+	for (i = 0; i < in->iv->noperands; i++)
+		if (in->isfile[i] ? memcmp(in->named[i], f->setid,
+		    GE_SETID) == 0 : strcmp(in->iv->operand[i], hex) == 0)
+			return (0);
+	return (1);
+}
+
+static int
+pass(struct inventory *in, const struct found *f, struct ge_err *e)
+{
+	struct ge_entry en;
+
+	in->passed++;
+	if (!wanted(in, f->setid, NULL))
+		return (0);
+	memset(&en, 0, sizeof(en));
+	memcpy(en.setid, f->setid, GE_SETID);
+	en.length = GE_OP_UNKNOWN;
+	en.nsites = f->sites;
+	en.health = GE_HEALTH_UNKNOWN;
+	in->iv->sets++;
+	return (in->iv->entry(in->iv->arg, &en, e));
+}
+
+static void
+show_passed(const struct inventory *in)
+{
+	size_t i;
+
+	for (i = 0; i < in->st.sites->n; i++)
+		if (in->answers > 1 && in->lone[i] > LONE)
+			ge_note(GE_WARN, "site '%s': %u sets that no other "
+			    "site lists: the first %d were looked at",
+			    in->st.sites->site[i].name, in->lone[i], LONE);
 }
 
 /* Some sets from the first-th on, as many as can be had at once; *next. */
@@ -405,6 +523,13 @@ look_at(struct inventory *in, size_t first, size_t *next, int labels,
 	memset(sv, 0, sizeof(sv));
 	for (*next = first; *next < in->nsets && n < TOGETHER &&
 	    n * in->st.sites->n < QUESTIONS && fragments < ENTRIES; ++*next) {
+		if (in->set[*next].passed) {
+			if (n > 0)
+				break;
+			if (pass(in, &in->set[*next], e) == -1)
+				goto out;
+			continue;
+		}
 		look[n].f = &in->set[*next];
 		if ((yes = look_up(in, &look[n], labels, e)) == -1)
 			goto out;
@@ -437,26 +562,36 @@ static int
 result(const struct inventory *in, struct ge_err *e)
 {
 	const struct ge_inventory *iv = in->iv;
+	char silent[GE_SITE_NAMES];
 	size_t i;
 
+	(void)ge_site_names(silent, in->st.sites, in->silent);
 	if (in->refused > 0)
 		return (ge_fail(e, GE_EREFUSED, "sets whose manifests are "
 		    "refused: %d", in->refused));
 	for (i = 0; i < iv->noperands && in->meant[i]; i++)
 		;
+	if (i < iv->noperands && in->failed + in->unclear > 0)
+		return (ge_fail(e, GE_EFAIL, "'%s': no such set or label; "
+		    "sets whose manifests could not be had: %d",
+		    iv->operand[i], in->failed + in->unclear));
+	if (i < iv->noperands && in->passed > 0)
+		return (ge_fail(e, GE_EFAIL, "'%s': no such set or label; "
+		    "sets that were not looked at: %d", iv->operand[i],
+		    in->passed));
 	if (i < iv->noperands && iv->unanswered == 0)
 		return (ge_fail(e, GE_ELOST, "'%s': no such set or label",
 		    iv->operand[i]));
 	if (i < iv->noperands)
 		return (ge_fail(e, GE_EFAIL, "'%s': no such set or label; "
-		    "sites that did not answer: %d", iv->operand[i],
-		    iv->unanswered));
+		    "sites that did not answer:%s", iv->operand[i], silent));
 	if (in->failed > 0)
 		return (ge_fail(e, GE_EFAIL, "sets whose manifests could not "
-		    "be had: %d", in->failed));
+		    "be had: %d%s%s", in->failed, iv->unanswered > 0 ?
+		    "; sites that did not answer:" : "", silent));
 	if (iv->unanswered > 0)
-		return (ge_fail(e, GE_EFAIL, "sites that did not answer: %d",
-		    iv->unanswered));
+		return (ge_fail(e, GE_EFAIL, "sites that did not answer:%s",
+		    silent));
 	return (0);
 }
 
@@ -474,9 +609,15 @@ ge_inventory_run(struct ge_inventory *iv, const struct ge_store *st,
 	in.iv = iv;
 	in.st = *st;
 	if ((in.silent = ge_alloc(st->sites->n + 1, e)) == NULL ||
-	    (in.meant = ge_alloc(iv->noperands + 1, e)) == NULL)
+	    (in.lone = ge_alloc((st->sites->n + 1) * sizeof(*in.lone), e)) ==
+	    NULL ||
+	    (in.meant = ge_alloc(iv->noperands + 1, e)) == NULL ||
+	    (in.isfile = ge_alloc(iv->noperands + 1, e)) == NULL ||
+	    (in.named = ge_alloc((iv->noperands + 1) * GE_SETID, e)) == NULL ||
+	    read_files(&in, e) == -1)
 		goto out;
-	memcpy(in.silent, st->gone, st->sites->n);
+	for (i = 0; i < st->sites->n; i++)
+		in.silent[i] = st->gone[i] ? 2 : 0;
 	in.st.gone = in.silent;
 	if (list_sets(&in, e) == -1)
 		goto out;
@@ -485,6 +626,9 @@ ge_inventory_run(struct ge_inventory *iv, const struct ge_store *st,
 		(void)wanted(&in, in.set[i].setid, NULL);
 	for (i = 0; i < iv->noperands; i++)
 		labels |= !in.meant[i];
+	for (i = 0; i < in.nsets; i++)
+		in.set[i].passed = to_be_passed(&in, &in.set[i]);
+	show_passed(&in);
 	for (i = 0; i < in.nsets; i = next)
 		if (look_at(&in, i, &next, labels, e) == -1)
 			goto out;
@@ -492,6 +636,9 @@ ge_inventory_run(struct ge_inventory *iv, const struct ge_store *st,
 out:
 	ge_free(in.set);
 	ge_free(in.silent);
+	ge_free(in.lone);
 	ge_free(in.meant);
+	ge_free(in.isfile);
+	ge_free(in.named);
 	return (rc);
 }

@@ -183,12 +183,10 @@ head(struct ge_lane *l)
 	if (ge_hdr_peek(h, l->buf, (size_t)l->op.got, &e) == -1)
 		return (bad(k, e.msg));
 	if (h->mode != s->mode || h->k != s->k || h->n != s->n ||
-	    h->block != s->block || h->nwraps != s->nwraps)
+	    h->block != s->block || h->nwraps != s->nwraps || h->len > l->hmax)
 		return (bad(k, "its header contradicts the others"));
 	need = l->noshares ? h->share : h->len;
 	if (l->op.got < need && l->op.got == l->op.len) {
-		if (need > l->hmax)
-			return (bad(k, "its header contradicts the others"));
 		request(l, HEAD, 0, need);
 		return (1);
 	}
@@ -267,7 +265,7 @@ ge_lane_step(struct ge_lane *l)
 	/* Only as far as the share. */
 	if (ge_hdr_peek(&k->h, l->buf, (size_t)l->op.got, &e) == -1)
 		return (bad(k, e.msg));
-	if (k->h.share > l->hmax)
+	if (k->h.len > l->hmax)
 		return (bad(k, "its header contradicts the others"));
 	request(l, HEAD, 0, k->h.share);
 	return (1);

@@ -8,6 +8,17 @@ enum {
 	LINES_MAX = 1 << 24		/* lines times the segments they cover */
 };
 
+uint64_t
+ge_map_lines(const struct ge_manifest *m, uint64_t max)
+{
+	uint64_t n = 0;
+	size_t p;
+
+	for (p = 0; p < m->nplaces && n <= max; p++)
+		n += m->place[p].last - m->place[p].first + 1;
+	return (n);
+}
+
 /* Of each manifest, the number in the sites file of each name it uses. */
 static int
 resolve(struct ge_map *map, struct ge_err *e)
@@ -38,10 +49,12 @@ ge_map_init(struct ge_map *map, const struct ge_sites *sites,
     const struct ge_known *kn, struct ge_err *e)
 {
 	size_t i, p, s;
-	uint64_t total = 0;
+	uint64_t total;
 	const struct ge_manifest *m;
 	const struct ge_place *pl;
+	uint8_t *epoch = NULL;		/* [nsegs][n] */
 	uint32_t *at;
+	size_t f;
 	int q, rc = -1;
 
 	memset(map, 0, sizeof(*map));
@@ -51,16 +64,22 @@ ge_map_init(struct ge_map *map, const struct ge_sites *sites,
 	if ((map->at = ge_alloc(map->nsegs * (size_t)map->n *
 	    sizeof(*map->at), e)) == NULL ||
 	    (map->epoch = ge_alloc(map->nsegs, e)) == NULL ||
+	    (epoch = ge_alloc(map->nsegs * (size_t)map->n, e)) == NULL ||
 	    (map->first = ge_alloc((map->nsegs + 2) * sizeof(*map->first),
 	    e)) == NULL ||
 	    (map->from = ge_alloc((1 + kn->nalso) * sizeof(*map->from), e)) ==
 	    NULL || (map->site = ge_alloc((1 + kn->nalso) *
 	    sizeof(*map->site), e)) == NULL)
 		goto out;
-	map->nfrom = 1 + kn->nalso;
-	map->from[0] = &kn->m;
-	for (i = 0; i < kn->nalso; i++)
-		map->from[i + 1] = &kn->also[i];
+	if ((total = ge_map_lines(&kn->m, LINES_MAX)) > LINES_MAX) {
+		ge_fail(e, GE_EREFUSED, "too many place lines in the manifest");
+		goto out;
+	}
+	map->from[map->nfrom++] = &kn->m;
+	for (i = 0; i < kn->nalso; i++) {
+		map->from[map->nfrom++] = &kn->also[i];
+		total += ge_map_lines(&kn->also[i], LINES_MAX);
+	}
 	if (resolve(map, e) == -1)
 		goto out;
 	for (i = 0; i < map->nsegs * (size_t)map->n; i++)
@@ -69,12 +88,6 @@ ge_map_init(struct ge_map *map, const struct ge_sites *sites,
 	for (i = 0; i < map->nfrom; i++)
 		for (p = 0; p < map->from[i]->nplaces; p++) {
 			pl = &map->from[i]->place[p];
-			total += pl->last - pl->first + 1;
-			if (total > LINES_MAX) {
-				ge_fail(e, GE_EREFUSED, "too many place lines "
-				    "in the manifest");
-				goto out;
-			}
 			for (s = pl->first; s <= pl->last && s < map->nsegs;
 			    s++)
 				map->first[s + 2]++;
@@ -94,18 +107,23 @@ ge_map_init(struct ge_map *map, const struct ge_sites *sites,
 				map->line[at[s]++].from = (uint16_t)i;
 				if (i > 0)
 					continue;
-				if (pl->epoch > map->epoch[s])
-					map->epoch[s] = pl->epoch;
-				for (q = 0; q < pl->n; q++)
-					map->at[s * (size_t)map->n +
-					    m->placeindex[pl->at + (size_t)q]] =
-					    map->site[0][m->placesite[pl->at +
-					    (size_t)q]];
+				for (q = 0; q < pl->n; q++) {
+					f = s * (size_t)map->n + m->placeindex[
+					    pl->at + (size_t)q];
+					map->at[f] = map->site[0][m->placesite[
+					    pl->at + (size_t)q]];
+					epoch[f] = pl->epoch;
+				}
 			}
 		}
 	}
+	/* A line of the past may be of a newer epoch, that came to nothing. */
+	for (f = 0; f < map->nsegs * (size_t)map->n; f++)
+		if (epoch[f] > map->epoch[f / (size_t)map->n])
+			map->epoch[f / (size_t)map->n] = epoch[f];
 	rc = 0;
 out:
+	ge_free(epoch);
 	return (rc);
 }
 

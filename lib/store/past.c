@@ -88,6 +88,23 @@ ge_past_ever(const struct ge_past *past, uint32_t segment, int epoch,
 	}
 }
 
+int
+ge_past_newest(const struct ge_past *past, uint32_t segment)
+{
+	const struct ge_try *t;
+	uint32_t i;
+	int epoch = 0;
+
+	if (past->n == 0)
+		return (0);
+	for (i = *head(past, segment); i != 0; i = t->before) {
+		t = &past->v[i - 1];
+		if (t->segment == segment && t->epoch > epoch)
+			epoch = t->epoch;
+	}
+	return (epoch);
+}
+
 /* One line: what is none (the last may be torn) is passed over.  0, -1. */
 static int
 take_line(struct ge_past *past, char *line, struct ge_err *e)
@@ -141,9 +158,7 @@ hold(struct ge_past *past, struct ge_err *e)
 	    O_NOFOLLOW, 0600);
 	if (past->fd == -1)
 		return (ge_failsys(e, "'%s'", past->path));
-	while (flock(past->fd, LOCK_SH) == -1)
-		if (errno != EINTR)
-			return (ge_failsys(e, "'%s'", past->path));
+	(void)ge_file_lock(past->fd, 0);
 	if (fstat(past->fd, &sb) == -1)
 		return (ge_failsys(e, "'%s'", past->path));
 	if (sb.st_nlink > 0)

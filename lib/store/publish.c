@@ -13,8 +13,7 @@
  */
 enum {
 	ABREAST = 64,			/* sites */
-	CHUNK = 1 << 18,		/* bytes compared at once */
-	MANIFEST_MAX = 64 << 20
+	CHUNK = 1 << 18			/* bytes compared at once */
 };
 
 enum step {
@@ -71,35 +70,6 @@ give_up(const struct work *w, struct copy *c, const char *why)
 	    w->st->sites->site[c->op.site].name, why);
 }
 
-/* All of what a site has as the manifest, if that is not too much: 1, 0, -1. */
-static int
-fetch(const struct work *w, int site, const char *name, uint8_t **buf,
-    size_t *len, struct ge_err *e)
-{
-	struct ge_op op, *one = &op;
-	size_t cap = 0, room = CHUNK;
-
-	*len = 0;
-	do {
-		memset(&op, 0, sizeof(op));
-		op.kind = GE_OP_GET;
-		op.site = site;
-		memcpy(op.name, name, sizeof(op.name));
-		if (ge_grow(buf, &cap, *len + room, 1, e) == -1)
-			return (-1);
-		op.buf = *buf + *len;
-		op.off = *len;
-		op.len = room;
-		if (ge_op_run(w->st->net, &one, 1, e) == -1)
-			return (-1);
-		if (op.result != GE_OP_DONE)
-			return (0);
-		*len += (size_t)op.got;
-		room = *len;
-	} while (op.got == op.len && *len <= MANIFEST_MAX);
-	return (*len <= MANIFEST_MAX);
-}
-
 static int
 judged(const struct work *w, const struct ge_manifest *m)
 {
@@ -111,11 +81,25 @@ judged(const struct work *w, const struct ge_manifest *m)
 	return (0);
 }
 
+/* Does it begin as a manifest of a format that we do not know? */
+static int
+unknown_format(const uint8_t *buf, size_t len)
+{
+	static const char word[] = "gefrag-manifest ";
+	const char *p = (const char *)buf + sizeof(word) - 1, *nl;
+	uint64_t version;
+
+	return (len > sizeof(word) - 1 &&
+	    memcmp(buf, word, sizeof(word) - 1) == 0 &&
+	    (nl = memchr(p, '\n', len - (sizeof(word) - 1))) != NULL &&
+	    ge_num_parse(p, (size_t)(nl - p), &version) == 0 && version > 1);
+}
+
 /*
  * Something else is there.  A manifest of the set that is as new as ours, or
  * newer, stays unless it has been judged; an older one, or what is none, is
- * replaced.  The rank keeps a
- * forged one from staying if there is a signer to tell by.
+ * replaced.  The rank keeps a forged one from staying if there is a signer to tell
+ * by.  What a newer program has written stays; writing again would not help.
  */
 static int
 other(const struct work *w, struct copy *c, struct ge_err *e)
@@ -130,6 +114,10 @@ other(const struct work *w, struct copy *c, struct ge_err *e)
 	int rc = -1;
 
 	memset(&m, 0, sizeof(m));
+	if (c->off == 0 && unknown_format(c->buf, (size_t)c->op.got)) {
+		give_up(w, c, "one of a newer format is there");
+		return (0);
+	}
 	if (c->off == 0) {
 		/* The serial stands at a fixed place of the third line. */
 		len = sizeof(head) - 1 + 2 * GE_SETID + 1;
@@ -143,7 +131,8 @@ other(const struct work *w, struct copy *c, struct ge_err *e)
 			return (0);
 		}
 	}
-	switch (fetch(w, c->op.site, c->op.name, &buf, &len, e)) {
+	switch (ge_manifest_get(w->st, c->op.site, w->m->setid,
+	    GE_MANIFEST_WAIT, &buf, &len, e)) {
 	case -1:
 		goto out;
 	case 0:
@@ -219,8 +208,8 @@ advance(const struct work *w, struct copy *c, struct ge_err *e)
 
 int
 ge_manifest_publish(const struct ge_store *st, const struct ge_known *kn,
-    const struct ge_manifest *m, const char *text, size_t len, int *stored, int *contested,
-    struct ge_err *e)
+    const struct ge_manifest *m, const char *text, size_t len, int *stored,
+    int *contested, struct ge_err *e)
 {
 	struct work w = { .st = st, .kn = kn, .m = m, .text = text, .len = len };
 	char id[2 * GE_SETID + 1];
@@ -263,8 +252,6 @@ ge_manifest_publish(const struct ge_store *st, const struct ge_known *kn,
 			*contested += c[i].step == CONTESTED;
 		}
 	}
-	if (*stored > 0 && *contested == 0)
-		ge_state_keep(st, m);
 	rc = 0;
 out:
 	for (i = 0; c != NULL && i < ABREAST; i++)

@@ -148,7 +148,7 @@ bounds(struct puller *pl, const struct ge_store *st, struct ge_err *e)
 			goto out;
 	}
 	for (i = 0; i < st->sites->n; i++)
-		silent += !sv.answered[i];
+		silent += !sv.answered[i] && !st->gone[i];
 	if (sv.nseen == 0) {
 		(void)(silent > 0 ? ge_fail(e, GE_EFAIL, "no site that answers "
 		    "has a fragment of this set; %d of %zu do not answer",

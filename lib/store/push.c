@@ -38,52 +38,6 @@ push_found(const struct push *pu, enum ge_state state, uint32_t s, int index,
 		pu->p->found(pu->p->arg, &f);
 }
 
-/* What each site may have had of a segment: all that is known or listed. */
-void
-push_history(struct push *pu, const struct segment *seg, uint32_t s)
-{
-	const struct ge_seen *seen;
-	uint32_t f;
-	size_t n;
-	int i;
-
-	if (pu->mapped)
-		ge_map_ever(&pu->map, s, seg->epoch, pu->ever);
-	else
-		memset(pu->ever, 0, pu->st->sites->n * sizeof(*pu->ever));
-	for (i = 0; i < pu->h.n && pu->sv.nseen > 0; i++)
-		for (seen = ge_survey_find(&pu->sv, s, i, &n); n > 0;
-		    seen++, n--)
-			if (seen->epoch == seg->epoch)
-				pu->ever[seen->site] |= (uint64_t)1 << i;
-	memcpy(pu->bar, pu->barred, pu->st->sites->n);
-	for (f = seg->fail; f != 0; f = pu->fail[f - 1].before) {
-		pu->ever[pu->fail[f - 1].site] |=
-		    (uint64_t)1 << pu->fail[f - 1].index;
-		pu->bar[pu->fail[f - 1].site] = 1;
-	}
-}
-
-int
-push_expected(const struct push *pu, const struct segment *seg, uint32_t s,
-    int index, int16_t *site, int max)
-{
-	const struct ge_seen *seen;
-	size_t nseen;
-	int n = 0, at = -1;
-
-	if (pu->mapped && s < pu->map.nsegs && pu->map.epoch[s] == seg->epoch)
-		at = pu->map.at[(size_t)s * (size_t)pu->map.n + (size_t)index];
-	if (at != -1 && !pu->st->gone[at] && !pu->barred[at])
-		site[n++] = (int16_t)at;
-	for (seen = ge_survey_find(&pu->sv, s, index, &nseen); nseen > 0 &&
-	    n < max; seen++, nseen--)
-		if (seen->epoch == seg->epoch && seen->site != at &&
-		    !pu->barred[seen->site])
-			site[n++] = seen->site;
-	return (n);
-}
-
 /* ge_rule_choose() with the history and bars of pu, to seg->at. */
 static int
 choose(struct push *pu, struct segment *seg, struct ge_err *e)
@@ -137,12 +91,8 @@ static int
 begin_set(struct push *pu, const struct ge_item *it, struct ge_err *e)
 {
 	const struct ge_store *st = pu->st;
-	const struct ge_pins *pins = &st->pins;
 	const struct ge_hdr *h = &it->h;
-	struct ge_store free_of_pins = *st;
-	size_t nsites = st->sites->n, i;
-	uint8_t hash[32];
-	uint64_t serial;
+	size_t nsites = st->sites->n;
 
 	pu->h = *h;
 	memcpy(pu->p->setid, h->setid, GE_SETID);
@@ -155,45 +105,20 @@ begin_set(struct push *pu, const struct ge_item *it, struct ge_err *e)
 	    NULL || (pu->barred = ge_alloc(nsites, e)) == NULL ||
 	    (pu->row = ge_alloc(nsites, e)) == NULL ||
 	    (pu->bar = ge_alloc(nsites, e)) == NULL ||
-	    (pu->ever = ge_alloc(nsites * sizeof(*pu->ever), e)) == NULL)
+	    (pu->shut = ge_alloc(nsites, e)) == NULL ||
+	    (pu->over = ge_alloc(nsites, e)) == NULL ||
+	    (pu->ever = ge_alloc(nsites * sizeof(*pu->ever), e)) == NULL ||
+	    (pu->claim = ge_alloc(nsites * sizeof(*pu->claim), e)) == NULL)
 		return (-1);
 	memcpy(pu->common, it->hdr, COMMON);
 	memcpy(pu->common + COMMON, it->hdr + h->wraps, (size_t)96 * h->nwraps);
 	pu->segsize = (offsetof(struct segment, at) +
 	    (size_t)h->n * sizeof(int16_t) + 7) / 8 * 8;
 	if (ge_rule_init(&pu->rule, st->sites, st->gone, h->k, h->n,
-	    h->mode == GE_PLAIN, e) == -1 ||
-	    ge_rule_possible(&pu->rule, e) == -1)
+	    h->mode == GE_PLAIN, e) == -1)
 		return (-1);
 	pu->begun = 1;
-	/* A memory that cannot be read is found out now, not in the end. */
-	if (ge_state_seen(st, h->setid, &serial, hash, e) == -1)
-		return (-1);
-
-	/* A set may be new: then there is no manifest that the pins could fit. */
-	memset(&free_of_pins.pins, 0, sizeof(free_of_pins.pins));
-	if (ge_known_load(&free_of_pins, h->setid, &pu->kn, e) == -1)
-		return (-1);
-	if (pu->kn.has && (pu->kn.m.k != h->k || pu->kn.m.n != h->n ||
-	    pu->kn.m.mode != h->mode || (pins->has_digest &&
-	    memcmp(pu->kn.m.digest, pins->digest, 32) != 0)))
-		ge_note(GE_WARN, "a manifest at the sites is of other content");
-	else if (pu->kn.has) {
-		pu->mapped = 1;
-		if (ge_map_init(&pu->map, st->sites, &pu->kn, e) == -1)
-			return (-1);
-	}
-	if (ge_survey_run(st, h->setid, &pu->sv, e) == -1)
-		return (-1);
-	for (i = 0; i < nsites; i++) {
-		pu->barred[i] = st->gone[i] || !pu->sv.answered[i];
-		if (pu->barred[i] && !st->gone[i])
-			ge_note(GE_WARN, "site '%s' is passed over%s%s",
-			    st->sites->site[i].name, pu->kn.answered[i] ?
-			    ": " : "", pu->kn.answered[i] ?
-			    pu->sv.why[i].msg : "");
-	}
-	return (0);
+	return (push_prior(pu, e));
 }
 
 static void
@@ -321,8 +246,9 @@ accept_header(struct push *pu, const struct ge_item *it, struct segment **out,
 	    seg->at[h->index] == BROKEN || seg->at[h->index] == SHARELESS);
 }
 
-static void
-plan(struct push *pu, const struct ge_item *it, struct segment *seg)
+static int
+plan(struct push *pu, const struct ge_item *it, struct segment *seg,
+    struct ge_err *e)
 {
 	const struct ge_hdr *h = &it->h;
 	int16_t site[CANDIDATES];
@@ -332,11 +258,14 @@ plan(struct push *pu, const struct ge_item *it, struct segment *seg)
 	seg->seen |= (uint64_t)1 << h->index;
 	snprintf(bytes, sizeof(bytes), "%" PRIu64, h->fraglen);
 	if (at < 0)
-		return;
+		return (0);
+	if (push_untellable(pu, seg, h->segment, h->index, at, e) == -1)
+		return (-1);
 	seg->done |= (uint64_t)1 << h->index;
-	push_found(pu, push_expected(pu, seg, h->segment, h->index, site,
+	push_found(pu, push_told(pu, seg, h->segment, h->index, site,
 	    CANDIDATES) > 0 && site[0] == at ? GE_STATE_OK : GE_STATE_MISSING,
 	    h->segment, h->index, pu->st->sites->site[at].name, bytes);
+	return (0);
 }
 
 /* A manifest in the input: for its label and date, and to be compared. */
@@ -400,9 +329,8 @@ take_all(struct push *pu, struct ge_err *e)
 			return (-1);
 		if (rc == 0)
 			continue;
-		if (pu->p->dry)
-			plan(pu, &it, seg);
-		else if (push_carry(pu, &it, seg, e) == -1 ||
+		if (pu->p->dry ? plan(pu, &it, seg, e) == -1 :
+		    push_carry(pu, &it, seg, e) == -1 ||
 		    push_wait(pu, 0, e) == -1)
 			return (-1);
 		if (ge_hook_tick(0, e) == -1)
@@ -422,10 +350,11 @@ ge_push_run(struct ge_push *p, const struct ge_store *st, struct ge_err *e)
 	pu.p = p;
 	pu.st = st;
 	pu.last = -1;
+	pu.past.fd = -1;
 	p->text = NULL;
 	p->len = 0;
 	p->fragments = p->placed = p->sent = p->resumed = 0;
-	p->fewest = 0;
+	p->fewest = p->given_up = 0;
 	if ((pu.feed = ge_feed_open(p->operand, p->noperands, e)) == NULL ||
 	    take_all(&pu, e) == -1)
 		goto out;
@@ -437,6 +366,7 @@ out:
 		ge_rule_release(&pu.rule);
 	if (pu.mapped)
 		ge_map_release(&pu.map);
+	ge_past_close(&pu.past, pu.told);
 	ge_known_release(&pu.kn);
 	ge_survey_release(&pu.sv);
 	ge_manifest_release(&pu.in);
@@ -448,7 +378,10 @@ out:
 	ge_free(pu.barred);
 	ge_free(pu.row);
 	ge_free(pu.bar);
+	ge_free(pu.shut);
+	ge_free(pu.over);
 	ge_free(pu.ever);
+	ge_free(pu.claim);
 	ge_free(pu.common);
 	return (rc);
 }

@@ -8,8 +8,8 @@
 #include "store/store_int.h"
 
 /*
- * A push under way: push.c reads the input, carry.c takes single fragments to
- * sites, settle.c writes down what came of it.
+ * A push under way: push.c reads the input, prior.c knows what was before, carry.c
+ * takes single fragments to sites, settle.c writes down what came of it.
  */
 
 /* Why an index has no site. */
@@ -25,6 +25,7 @@ struct segment {
 	uint32_t fail;			/* 1 + its newest in push.fail; 0: none */
 	uint64_t off;
 	uint64_t seen, done;		/* indices taken up; proved */
+	uint64_t past;			/* of which a line of the past is written */
 	uint8_t root[32];
 	uint8_t record[16];		/* of the epoch record, to compare */
 	uint8_t begun, epoch;
@@ -36,9 +37,14 @@ struct failure {
 	uint32_t segment, before;	/* before: as segment.fail */
 	int16_t site;
 	uint8_t index;
+	uint8_t foreign;		/* something else is there */
 };
 
 struct task;
+
+enum {
+	SPARES = 64
+};
 
 struct push {
 	struct ge_push *p;
@@ -54,6 +60,10 @@ struct push {
 	struct ge_map map;
 	int mapped;
 	struct ge_survey sv;
+	struct ge_past past;		/* with what has failed in this run */
+	int fresh;			/* nothing was known or listed of it */
+	int told;			/* the manifest tells all of the past, and more
+					   than half of the sites have it */
 	struct ge_manifest in;		/* of the input */
 	char *intext;
 	size_t inlen;
@@ -67,15 +77,25 @@ struct push {
 	struct failure *fail;
 	size_t nfail, capfail;
 	uint8_t *barred;		/* [nsites] for all of this run */
+	uint8_t *shut;			/* [nsites] take nothing that their domains
+					   have not had */
+	uint8_t *over;			/* [nsites] list more than the rule bears */
 	uint8_t *row;			/* [nsites] failures in a row */
 	uint8_t *bar;			/* [nsites] scratch */
-	uint64_t *ever;			/* [nsites] scratch */
+	uint64_t *ever, *claim;		/* [nsites] scratch */
 	char why[256];			/* why the rule allowed no site */
+	struct ge_err foreign;		/* the first object of other content */
 
 	struct task *task;		/* under way */
+	struct task *joined[3];		/* wait to be hashed at once */
+	int njoined;
 	size_t ntasks;
-	uint64_t room;			/* bytes that they hold */
-	int stopped;			/* operations cannot be had back */
+	uint64_t room;			/* bytes that they hold, or that are spare: */
+	struct spare {
+		uint8_t *buf;
+		size_t len;
+	} spare[SPARES];
+	size_t nspares;
 };
 
 enum {
@@ -89,14 +109,28 @@ struct segment *push_segment(const struct push *pu, uint64_t s);
 /*
  * push_assign(pu, seg, s, e): give a site to each index of a segment, as far as
  * the rule allows.
- * push_history(pu, seg, s): pu->ever and pu->bar for this segment.
- * push_expected: sites where a fragment should be already.
  */
 int push_assign(struct push *pu, struct segment *seg, uint32_t s,
     struct ge_err *e);
+
+/*
+ * push_prior(pu, e): find out what was before: manifest, lists, journal.  0; -1:
+ * GE_EREFUSED if the rule is broken by what manifest or journal tell, or cannot be
+ * kept.
+ * push_history(pu, seg, s): pu->ever and pu->bar for this segment.
+ * push_told: sites that a manifest or their own list says to have a fragment.
+ * push_expected: those, then where it was sent once.
+ * push_untellable(pu, seg, s, index, site, e): would only a manifest tell of this
+ * place that has to be signed, without a key?  -1 GE_EREFUSED; 0.
+ */
+int push_prior(struct push *pu, struct ge_err *e);
 void push_history(struct push *pu, const struct segment *seg, uint32_t s);
+int push_told(const struct push *pu, const struct segment *seg, uint32_t s,
+    int index, int16_t *site, int max);
 int push_expected(const struct push *pu, const struct segment *seg, uint32_t s,
     int index, int16_t *site, int max);
+int push_untellable(const struct push *pu, const struct segment *seg, uint32_t s,
+    int index, int site, struct ge_err *e);
 
 /*
  * push_carry(pu, it, seg, e): read a fragment's payload, start to carry it.

@@ -1,3 +1,4 @@
+#include <stdio.h>
 #include <string.h>
 
 #include "store/rule_int.h"
@@ -14,7 +15,7 @@ struct state {
 	size_t nsites;
 	uint64_t *seen;		/* [ndomains] indices that it has ever had */
 	int *have;		/* [ndomains] indices that it has now */
-	int *sum;		/* [ndomains] scratch of may_fit, zero */
+	int *sum;		/* [ndomains] scratch of room, zero */
 	int *given;		/* [nsites] indices given to it here */
 	int *low, *high;	/* [nsites] its fair share, rounded down and up */
 	uint8_t *open;		/* [nsites] may take an index of this segment */
@@ -39,8 +40,8 @@ domains_of(const struct ge_rule *r, size_t site)
 	return (r->of + site * r->persite);
 }
 
-static int
-within(const struct ge_sites *sites, const struct ge_site *t)
+int
+ge_rule_within(const struct ge_sites *sites, const struct ge_site *t)
 {
 	const char *c = ge_site_label(t, "country");
 	size_t i;
@@ -92,7 +93,7 @@ ge_rule_init(struct ge_rule *r, const struct ge_sites *sites,
 	/* Site s is domain s. */
 	for (s = 0; s < sites->n; s++) {
 		t = &sites->site[s];
-		r->usable[s] = t->weight > 0 && within(sites, t) &&
+		r->usable[s] = t->weight > 0 && ge_rule_within(sites, t) &&
 		    (gone == NULL || !gone[s]);
 		r->domain[s].label = "site";
 		r->domain[s].value = t->name;
@@ -383,37 +384,43 @@ slack(const struct state *st, uint32_t d, int fresh)
 }
 
 /*
- * Could so many more fit at sites from..., each label looked at alone?  Fresh
+ * How many more fit at sites from..., of all labels only the l-th looked at?  Fresh
  * indices count in the history of every domain.
  */
 static int
-may_fit(struct state *st, int count, size_t from, int fresh)
+room(struct state *st, size_t from, int fresh, size_t l)
 {
 	const struct ge_rule *r = st->r;
 	const uint32_t *d;
-	int total, room, rest;
-	size_t l, m, s;
+	int total = 0, most, rest;
+	size_t m, s;
 
-	for (l = 0; l < r->persite; l++) {
-		total = 0;
-		for (s = from; s < st->nsites; s++) {
-			if (!st->open[s])
-				continue;
-			d = domains_of(r, s);
-			rest = slack(st, d[l], fresh) - st->sum[d[l]];
-			for (m = 0; m < r->persite; m++)
-				if ((room = slack(st, d[m], fresh)) < rest)
-					rest = room;
-			if (rest > 0) {
-				st->sum[d[l]] += rest;
-				total += rest;
-			}
+	for (s = from; s < st->nsites; s++) {
+		if (!st->open[s])
+			continue;
+		d = domains_of(r, s);
+		rest = slack(st, d[l], fresh) - st->sum[d[l]];
+		for (m = 0; m < r->persite; m++)
+			if ((most = slack(st, d[m], fresh)) < rest)
+				rest = most;
+		if (rest > 0) {
+			st->sum[d[l]] += rest;
+			total += rest;
 		}
-		for (s = from; s < st->nsites; s++)
-			st->sum[domains_of(r, s)[l]] = 0;
-		if (total < count)
-			return (0);
 	}
+	for (s = from; s < st->nsites; s++)
+		st->sum[domains_of(r, s)[l]] = 0;
+	return (total);
+}
+
+static int
+may_fit(struct state *st, int count, size_t from, int fresh)
+{
+	size_t l;
+
+	for (l = 0; l < st->r->persite; l++)
+		if (room(st, from, fresh, l) < count)
+			return (0);
 	return (1);
 }
 
@@ -500,43 +507,100 @@ careful(struct state *st)
 	return (1);
 }
 
-/* Why there is no placement, as far as counting tells. */
+/* Domains of the l-th label with a site that is open. */
 static int
-refuse(const struct state *st, struct ge_err *e)
+open_domains(const struct state *st, size_t l)
 {
 	const struct ge_rule *r = st->r;
-	int need, there;
-	size_t l, s, o;
+	size_t s, o;
+	int n = 0;
+
+	for (s = 0; s < st->nsites; s++) {
+		if (!st->open[s])
+			continue;
+		for (o = 0; o < s; o++)
+			if (st->open[o] && domains_of(r, o)[l] ==
+			    domains_of(r, s)[l])
+				break;
+		n += o == s;
+	}
+	return (n);
+}
+
+/* "sites", "values of operator". */
+static const char *
+things(const struct state *st, size_t l, int n, char buf[128])
+{
+
+	if (l == 0)
+		snprintf(buf, 128, "site%s", n == 1 ? "" : "s");
+	else
+		snprintf(buf, 128, "value%s of %.100s", n == 1 ? "" : "s",
+		    st->r->sites->domain[l - 1]);
+	return (buf);
+}
+
+/* What has no part in it, so that it can be changed: "; not counted: ...". */
+static const char *
+left_out(const struct state *st, char buf[128])
+{
+	static const char *const why[] = { "of weight 0", "outside .within",
+	    "treated as gone", "that cannot be used now" };
+	const struct ge_sites *sites = st->r->sites;
+	int count[4] = { 0 };
+	size_t s, i, len = 0;
+
+	for (s = 0; s < st->nsites; s++)
+		if (!st->open[s])
+			count[!(sites->site[s].weight > 0) ? 0 :
+			    !ge_rule_within(sites, &sites->site[s]) ? 1 :
+			    !st->r->usable[s] ? 2 : 3]++;
+	buf[0] = '\0';
+	for (i = 0; i < 4; i++)
+		if (count[i] > 0)
+			len += (size_t)snprintf(buf + len, 128 - len,
+			    "%s%d %s", len == 0 ? "; sites not counted: " :
+			    ", ", count[i], why[i]);
+	return (buf);
+}
+
+/* Why there is no placement, as far as counting tells, and what it would take. */
+static int
+refuse(struct state *st, struct ge_err *e)
+{
+	const struct ge_rule *r = st->r;
+	char what[128], rest[128], ever[32] = "";
+	int need, there, fit, more;
+	size_t l;
 
 	if (r->now_max == 0)
-		return (ge_fail(e, GE_EREFUSED, "n = k cannot be placed: any "
-		    "site lost would lose data"));
+		return (ge_fail(e, GE_EREFUSED, "a set of %d of %d cannot be "
+		    "placed: any site lost would lose data", r->k, r->n));
+	(void)left_out(st, rest);
 	need = (r->n + r->now_max - 1) / r->now_max;
+	for (l = r->persite; l-- > 0;)
+		if ((there = open_domains(st, l)) < need)
+			return (ge_fail(e, GE_EREFUSED, "a set of %d of %d "
+			    "needs at least %d %s, there %s %d%s", r->k, r->n,
+			    need, things(st, l, need, what), there == 1 ?
+			    "is" : "are", there, rest));
+	if (!r->plain)
+		snprintf(ever, sizeof(ever), ", %d over time", r->ever_max);
 	for (l = r->persite; l-- > 0;) {
-		there = 0;
-		for (s = 0; s < st->nsites; s++) {
-			if (!st->open[s])
-				continue;
-			for (o = 0; o < s; o++)
-				if (st->open[o] && domains_of(r, o)[l] ==
-				    domains_of(r, s)[l])
-					break;
-			there += o == s;
-		}
-		if (there >= need)
+		fit = room(st, 0, st->nold == 0, l);
+		if (fit >= st->ntodo)
 			continue;
-		if (l == 0)
-			return (ge_fail(e, GE_EREFUSED, "%d fragments of %d "
-			    "need at least %d sites, there are %d", r->n, r->k,
-			    need, there));
-		return (ge_fail(e, GE_EREFUSED, "%d fragments of %d need at "
-		    "least %d values of %s, there are %d", r->n, r->k, need,
-		    r->sites->domain[l - 1], there));
+		more = (st->ntodo - fit + r->now_max - 1) / r->now_max;
+		return (ge_fail(e, GE_EREFUSED, "a set of %d of %d needs at "
+		    "least %d more %s: %d of %d fragments of a segment, there "
+		    "is room for %d, each may have %d%s%s", r->k, r->n, more,
+		    things(st, l, more, what), st->ntodo, r->n, fit,
+		    r->now_max, ever, rest));
 	}
-	return (ge_fail(e, GE_EREFUSED, "no choice of sites for %d of %d "
-	    "fragments keeps the rule: at most %d of a segment in a domain"
-	    "%s; sites of other domains are needed", st->ntodo, r->n,
-	    r->now_max, r->plain ? "" : ", at most k-1 ever"));
+	return (ge_fail(e, GE_EREFUSED, "a set of %d of %d needs more sites of "
+	    "other domains: no choice of them for %d fragments of a segment "
+	    "leaves each domain at most %d%s%s", r->k, r->n, st->ntodo,
+	    r->now_max, ever, rest));
 }
 
 static int
@@ -583,6 +647,74 @@ ge_rule_check(const struct ge_rule *r, const uint64_t *ever,
 	if (state_init(&st, r, ever, now, NULL, e) == 0)
 		rc = state_check(&st, e);
 	state_release(&st);
+	return (rc);
+}
+
+/* Is there room in ever for more at site s?  1: then it is in it; 0; -1. */
+static int
+admit(const struct ge_rule *r, uint64_t *ever, size_t s, uint64_t more,
+    const int16_t *now, struct ge_err *e)
+{
+	uint64_t before = ever[s];
+
+	ever[s] |= more;
+	if (ge_rule_check(r, ever, now, e) == 0)
+		return (1);
+	ever[s] = before;
+	return (e->code == GE_EREFUSED ? 0 : -1);
+}
+
+/* Of each site all or, if some is too much, as many as there is room for. */
+static int
+admit_each(const struct ge_rule *r, uint64_t *ever, uint64_t *claim,
+    const int16_t *now, uint8_t *over, struct ge_err *e)
+{
+	uint64_t bit;
+	size_t s, n = r->sites->n;
+	int i, rc;
+
+	for (s = 0; s < n; s++)
+		if ((claim[s] & ~ever[s]) != 0 &&
+		    admit(r, ever, s, claim[s], now, e) == -1)
+			return (-1);
+	for (s = 0; s < n; s++)
+		for (i = 0; (claim[s] & ~ever[s]) != 0 && i < r->n; i++) {
+			bit = (uint64_t)1 << i;
+			if ((claim[s] & ~ever[s] & bit) == 0)
+				continue;
+			if ((rc = admit(r, ever, s, bit, now, e)) == -1)
+				return (-1);
+			if (rc == 0) {
+				claim[s] &= ~bit;
+				over[s] |= 1;
+			}
+		}
+	return (0);
+}
+
+int
+ge_rule_believe(const struct ge_rule *r, uint64_t *ever, uint64_t *claim,
+    const int16_t *now, uint8_t *over, struct ge_err *e)
+{
+	uint64_t *all, more = 0;
+	size_t s, n = r->sites->n;
+	int rc = -1;
+
+	for (s = 0; s < n; s++)
+		more |= claim[s] & ~ever[s];
+	if (more == 0)
+		return (0);
+	if ((all = ge_alloc(n * sizeof(*all), e)) == NULL)
+		return (-1);
+	for (s = 0; s < n; s++)
+		all[s] = ever[s] | claim[s];
+	if (ge_rule_check(r, all, now, e) == 0) {
+		memcpy(ever, all, n * sizeof(*all));
+		rc = 0;
+	} else if (e->code == GE_EREFUSED) {
+		rc = admit_each(r, ever, claim, now, over, e);
+	}
+	ge_free(all);
 	return (rc);
 }
 

@@ -41,6 +41,9 @@ int ge_rule_init(struct ge_rule *r, const struct ge_sites *sites,
     const uint8_t *gone, int k, int n, int plain, struct ge_err *e);
 void ge_rule_release(struct ge_rule *r);
 
+/* ge_rule_within(sites, t): may site t hold fragments, by its country? */
+int ge_rule_within(const struct ge_sites *sites, const struct ge_site *t);
+
 /*
  * ge_rule_choose(r, ever, now, barred, e):
  * Give a site to each index that has none, so that the rule holds for all of the
@@ -55,7 +58,7 @@ void ge_rule_release(struct ge_rule *r);
  *	barred  [nsites]  in      nonzero: not for this segment; NULL: none
  *
  * Counts what it gives into r->load.  0; -1: GE_EREFUSED if no choice keeps the
- * rule, saying what would be needed ("9 fragments of 6 need at least 3 values of
+ * rule, saying what would be needed ("a set of 6 of 9 needs at least 3 values of
  * operator, there are 2"); now is then unchanged.
  */
 int ge_rule_choose(struct ge_rule *r, const uint64_t *ever, int16_t *now,
@@ -72,6 +75,21 @@ int ge_rule_choose(struct ge_rule *r, const uint64_t *ever, int16_t *now,
 int ge_rule_check(const struct ge_rule *r, const uint64_t *ever,
     const int16_t *now, struct ge_err *e);
 int ge_rule_breaker(const struct ge_rule *r, const int16_t *now);
+
+/*
+ * ge_rule_believe(r, ever, claim, now, over, e):
+ * What sites say themselves to have had comes into ever, as far as the rule bears
+ * it: of who says more than that some indices are left out.  Nobody is left short
+ * by a site that is over by itself.  Keep the rule before: ge_rule_check.
+ *
+ *	ever   [nsites]  in/out  as above
+ *	claim  [nsites]  in/out  masks; what is left out is taken from them
+ *	over   [nsites]  out     bit 0 is set for those of whom something is
+ *
+ * 0; -1 GE_EFAIL.
+ */
+int ge_rule_believe(const struct ge_rule *r, uint64_t *ever, uint64_t *claim,
+    const int16_t *now, uint8_t *over, struct ge_err *e);
 
 /*
  * ge_rule_possible(r, e): could a fresh segment be placed at all?  Changes

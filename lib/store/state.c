@@ -1,4 +1,5 @@
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -86,7 +87,26 @@ ge_state_check(const struct ge_store *st, const struct ge_manifest *m,
 		return (ge_fail(e, GE_EREFUSED, "set %s has been forked: "
 		    "another manifest of serial %" PRIu64 " was seen",
 		    ge_hex(id, m->setid, GE_SETID), serial));
+	/* Who has signed it may have seen more than we. */
+	if (serial < UINT64_MAX && m->serial == serial + 1 &&
+	    memcmp(m->previous, hash, 32) != 0 &&
+	    ge_manifest_counts(m, &st->pins) != 2)
+		return (ge_fail(e, GE_EREFUSED, "set %s has been forked: the "
+		    "manifest does not follow on that of serial %" PRIu64
+		    " that was seen", ge_hex(id, m->setid, GE_SETID), serial));
 	return (0);
+}
+
+/* Other programs of the user wait until it is closed, if not for ever. */
+static int
+lock(const char *dir, struct ge_err *e)
+{
+	int fd;
+
+	if ((fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) == -1)
+		return (ge_failsys(e, "cannot open '%s'", dir));
+	(void)ge_file_lock(fd, 1);
+	return (fd);
 }
 
 static int
@@ -96,18 +116,21 @@ keep(const struct ge_store *st, const struct ge_manifest *m, struct ge_err *e)
 	char line[LINE + 1], hex[65], *path = NULL;
 	uint8_t hash[32];
 	uint64_t serial;
-	int len, rc = -1;
+	int dir = -1, len, seen, rc = -1;
 
-	/* Another program may have seen a newer one since. */
-	if (ge_state_seen(st, m->setid, &serial, hash, e) == 1 &&
-	    (serial > m->serial ||
-	    (serial == m->serial && memcmp(hash, m->hash, 32) == 0)))
-		return (0);
-	len = snprintf(line, sizeof(line), "%" PRIu64 " %s\n", m->serial,
-	    ge_hex(hex, m->hash, 32));
 	if ((path = path_of(st, m->setid, e)) == NULL ||
 	    ge_dir_make(st->state, e) == -1 ||
-	    ge_file_open(&f, path, 1, e) == -1)
+	    (dir = lock(st->state, e)) == -1 ||
+	    (seen = ge_state_seen(st, m->setid, &serial, hash, e)) == -1)
+		goto out;
+	/* Another program may have seen as new a one since. */
+	if (seen == 1 && serial >= m->serial) {
+		rc = 0;
+		goto out;
+	}
+	len = snprintf(line, sizeof(line), "%" PRIu64 " %s\n", m->serial,
+	    ge_hex(hex, m->hash, 32));
+	if (ge_file_open(&f, path, 1, e) == -1)
 		goto out;
 	if (fchmod(f.fd, 0600) == -1) {
 		ge_failsys(e, "'%s'", path);
@@ -119,6 +142,8 @@ keep(const struct ge_store *st, const struct ge_manifest *m, struct ge_err *e)
 	rc = 0;
 out:
 	ge_file_release(&f);
+	if (dir != -1)
+		close(dir);
 	ge_free(path);
 	return (rc);
 }
@@ -126,9 +151,26 @@ out:
 void
 ge_state_keep(const struct ge_store *st, const struct ge_manifest *m)
 {
+	static int told;
 	struct ge_err e = { 0, 0, "" };
 
-	if (st->state != NULL && keep(st, m, &e) == -1)
-		ge_note(GE_WARN, "an older manifest will not be noticed: %s",
-		    e.msg);
+	if (st->state == NULL || keep(st, m, &e) == 0 || told)
+		return;
+	told = 1;
+	ge_note(GE_WARN, "an older manifest will not be noticed: %s", e.msg);
+}
+
+int
+ge_state_heard(const struct ge_store *st, const struct ge_manifest *m,
+    int sites)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < st->sites->n; i++)
+		n += !st->gone[i];
+	if (2 * (size_t)sites <= n && (sites == 0 ||
+	    ge_manifest_counts(m, &st->pins) != 2))
+		return (0);
+	ge_state_keep(st, m);
+	return (1);
 }

@@ -29,26 +29,34 @@ struct ge_store {
  */
 struct ge_known {
 	uint8_t setid[GE_SETID];
+	int full;			/* the operand is its whole id, or a file of
+					   its manifest; also if that is refused */
 	int has;			/* there is a manifest: */
 	struct ge_manifest m;		/* the one that counts */
 	char *text;			/* its bytes */
 	size_t len;
 	int evidence;			/* its roots are true: the user named the file,
 					   its digest or its signer */
+	int labelled;			/* its label is no site's word alone */
 	int agreed;			/* more than half of all sites serve a
 					   manifest with its roots */
+	char *borne;			/* the label that most sites give it, or NULL;
+					   also if its manifests are refused */
+	int credible;			/* the user named it or its signer, our key
+					   signed it, it is what we remember, or more
+					   than half of the sites that answered, and
+					   not one alone, serve it */
 	/* [sites->n] what each site said: */
 	uint8_t *answered;		/* it answered */
 	uint8_t *current;		/* it has this very manifest */
 	uint8_t *has_any;		/* it has some manifest of the set */
 	/*
-	 * Place lines of other manifests of the set, valid but not the one that
-	 * counts: history all the same.
+	 * Other manifests of the set, valid but not the one that counts, that are
+	 * credible as well: their place lines are history all the same.  With a
+	 * signer named only what he signed and the user's own; not what is too long.
 	 */
 	struct ge_manifest *also;
-	int *alsosites;			/* [nalso] sites that serve it; the user's
-					   own file counts like two */
-	size_t nalso, capalso, capalsosites;
+	size_t nalso, capalso;
 	/* Hashes of all that were seen and do not count. */
 	uint8_t (*lost)[32];
 	size_t nlost, caplost;
@@ -61,19 +69,34 @@ struct ge_known {
  * newest valid one of the operand and the sites.  Valid is what the pins allow.
  * kn is released by ge_known_release in any case.
  *
- * Return 0; -1: GE_EUSAGE for a file that cannot be read; GE_EREFUSED if the
- * operand means several sets, the set has been forked, or all that can be
- * reached is older than what was seen before; GE_ELOST if no site knows it,
+ * Return 0; -1: GE_EUSAGE for a file that cannot be read or is no manifest; GE_EREFUSED if the
+ * operand means several sets, too few sites vouch for the label, the manifests contradict a pin, the set has
+ * been forked, or all that can be reached is older than what was seen before; GE_ELOST if no site knows it,
  * GE_EFAIL if not all sites answered.  A full set id is never unknown: it may
  * have no manifest (kn->has 0).
  *
  * ge_known_load(st, setid, kn, e): the same for a set id.
+ * ge_known_forget(kn): let go of kn->also, which only those need who write.
+ *
+ * Memory: twice the longest manifest, which is 64 MiB, and 16 MiB.
  */
 int ge_known_find(const struct ge_store *st, const char *operand,
     struct ge_known *kn, struct ge_err *e);
 int ge_known_load(const struct ge_store *st, const uint8_t setid[GE_SETID],
     struct ge_known *kn, struct ge_err *e);
+void ge_known_forget(struct ge_known *kn);
 void ge_known_release(struct ge_known *kn);
+
+/*
+ * ge_site_names(out, sites, which):
+ * " a b c": the names of the sites for which which [sites->n] is 1, or as many as
+ * there is room for.  Returns out.
+ */
+enum {
+	GE_SITE_NAMES = 140
+};
+char *ge_site_names(char out[GE_SITE_NAMES], const struct ge_sites *sites,
+    const uint8_t *which);
 
 /*
  * Push: fragments to sites.
@@ -95,6 +118,9 @@ struct ge_push {
 	uint64_t fragments, placed;	/* should be, are proved to be */
 	uint64_t sent, resumed;		/* bytes sent; fragments there before */
 	int fewest;			/* placed fragments of the worst segment */
+	int given_up;			/* sites, since it began */
+	int spare_sites, spare_domains;	/* as of ge_check; -1: data would be lost */
+	const char *worst_label;
 };
 
 /*
@@ -102,7 +128,8 @@ struct ge_push {
  * 0: all n of every segment are at sites and the manifest is at every site that
  * answers.  -1: GE_EDEGRADED some are not (p->text is still the manifest of
  * those that are); GE_EFAIL fewer than the quorum; GE_EREFUSED the rule cannot be
- * kept, or an object of another content is there; others.
+ * kept, or an object of another content is there: the message then says what became
+ * of the data, and p->text is as above; others.
  */
 int ge_push_run(struct ge_push *p, const struct ge_store *st,
     struct ge_err *e);
@@ -141,6 +168,7 @@ struct ge_check {
 	int spare_domains;		/* the same of the worst domain label */
 	const char *worst_label;	/* that label (of the sites file), or NULL */
 	uint64_t manifests;		/* sites that lack the manifest */
+	uint64_t old;			/* shares of older epochs */
 	uint64_t history;		/* segments of which a domain has had too many
 					   fragments over time */
 };
@@ -212,7 +240,8 @@ struct ge_entry {
  * been told to entry even so.
  */
 struct ge_inventory {
-	const char *const *operand;	/* ids, or 4 digits of their beginning, or
+	const char *const *operand;	/* manifests' files ("-": standard input),
+					   ids, or 4 digits of their beginning, or
 					   labels; none: all sets */
 	size_t noperands;
 	int (*entry)(void *arg, const struct ge_entry *en, struct ge_err *e);
@@ -243,7 +272,8 @@ struct ge_erase {
 
 	/* Results. */
 	uint64_t found, bytes;		/* fragments that are listed; of everything */
-	int sites;			/* that list something */
+	int sites;			/* that list something: */
+	const uint8_t *holds;		/* [sites->n] these; ours while ask runs */
 	uint64_t objects, left;		/* removed; could not be */
 	int unanswered;			/* sites: what they hold is there still */
 };

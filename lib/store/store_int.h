@@ -22,7 +22,7 @@ struct ge_map {
 	size_t nsegs;
 	int n;
 	int16_t *at;			/* [nsegs][n] site now; -1: nowhere known */
-	uint8_t *epoch;			/* [nsegs] the newest of its lines */
+	uint8_t *epoch;			/* [nsegs] the newest of what is now */
 	/* The lines that cover each segment, of all manifests. */
 	const struct ge_manifest **from;	/* [nfrom] */
 	int16_t **site;			/* [nfrom] of each of its site names */
@@ -36,11 +36,15 @@ struct ge_map {
 };
 
 /*
- * ge_map_init(map, sites, kn, e): of kn->m and the history of kn->also, borrowed
+ * ge_map_init(map, sites, kn, e): of kn->m and, as history, of kn->also, borrowed
  * until ge_map_release.  0, -1.
+ *
+ * ge_map_lines(m, max): place lines times the segments they cover; more than max
+ * is not counted.
  */
 int ge_map_init(struct ge_map *map, const struct ge_sites *sites,
     const struct ge_known *kn, struct ge_err *e);
+uint64_t ge_map_lines(const struct ge_manifest *m, uint64_t max);
 void ge_map_release(struct ge_map *map);
 
 /*
@@ -51,15 +55,6 @@ void ge_map_release(struct ge_map *map);
  */
 void ge_map_ever(const struct ge_map *map, size_t segment, int epoch,
     uint64_t *ever);
-
-/*
- * ge_sets_list(st, id, n, answered, e):
- * The ids of the sets that sites list, sorted, each once; the caller frees *id.
- *
- *	answered  [sites->n]  out  1: the site answered
- */
-int ge_sets_list(const struct ge_store *st, uint8_t (**id)[GE_SETID],
-    size_t *n, uint8_t *answered, struct ge_err *e);
 
 /*
  * A survey: what sites list of a set.  No proof of anything.
@@ -78,6 +73,10 @@ struct ge_stray {
 	uint8_t safe;			/* it is as it stands, and can be named to
 					   a site: [0-9A-Za-z._-] */
 	uint8_t folder;
+	uint8_t part;			/* of a fragment that was being put, key
+					   share and all: */
+	uint8_t index, epoch;
+	uint32_t segment;
 };
 
 struct ge_survey {
@@ -117,20 +116,36 @@ void ge_survey_release(struct ge_survey *sv);
  * ge_survey_soon(st, setid, sv, other, arg, e): the same of one set, as
  * ge_ask_all.
  *
- * ge_ask_all(st, op, n, other, arg, e):
+ * ge_ask_all(st, op, n, least, other, arg, e):
  * Start operations, one a site.  When more than half of the sites have answered,
- * the others get as long again, but at least a second; then they are cancelled.
+ * the others get as long again, but at least so many seconds; then they are
+ * cancelled.
  *
  *	op     their tags are overwritten
  *	other  is given what else comes back meanwhile; NULL if nothing can
  *
  * 0; -1 if told to stop or other failed: they have come back even so.
+ *
+ * ge_ask_some(st, op, n, as, other, arg, e): the same of a part of the sites that
+ * were asked.
  */
+struct ge_asking {
+	size_t of;			/* sites, more than half of which it takes; */
+	size_t had;			/* so many have answered before */
+	double began;			/* as ge_clock tells: the first question */
+	double least;			/* seconds */
+	double limit;			/* cancel by then whatever has come; or -1 */
+};
+
 int ge_survey_soon(const struct ge_store *st, const uint8_t setid[GE_SETID],
     struct ge_survey *sv,
     int (*other)(void *arg, struct ge_op *op, struct ge_err *e), void *arg,
     struct ge_err *e);
 int ge_ask_all(const struct ge_store *st, struct ge_op *const *op, size_t n,
+    double least, int (*other)(void *arg, struct ge_op *op, struct ge_err *e),
+    void *arg, struct ge_err *e);
+int ge_ask_some(const struct ge_store *st, struct ge_op *const *op, size_t n,
+    const struct ge_asking *as,
     int (*other)(void *arg, struct ge_op *op, struct ge_err *e), void *arg,
     struct ge_err *e);
 
@@ -151,10 +166,37 @@ const struct ge_seen *ge_survey_find(const struct ge_survey *sv,
     uint32_t segment, int index, size_t *n);
 
 /*
+ * ge_manifest_named(operand, e):
+ * Is it a manifest's file ("-": standard input), and no id or label?  1, 0, -1 with
+ * GE_EUSAGE.
+ *
+ * ge_manifest_slurp(path, text, len, setid, e):
+ * Such a file, to be freed, and the set that it is of.  0; -1: GE_EUSAGE if it is
+ * no manifest, GE_EREFUSED if it is malformed.
+ */
+int ge_manifest_named(const char *operand, struct ge_err *e);
+int ge_manifest_slurp(const char *path, uint8_t **text, size_t *len,
+    uint8_t setid[GE_SETID], struct ge_err *e);
+
+/*
+ * ge_manifest_get(st, site, setid, limit, buf, len, e):
+ * What a site has as the manifest of a set, not looked at, but only the beginning
+ * of what does not begin as one; the caller frees *buf.
+ * 1; 0 if it does not give it in `limit` seconds, or it is longer than any; -1.
+ */
+enum {
+	GE_MANIFEST_WAIT = 60		/* seconds, for a slow site */
+};
+
+int ge_manifest_get(const struct ge_store *st, int site, const uint8_t *setid,
+    double limit, uint8_t **buf, size_t *len, struct ge_err *e);
+
+/*
  * ge_manifest_publish(st, kn, m, text, len, stored, contested, e):
- * Put a manifest to every site that is not gone, each in one step, read it back;
- * remember its serial.  Of others that are as new, or newer, those are replaced
- * that kn has seen and judged (kn->lost) and that no signer named vouches for.
+ * Put a manifest to every site that is not gone, each in one step, read it back.
+ * Of others that are as new, or newer, those are replaced
+ * that kn has seen and judged (kn->lost) and that no signer named vouches for;
+ * one of a newer format stays.
  * *stored: how many have it; *contested: how many keep another.  0, -1 only if
  * told to stop.
  */
@@ -163,15 +205,19 @@ int ge_manifest_publish(const struct ge_store *st, const struct ge_known *kn,
     int *contested, struct ge_err *e);
 
 /*
- * ge_state_check(st, m, e): is m older than, or another of the same serial as,
- * what was seen of its set?  0, or -1 GE_EREFUSED.
- * ge_state_keep(st, m): remember it; a note if that fails.
+ * ge_state_check(st, m, e): is m older than, another of the same serial as, or the
+ * next but no successor of, what was seen of its set?  0, or -1 GE_EREFUSED.
+ * ge_state_keep(st, m): remember it; a note if that fails, once.
+ * ge_state_heard(st, m, sites): the same of what so many sites have, if that is
+ * more than half of those not gone or the signer named vouches for it.  Was it so?
  * ge_state_seen(st, setid, serial, hash, e): what is remembered of a set: 1; 0 if
  * nothing; -1.
  */
 int ge_state_check(const struct ge_store *st, const struct ge_manifest *m,
     struct ge_err *e);
 void ge_state_keep(const struct ge_store *st, const struct ge_manifest *m);
+int ge_state_heard(const struct ge_store *st, const struct ge_manifest *m,
+    int sites);
 int ge_state_seen(const struct ge_store *st, const uint8_t *setid,
     uint64_t *serial, uint8_t hash[32], struct ge_err *e);
 
@@ -216,6 +262,8 @@ enum {
  *
  *	ever  [sites->n]  in/out  masks of indices
  *
+ * ge_past_newest(past, segment): the newest epoch in it, or 0.
+ *
  * ge_past_close(past, told):
  * With told a manifest that more than half of the sites have tells of all of it:
  * the journal is removed, unless another run adds to it.  A struct of zeros, or
@@ -231,6 +279,7 @@ int ge_past_has(const struct ge_past *past, uint32_t segment, int index,
     int epoch, int site);
 void ge_past_ever(const struct ge_past *past, uint32_t segment, int epoch,
     uint64_t *ever);
+int ge_past_newest(const struct ge_past *past, uint32_t segment);
 void ge_past_close(struct ge_past *past, int told);
 
 /*

@@ -57,9 +57,49 @@ safe(const char *name, size_t len)
 	return (1);
 }
 
+/* A fragment's name below its set's folder.  0, -1. */
+static int
+fragment(const struct lister *l, const char *name, size_t len,
+    uint32_t *segment, int *index, int *epoch)
+{
+	char full[GE_FRAG_NAME];
+	uint8_t setid[GE_SETID];
+
+	if (2 * GE_SETID + 1 + len > sizeof(full))
+		return (-1);
+	memcpy(full, l->id, 2 * GE_SETID);
+	full[2 * GE_SETID] = '/';
+	memcpy(full + 2 * GE_SETID + 1, name, len);
+	return (ge_frag_name_parse(full, 2 * GE_SETID + 1 + len, setid,
+	    segment, index, epoch));
+}
+
+/*
+ * ".NAME.PID-HEX.tmp", as files are called while they are written, of the name of
+ * a fragment.  0, -1.
+ */
+static int
+unfinished(const struct lister *l, const char *name, size_t len,
+    uint32_t *segment, int *index, int *epoch)
+{
+	static const char end[] = ".tmp";
+	size_t at;
+
+	if (len < sizeof(end) || name[0] != '.' || memcmp(name + len -
+	    (sizeof(end) - 1), end, sizeof(end) - 1) != 0)
+		return (-1);
+	len -= sizeof(end) - 1;
+	for (at = len; at > 1 && strchr("0123456789abcdef-", name[at - 1]) !=
+	    NULL && name[at - 1] != '\0'; at--)
+		;
+	return (at < 3 || at == len || name[at - 1] != '.' ? -1 :
+	    fragment(l, name + 1, at - 2, segment, index, epoch));
+}
+
 static int
 add_stray(struct lister *l, const char *name, size_t len, int folder)
 {
+	int index, epoch;
 	struct ge_stray *s;
 	char shown[3 * SHOWN + 1];
 
@@ -77,6 +117,12 @@ add_stray(struct lister *l, const char *name, size_t len, int folder)
 	s->site = (int16_t)l->op.site;
 	s->safe = (uint8_t)safe(name, len);
 	s->folder = (uint8_t)folder;
+	s->part = !folder && unfinished(l, name, len, &s->segment, &index,
+	    &epoch) == 0;
+	if (s->part) {
+		s->index = (uint8_t)index;
+		s->epoch = (uint8_t)epoch;
+	}
 	l->nstray++;
 	return (0);
 }
@@ -87,8 +133,6 @@ entry(void *arg, const char *name, size_t len, uint64_t size, int folder)
 {
 	struct lister *l = arg;
 	struct ge_seen *s;
-	char full[GE_FRAG_NAME];
-	uint8_t setid[GE_SETID];
 	uint32_t segment;
 	int index, epoch;
 
@@ -103,14 +147,8 @@ entry(void *arg, const char *name, size_t len, uint64_t size, int folder)
 		l->manifest = 1;
 		return (0);
 	}
-	if (folder || 2 * GE_SETID + 1 + len > sizeof(full))
+	if (folder || fragment(l, name, len, &segment, &index, &epoch) == -1)
 		return (add_stray(l, name, len, folder));
-	memcpy(full, l->id, 2 * GE_SETID);
-	full[2 * GE_SETID] = '/';
-	memcpy(full + 2 * GE_SETID + 1, name, len);
-	if (ge_frag_name_parse(full, 2 * GE_SETID + 1 + len, setid, &segment,
-	    &index, &epoch) == -1)
-		return (add_stray(l, name, len, 0));
 	if (l->nseen == GE_SURVEY_MAX) {
 		ge_fail(&l->err, GE_EFAIL, "it lists more than %d names",
 		    GE_SURVEY_MAX);
@@ -243,14 +281,38 @@ judge(struct ge_survey *sv, struct lister *l, const char *name,
 	return (0);
 }
 
+/* When those that have not answered are no longer waited for; -1: not yet known. */
+static double
+patience(const struct ge_asking *as, size_t answers)
+{
+	double now = ge_clock(), took = now - as->began, end;
+
+	if (answers <= as->of / 2)
+		return (as->limit);
+	end = now + (took > as->least ? took : as->least);
+	return (as->limit >= 0 && as->limit < end ? as->limit : end);
+}
+
 int
 ge_ask_all(const struct ge_store *st, struct ge_op *const *op, size_t n,
+    double least, int (*other)(void *arg, struct ge_op *op, struct ge_err *e), void *arg,
+    struct ge_err *e)
+{
+	const struct ge_asking as = { .of = n, .began = ge_clock(),
+	    .least = least, .limit = -1 };
+
+	return (ge_ask_some(st, op, n, &as, other, arg, e));
+}
+
+int
+ge_ask_some(const struct ge_store *st, struct ge_op *const *op, size_t n,
+    const struct ge_asking *as,
     int (*other)(void *arg, struct ge_op *op, struct ge_err *e), void *arg,
     struct ge_err *e)
 {
 	struct ge_err ignored;
-	double began = ge_clock(), end = -1, left;
-	size_t i, under_way = n, answers = 0;
+	size_t i, under_way = n, answers = as->had;
+	double end = patience(as, answers), left;
 	struct ge_op *done;
 	int rc = 0, r;
 
@@ -269,11 +331,11 @@ ge_ask_all(const struct ge_store *st, struct ge_op *const *op, size_t n,
 		}
 		if (r == 1) {
 			under_way--;
-			answers += done->result == GE_OP_DONE ||
-			    done->result == GE_OP_ABSENT;
-			if (end < 0 && answers > n / 2)
-				end = ge_clock() + (ge_clock() - began > 1 ?
-				    ge_clock() - began : 1);
+			if (done->result != GE_OP_DONE &&
+			    done->result != GE_OP_ABSENT)
+				continue;
+			if (++answers == as->of / 2 + 1)
+				end = patience(as, answers);
 			continue;
 		}
 		if (r == -1)
@@ -332,11 +394,11 @@ many(const struct ge_store *st, const uint8_t (*setid)[GE_SETID], size_t n,
 			    one->id);
 			one->op.entry = entry;
 			one->op.arg = one;
-			one->op.tries = soon ? 2 : 0;
+			one->op.tries = soon ? 1 : 0;
 			op[nops++] = &one->op;
 		}
 	}
-	if ((soon ? ge_ask_all(st, op, nops, other, arg, e) :
+	if ((soon ? ge_ask_all(st, op, nops, 1, other, arg, e) :
 	    ge_op_run(st->net, op, nops, e)) == -1)
 		goto out;
 	for (i = 0; i < nops; i++) {

@@ -1,4 +1,5 @@
 #define _GNU_SOURCE		/* O_TMPFILE */
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include <errno.h>
@@ -7,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "util/file.h"
@@ -225,6 +227,22 @@ ge_dir_sync(const char *path, struct ge_err *e)
 }
 
 int
+ge_file_lock(int fd, int all)
+{
+	const struct timespec pause = { 0, 10000000 };
+	int i;
+
+	for (i = 0; i < 100; i++) {
+		if (flock(fd, (all ? LOCK_EX : LOCK_SH) | LOCK_NB) == 0)
+			return (1);
+		if (errno != EWOULDBLOCK && errno != EINTR)
+			break;
+		(void)nanosleep(&pause, NULL);
+	}
+	return (0);
+}
+
+int
 ge_spool_open(struct ge_err *e)
 {
 	const char *dir = getenv("TMPDIR");
@@ -291,7 +309,8 @@ ge_slurp(const char *path, size_t max, uint8_t **buf, size_t *len,
 		}
 		*len += got;
 		if (*len > max) {
-			ge_fail(e, GE_EUSAGE, "'%s' is too long", path);
+			ge_fail(e, GE_EUSAGE, "'%s' is too long: more than "
+			    "%zu bytes", path, max);
 			goto out;
 		}
 	} while (*len == cap - 1);
@@ -320,7 +339,8 @@ ge_slurp_into(const char *path, uint8_t *buf, size_t cap, size_t *len,
 	    (*len == cap && ge_readfull(fd, &more, 1, &got, e) == -1))
 		ge_within(e, "'%s'", path);
 	else if (got != 0)
-		ge_fail(e, GE_EUSAGE, "'%s' is too long", path);
+		ge_fail(e, GE_EUSAGE, "'%s' is too long: more than %zu bytes",
+		    path, cap);
 	else
 		rc = 0;
 	close(fd);

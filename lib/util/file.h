@@ -67,6 +67,12 @@ int ge_dir_make(const char *path, struct ge_err *e);
 /* ge_dir_sync(path, e): fsync a folder. */
 int ge_dir_sync(const char *path, struct ge_err *e);
 
+/*
+ * ge_file_lock(fd, all): an advisory lock until the file is closed, shared or for
+ * all: 1; 0 if others hold it for longer than a second, or there are no locks here.
+ */
+int ge_file_lock(int fd, int all);
+
 /* ge_spool_open(e): descriptor of a nameless file in $TMPDIR or /var/tmp. */
 int ge_spool_open(struct ge_err *e);
 

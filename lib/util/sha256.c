@@ -69,9 +69,9 @@ static const struct variant portable = { "portable", blocks_portable };
 
 #if defined(__x86_64__)
 
-/* How many messages run side by side: see shani(). */
 enum {
-	LANES = 3
+	LANES = 3,			/* messages side by side: see shani() */
+	TAIL = 55			/* bytes that share a block with the length */
 };
 
 static const uint32_t iv[8] = {
@@ -125,6 +125,23 @@ padding(uint32_t wk[64], uint64_t bytes)
 		wk[i] = w[i] + rk[i];
 }
 
+/* The last blocks of messages that do not fill theirs. */
+static void
+tails(uint8_t last[LANES][64], const uint8_t *const *body, size_t len,
+    size_t n)
+{
+	uint64_t bits = (64 + (uint64_t)len) * 8;
+	size_t i, j, rest = len % 64;
+
+	memset(last, 0, LANES * 64);
+	for (i = 0; i < n; i++) {
+		memcpy(last[i], body[i] + len - rest, rest);
+		last[i][rest] = 0x80;
+		for (j = 0; j < 8; j++)
+			last[i][63 - j] = (uint8_t)(bits >> 8 * j);
+	}
+}
+
 /*
  * n messages, n a constant once inlined and the loops over s and i unrolled, so
  * that every array member is a register.  The state of a message is ABEF and
@@ -137,7 +154,8 @@ padding(uint32_t wk[64], uint64_t bytes)
  */
 __attribute__((target("sha,sse4.1"), always_inline)) static inline void
 shani(int n, uint8_t (*out)[32], const uint8_t (*head)[64],
-    const uint8_t *const *body, size_t len, const uint32_t *pad)
+    const uint8_t *const *body, size_t len, const uint32_t *pad,
+    const uint8_t (*tail)[64])
 {
 	__m128i abef[LANES], cdgh[LANES], w[LANES][4], a[LANES], c[LANES];
 	__m128i t, wk;
@@ -194,18 +212,24 @@ shani(int n, uint8_t (*out)[32], const uint8_t (*head)[64],
 			abef[s] = _mm_add_epi32(abef[s], a[s]);
 			cdgh[s] = _mm_add_epi32(cdgh[s], c[s]);
 		}
-		if (off == len)
-			break;
+		if (off >= len) {
+			if (off > len || tail == NULL)
+				break;
+#pragma GCC unroll 4
+			for (s = 0; s < n; s++)
+				p[s] = tail[s];
+			continue;
+		}
 #pragma GCC unroll 4
 		for (s = 0; s < n; s++)
 			p[s] = body[s] + off;
 	}
 #pragma GCC unroll 4
 	for (s = 0; s < n; s++) {
-		a[s] = abef[s];
-		c[s] = cdgh[s];
+		a[s] = tail == NULL ? abef[s] : _mm_setzero_si128();
+		c[s] = tail == NULL ? cdgh[s] : _mm_setzero_si128();
 	}
-	for (i = 0; i < 16; i++) {
+	for (i = 0; i < 16 && tail == NULL; i++) {
 		t = _mm_loadu_si128((const __m128i *)&pad[4 * i]);
 		wk = _mm_shuffle_epi32(t, 0x0e);
 #pragma GCC unroll 4
@@ -245,10 +269,11 @@ zeroupper(void)
 #define KERNEL(name, isa, n)						\
 __attribute__((target(isa), noinline)) static void			\
 name(uint8_t (*out)[32], const uint8_t (*head)[64],			\
-    const uint8_t *const *body, size_t len, const uint32_t *pad)	\
+    const uint8_t *const *body, size_t len, const uint32_t *pad,	\
+    const uint8_t (*tail)[64])						\
 {									\
 									\
-	shani(n, out, head, body, len, pad);				\
+	shani(n, out, head, body, len, pad, tail);			\
 }
 
 #define BLOCKS(name, isa)						\
@@ -259,20 +284,31 @@ static void								\
 name(uint8_t (*out)[32], const uint8_t (*head)[64],			\
     const uint8_t *const *body, size_t len, size_t n)			\
 {									\
+	uint8_t last[LANES][64];					\
 	uint32_t pad[64];						\
-	size_t now;							\
+	size_t now, rest = len % 64;					\
 									\
+	if (rest > TAIL) {						\
+		blocks_portable(out, head, body, len, n);		\
+		return;							\
+	}								\
 	if (__builtin_cpu_supports("avx"))				\
 		zeroupper();						\
-	padding(pad, 64 + (uint64_t)len);				\
+	if (rest == 0)							\
+		padding(pad, 64 + (uint64_t)len);			\
 	for (; n > 0; n -= now, out += now, head += now, body += now) {	\
 		now = n == 4 ? 2 : n >= LANES ? LANES : n;		\
+		if (rest > 0)						\
+			tails(last, body, len, now);			\
 		if (now == 3)						\
-			name##_3(out, head, body, len, pad);		\
+			name##_3(out, head, body, len - rest, pad,	\
+			    rest > 0 ? last : NULL);			\
 		else if (now == 2)					\
-			name##_2(out, head, body, len, pad);		\
+			name##_2(out, head, body, len - rest, pad,	\
+			    rest > 0 ? last : NULL);			\
 		else							\
-			name##_1(out, head, body, len, pad);		\
+			name##_1(out, head, body, len - rest, pad,	\
+			    rest > 0 ? last : NULL);			\
 	}								\
 }
 

@@ -25,7 +25,7 @@ void ge_sha256_end(struct ge_sha256 *h, uint8_t out[32]);
  *	out   [n][32]  out
  *	head  [n][64]  in
  *	body  [n]      in   n pointers to len bytes each; any alignment
- *	len            bytes, a multiple of 64, 0 allowed
+ *	len            bytes, 0 allowed; one at a time if len % 64 > 55
  *
  * Thread-safe.  GE_CPU=portable in the environment forces OpenSSL's code,
  * GE_CPU=noavx512 the kernel in SSE registers.

@@ -9,7 +9,7 @@
 /*
  * In place of lib/util/world.c: the test random stream of gefrag(5),
  * H(seed || LE64(0)) || H(seed || LE64(1)) || ..., seed from GE_TEST_SEED, and
- * one moment in time, 2025-11-21T06:00:00Z.  Linked into test programs only.
+ * one moment in time, GE_TEST_NOW or 2025-11-21T06:00:00Z.  Linked into test programs only.
  */
 int
 ge_random(void *buf, size_t len, struct ge_err *e)
@@ -35,6 +35,7 @@ ge_random(void *buf, size_t len, struct ge_err *e)
 int64_t
 ge_now(void)
 {
+	const char *now = getenv("GE_TEST_NOW");
 
-	return (1763704800);
+	return (now != NULL ? strtoll(now, NULL, 10) : 1763704800);
 }

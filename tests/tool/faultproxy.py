@@ -21,11 +21,13 @@ and what it does, several of them if they make sense together:
 
   instead of asking the server
     status: n           answer that; with code: the S3 error code, body: the body,
-                        retry_after: seconds, headers: {}; drain: false leaves the
-                        body of the request unread
+                        with {n} the number of the answer; retry_after: seconds,
+                        headers: {}; drain: false leaves the body of the request
+                        unread
     redirect: URL       307 to there
     skew: seconds       403 RequestTimeTooSkewed, with Date so far from the truth
     older: k            GET: the k-th version before the latest that was put here
+    grows: true         GET: bytes of an object that is one longer each time
     garbage: true       what is not HTTP
     empty: true         not a byte; the connection is closed
     reset: true         it is reset
@@ -55,6 +57,7 @@ and what it does, several of them if they make sense together:
 import email.utils
 import gzip
 import hashlib
+import itertools
 import json
 import os
 import random
@@ -149,6 +152,7 @@ class Versions:
 
 RULES, VERSIONS = Rules(), Versions()
 LOG = threading.Lock()
+ANSWERS = itertools.count(1)
 
 
 def log(**entry):
@@ -356,7 +360,8 @@ def instead(client, head, rule, site, method, path, length):
         status = rule['status']
         if status >= 300 or 'code' in rule:
             data = error(rule.get('code', 'InternalError'))
-        data = rule['body'].encode() if 'body' in rule else data
+        if 'body' in rule:
+            data = rule['body'].replace('{n}', str(next(ANSWERS))).encode()
         headers += rule.get('headers', {}).items()
         if 'retry_after' in rule:
             headers.append(('Retry-After', rule['retry_after']))
@@ -379,6 +384,10 @@ def instead(client, head, rule, site, method, path, length):
             b = min(int(r[2] or len(data)), len(data) - 1)
             headers.append(('Content-Range', 'bytes %d-%d/%d' % (a, b, len(data))))
             status, data = 206, data[a:b + 1]
+    elif rule.get('grows') and method == 'GET' and head.get('range'):
+        a, b = map(int, re.match(r'bytes=(\d+)-(\d+)$', head.get('range')).groups())
+        headers.append(('Content-Range', 'bytes %d-%d/%d' % (a, b, b + 2)))
+        status, data = 206, b'x' * (b - a + 1)
     else:
         return False
     if rule.get('stall'):

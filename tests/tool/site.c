@@ -1,5 +1,5 @@
 /*
- * site [-CRr] [-j jobs] [-n times] [-t tries] [-s stall] SITESFILE VERB SITE
+ * site [-CRrW] [-j jobs] [-n times] [-t tries] [-s stall] SITESFILE VERB SITE
  *     NAME [ARG ...]: the net, from a shell.
  *
  *	put NAME FILE	-r: replace; -n: NAME.0, NAME.1, ... at once
@@ -7,11 +7,12 @@
  *	head NAME, list NAME, remove NAME
  *
  * Prints a line for each operation: RESULT SIZE or the message; -C cancels each
- * once begun.  Status 0 if all were DONE.
+ * once begun, -W all on SIGUSR1.  Status 0 if all were DONE.
  */
 #include <sys/stat.h>
 
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -45,6 +46,16 @@ entry(void *arg, const char *name, size_t len, uint64_t size, int folder)
 	return (0);
 }
 
+static volatile sig_atomic_t asked;
+
+static void
+on_signal(int sig)
+{
+
+	(void)sig;
+	asked = 1;
+}
+
 static void
 die(const char *what)
 {
@@ -66,16 +77,19 @@ main(int argc, char **argv)
 	struct ge_net *net;
 	struct ge_err e;
 	struct stat st;
-	int replace = 0, cancel = 0, n = 1, i, ch, kind, rc = 0, fd = 0;
+	int replace = 0, cancel = 0, patient = 0, n = 1, i, ch, kind, rc = 0, fd = 0;
 	uint64_t up, down;
 
-	while ((ch = getopt(argc, argv, "+CRrj:n:t:s:T:u")) != -1)
+	while ((ch = getopt(argc, argv, "+CRWrj:n:t:s:T:u")) != -1)
 		switch (ch) {
 		case 'C':
 			cancel = 1;
 			break;
 		case 'r':
 			replace = 1;
+			break;
+		case 'W':
+			patient = 1;
 			break;
 		case 'u':
 			c.s3unsigned = 1;
@@ -98,6 +112,7 @@ main(int argc, char **argv)
 		default:
 			die("usage");
 		}
+	signal(SIGUSR1, on_signal);
 	argc -= optind;
 	argv += optind;
 	if (argc < 4 || n < 1)
@@ -148,6 +163,13 @@ main(int argc, char **argv)
 			ge_op_cancel(net, o);
 		}
 	}
+	while (patient && !asked) {
+		struct timespec ts = { 0, 10000000 };
+
+		nanosleep(&ts, NULL);
+	}
+	for (i = 0; i < n && patient; i++)
+		ge_op_cancel(net, &op[i]);
 	while (ge_net_next(net, -1, &o, &e) == 1) {
 		if (o->kind == GE_OP_GET && o->result == GE_OP_DONE)
 			fwrite(o->buf, 1, o->got, stdout);

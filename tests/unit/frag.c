@@ -524,14 +524,13 @@ test_places(void)
 
 	/* What is in a file stays as it is. */
 	memcpy(hash, m.hash, 32);
-	ge_manifest_next(&m);
-	good = m.serial == 1 && memcmp(m.previous, hash, 32) == 0 &&
+	good = ge_manifest_next(&m, &e) == 0 && m.serial == 1 && memcmp(m.previous, hash, 32) == 0 &&
 	    ge_manifest_place(&m, 1, 16, 16, 1, other, &e) == 0 &&
 	    ge_manifest_place(&m, 1, 17, 17, 1, other, &e) == 0 &&
 	    m.nplaces == 7 && goes_round(&m, private,
 	    "place 1 15-15 0=ams\nplace 1 16-17 0=ams\n");
 	m.serial = UINT64_MAX;
-	ge_manifest_next(&m);
+	good &= ge_manifest_next(&m, &e) == -1 && e.code == GE_EREFUSED;
 	check(good && m.serial == UINT64_MAX,
 	    "places: the successor of a file leaves its lines alone");
 	release_places(&m);

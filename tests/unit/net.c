@@ -1,8 +1,18 @@
 /*
  * lib/site: what servers answer, taken apart; the net over folders.
  */
+#define _GNU_SOURCE		/* syscall */
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -417,6 +427,7 @@ static void
 test_folder(void)
 {
 	char path[512];
+	struct stat st;
 	int good;
 
 	good = put(0, "d/e/a", "hello", 0) == GE_OP_DONE;
@@ -433,6 +444,10 @@ test_folder(void)
 	good &= simple(GE_OP_HEAD, 0, "d/e/b") == GE_OP_ABSENT;
 	good &= simple(GE_OP_HEAD, 0, "d/e") == GE_OP_ABSENT;
 	good &= get(0, "d/e/b", 0, 1) == GE_OP_ABSENT;
+	snprintf(path, sizeof(path), "%s/s0/d/e/a", tmp);
+	good &= stat(path, &st) == 0 && (st.st_mode & 07777) == 0600;
+	snprintf(path, sizeof(path), "%s/s0/d", tmp);
+	good &= stat(path, &st) == 0 && (st.st_mode & 07777) == 0700;
 	check(good, "folders: put, get, head");
 	good = put(0, "d/z", "", 0) == GE_OP_DONE;
 	good &= simple(GE_OP_LIST, 0, "") == GE_OP_DONE &&
@@ -466,6 +481,9 @@ test_folder(void)
 	    simple(GE_OP_LIST, 1, "") == GE_OP_FAILED &&
 	    simple(GE_OP_LIST, 1, "d/") == GE_OP_FAILED &&
 	    simple(GE_OP_REMOVE, 1, "a") == GE_OP_FAILED;
+	snprintf(path, sizeof(path), "site 's1': 'a': cannot remove: there is "
+	    "no folder '%s/s1': mount or make it first", tmp);
+	good &= strcmp(op.err.msg, path) == 0;
 	snprintf(path, sizeof(path), "%s/s1", tmp);
 	good &= access(path, F_OK) == -1;
 	check(good, "folders: the site's own is neither made nor missed");
@@ -550,21 +568,127 @@ test_close(const struct ge_sites *s)
 	check(good, "a net is closed while it waits");
 }
 
-static int gate[2];
+static void
+put_big(void)
+{
+	static char big[1 << 16];
 
-static int
-hanging(void *arg, const char *name, size_t len, uint64_t size, int folder)
+	memset(big, 'b', sizeof(big) - 1);
+	if (put(0, "big", big, 0) != GE_OP_DONE ||
+	    put(2, "big", big, 0) != GE_OP_DONE)
+		die("big");
+}
+
+/*
+ * A disk that hangs: what reads or writes a file tells gate[1], and goes on when
+ * gate[0] says so.
+ */
+static int gate[2], asked, go;
+static atomic_int hangs;	/* 1: reads, 2: writes */
+static atomic_int leaked;	/* what was written was no longer to be */
+
+/* A disk with a bad sector, there in any file; 0: none.  It fails so often. */
+static atomic_int sector, failures;
+
+static void
+pass(void)
 {
 	char c;
 
-	(void)arg;
-	(void)name;
-	(void)len;
-	(void)size;
-	(void)folder;
-	if (write(gate[1], "x", 1) != 1 || read(gate[0], &c, 1) == -1)
+	if (syscall(SYS_write, gate[1], "x", 1) != 1 ||
+	    syscall(SYS_read, gate[0], &c, 1) != 1)
+		_exit(1);
+}
+
+ssize_t
+pread(int fd, void *p, size_t len, off_t off)
+{
+
+	if (atomic_load(&hangs) == 1)
+		pass();
+	if (atomic_load(&sector) > 0 && off + (off_t)len > sector) {
+		if (off < sector) {
+			len = (size_t)(sector - off);
+		} else if (failures-- > 0) {
+			errno = EIO;
+			return (-1);
+		}
+	}
+	return (syscall(SYS_pread64, fd, p, len, off));
+}
+
+ssize_t
+writev(int fd, const struct iovec *v, int n)
+{
+	const uint8_t *b = v[0].iov_base;
+
+	if (atomic_load(&hangs) == 2) {
+		pass();
+		if (b[0] == 'S' || b[v[0].iov_len - 1] == 'S')
+			atomic_store(&leaked, 1);
+	}
+	return (syscall(SYS_writev, fd, v, n));
+}
+
+/* The far ends of the gate. */
+static void
+build_gate(void)
+{
+	int in[2], out[2];
+
+	if (pipe(in) == -1 || pipe(out) == -1)
 		die("pipe");
-	return (0);
+	gate[0] = out[0];
+	gate[1] = in[1];
+	asked = in[0];
+	go = out[1];
+}
+
+static void
+await(int fd)
+{
+	char c;
+
+	if (read(fd, &c, 1) != 1)
+		die("pipe");
+}
+
+static void
+release(int fd, int n)
+{
+
+	while (n-- > 0)
+		if (syscall(SYS_write, fd, "x", 1) != 1)
+			die("pipe");
+}
+
+/* What of a file cannot be read is damage: the site has answered. */
+static void
+test_sector(void)
+{
+	struct ge_op get, *o = &get;
+	struct ge_err e;
+	int good;
+
+	memset(&get, 0, sizeof(get));
+	get.kind = GE_OP_GET;
+	get.len = sizeof(buf);
+	get.buf = buf;
+	snprintf(get.name, sizeof(get.name), "big");
+	sector = 1000;
+	failures = 99;
+	good = ge_op_run(net, &o, 1, &e) == 0 && get.result == GE_OP_DONE &&
+	    get.got == 1000 && get.size == (1 << 16) - 1;
+	get.off = 1000;
+	good &= ge_op_run(net, &o, 1, &e) == 0 && get.result == GE_OP_DONE &&
+	    get.got == 0;
+	failures = 1;
+	get.off = 1;
+	get.len = 2000;
+	good &= ge_op_run(net, &o, 1, &e) == 0 && get.result == GE_OP_DONE &&
+	    get.got == 2000;
+	sector = 0;
+	check(good, "a bad sector is damage, and no silence");
 }
 
 /*
@@ -576,25 +700,23 @@ test_hang(const struct ge_sites *s)
 {
 	struct ge_net_conf c = { .jobs = 4 };
 	static struct ge_op many[3];
-	int in[2], out[2], i, n, good = 1;
+	static uint8_t back[3][64];
+	int i, n, good = 1;
 	struct ge_op *o;
 	struct ge_net *hung;
 	struct ge_err e;
-	char ch;
 
-	if (pipe(in) == -1 || pipe(out) == -1)
-		die("pipe");
-	gate[0] = out[0];
-	gate[1] = in[1];
 	if ((hung = ge_net_open(s, &c, &e)) == NULL)
 		die(e.msg);
+	atomic_store(&hangs, 1);
 	for (i = 0; i < 3; i++) {
-		many[i].kind = GE_OP_LIST;
+		many[i].kind = GE_OP_GET;
 		many[i].site = i % 2 * 2;
-		many[i].entry = hanging;
+		many[i].len = 64;
+		many[i].buf = back[i];
+		snprintf(many[i].name, sizeof(many[i].name), "big");
 		ge_op_start(hung, &many[i]);
-		if (read(in[0], &ch, 1) != 1)
-			die("pipe");
+		await(asked);
 	}
 	ge_op_cancel(hung, &many[1]);
 	good &= ge_net_next(hung, -1, &o, &e) == 1 && o == &many[1] &&
@@ -605,8 +727,141 @@ test_hang(const struct ge_sites *s)
 	ge_net_close(hung);
 	check(good, "a worker that hangs holds up nobody");
 	/* The last of them frees what it had. */
-	if (write(out[1], "xxx", 3) != 3)
-		die("pipe");
+	memset(back, 7, sizeof(back));
+	release(go, 3);
+	atomic_store(&hangs, 0);
+}
+
+/*
+ * The same when nobody cancels: in the time that a site has to say something it
+ * has failed, and its site is asked once by those that come after.  What was sent
+ * is the caller's again.
+ */
+static void
+test_stalled(const struct ge_sites *s)
+{
+	struct ge_net_conf c = { .jobs = 6, .stall = 0.1 };
+	enum { LEN = 3 << 20 };
+	struct ge_op one, *o = &one;
+	int good;
+	struct ge_net *hung;
+	struct ge_err e;
+	uint8_t *body;
+
+	if ((hung = ge_net_open(s, &c, &e)) == NULL ||
+	    (body = malloc(LEN)) == NULL)
+		die("memory");
+	memset(&one, 0, sizeof(one));
+	one.kind = GE_OP_GET;
+	one.len = sizeof(buf);
+	one.buf = buf;
+	snprintf(one.name, sizeof(one.name), "big");
+	atomic_store(&hangs, 1);
+	ge_op_start(hung, &one);
+	await(asked);
+	good = ge_net_next(hung, -1, &o, &e) == 1 &&
+	    o->result == GE_OP_FAILED && strcmp(o->err.msg,
+	    "site 's0': 'big': cannot read: no answer") == 0;
+	memset(buf, 0, sizeof(buf));
+	atomic_store(&hangs, 0);
+	release(go, 1);
+	/* A disk that comes back is a site again. */
+	good &= ge_op_run(hung, &o, 1, &e) == 0 && one.result == GE_OP_DONE &&
+	    buf[0] == 'b';
+	check(good, "a disk that hangs is not waited for");
+	memset(body, 'b', LEN);
+	memset(&one, 0, sizeof(one));
+	one.kind = GE_OP_PUT;
+	one.body = body;
+	one.len = LEN;
+	snprintf(one.name, sizeof(one.name), "sent");
+	atomic_store(&hangs, 2);
+	ge_op_start(hung, &one);
+	await(asked);
+	release(go, 1);
+	await(asked);
+	good = ge_net_next(hung, -1, &o, &e) == 1 &&
+	    o->result == GE_OP_FAILED;
+	memset(body, 'S', LEN);
+	free(body);
+	release(go, 1);
+	ge_net_close(hung);
+	atomic_store(&hangs, 0);
+	check(good && !atomic_load(&leaked) && simple(GE_OP_HEAD, 0, "sent") ==
+	    GE_OP_ABSENT, "what was given back is not sent");
+}
+
+/* A socket that takes connections and says nothing; its port. */
+static int
+mute(int *port)
+{
+	struct sockaddr_in a = { .sin_family = AF_INET };
+	socklen_t len = sizeof(a);
+	int fd;
+
+	a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	if ((fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0)) == -1 ||
+	    bind(fd, (struct sockaddr *)&a, sizeof(a)) == -1 ||
+	    listen(fd, 128) == -1 ||
+	    getsockname(fd, (struct sockaddr *)&a, &len) == -1)
+		die("socket");
+	*port = ntohs(a.sin_port);
+	return (fd);
+}
+
+/* Such a site is asked twice by the first, once by each that comes after. */
+static void
+test_mute(void)
+{
+	static const enum ge_transport how[] = { GE_SITE_DAV, GE_SITE_S3,
+	    GE_SITE_SFTP };
+	static char name[] = "mute", host[] = "127.0.0.1", path[] = "/x";
+	enum { N = 3, EACH = 3 };
+	struct ge_net_conf c = { .jobs = 12, .stall = 0.5, .connect = 0.5 };
+	struct ge_site site[N];
+	struct ge_sites s = { .site = site, .n = N };
+	static struct ge_op ask[N], *ops[N];
+	int fd[N], k, i, n, good = 1;
+	struct ge_net *quiet;
+	struct ge_err e;
+
+	setenv("AWS_ACCESS_KEY_ID", "i", 1);
+	setenv("AWS_SECRET_ACCESS_KEY", "k", 1);
+	setenv("HOME", tmp, 1);
+	memset(site, 0, sizeof(site));
+	for (i = 0; i < N; i++) {
+		fd[i] = mute(&site[i].port);
+		site[i].transport = how[i];
+		site[i].name = name;
+		site[i].host = host;
+		site[i].path = path;
+		site[i].user = how[i] == GE_SITE_SFTP ? name : NULL;
+	}
+	if ((quiet = ge_net_open(&s, &c, &e)) == NULL)
+		die(e.msg);
+	for (k = 0; k < EACH; k++) {
+		memset(ask, 0, sizeof(ask));
+		for (i = 0; i < N; i++) {
+			ask[i].kind = GE_OP_HEAD;
+			ask[i].site = i;
+			snprintf(ask[i].name, sizeof(ask[i].name), "o");
+			ops[i] = &ask[i];
+		}
+		if (ge_op_run(quiet, ops, N, &e) == -1)
+			die(e.msg);
+		for (i = 0; i < N; i++)
+			good &= ask[i].result == GE_OP_FAILED;
+	}
+	ge_net_close(quiet);
+	for (i = 0; i < N; i++) {
+		for (n = 0; (k = accept(fd[i], NULL, NULL)) != -1; n++)
+			close(k);
+		if (n != EACH + 1)
+			printf("site %d was asked %d times\n", i, n);
+		good &= n == EACH + 1;
+		close(fd[i]);
+	}
+	check(good, "a site that says nothing is not asked again and again");
 }
 
 static int stop;
@@ -677,12 +932,17 @@ main(void)
 	}
 	if ((net = ge_net_open(&s, &c, &e)) == NULL)
 		die(e.msg);
+	build_gate();
 	test_folder();
 	test_many();
+	put_big();
+	test_sector();
+	test_stalled(&s);
 	ge_net_close(net);
 	test_close(&s);
 	test_hook(&s);
 	test_hang(&s);
+	test_mute();
 	snprintf(cmd, sizeof(cmd), "rm -rf '%s'", tmp);
 	if (system(cmd) != 0)
 		bad = 1;

@@ -207,6 +207,7 @@ test_shares(void)
 	struct ge_err e = { 0, 0, "" };
 	struct set_file *seg;
 	uint8_t dh[32], some[3][32], all[5][32], idx[3], *hdr;
+	uint8_t record[5][32], secret[32], same[32];
 	uint8_t *fresh[SET_FRAGS], *mixed[SET_FRAGS], hash[32];
 	size_t g;
 	int i, good = 1, wrong = 1, stamp = 1, again = 1, valid = 1, old = 1;
@@ -240,6 +241,9 @@ test_shares(void)
 			o.has_share = 0;
 			valid &= ge_share_valid(&o, seg[i].buf, dh) == 0;
 		}
+		good &= ge_shares_open(&h, hdr + h.commitment, dh, idx,
+		    (const uint8_t (*)[32])some, record, secret, &e) == 1 &&
+		    memcmp(record, hdr + h.records, sizeof(record)) == 0;
 		/* A share, any commitment, the epoch, the key commitment. */
 		some[1][0] ^= 1;
 		wrong &= ge_shares_all(&h, hdr, dh, idx,
@@ -247,6 +251,16 @@ test_shares(void)
 		wrong &= ge_shares_refresh(&h, hdr, dh, idx,
 		    (const uint8_t (*)[32])some, 1, all, &e) == -1 &&
 		    e.code == GE_EREFUSED;
+		wrong &= ge_shares_open(&h, hdr + h.commitment, dh, idx,
+		    (const uint8_t (*)[32])some, record, same, &e) == 0 &&
+		    memcmp(record, hdr + h.records, sizeof(record)) != 0;
+		some[1][0] ^= 1;
+		o = h;
+		o.nwraps = 1;
+		some[1][0] ^= 1;
+		wrong &= ge_shares_open(&o, hdr + h.commitment, dh, idx,
+		    (const uint8_t (*)[32])some, record, same, &e) == 1 &&
+		    memcmp(same, secret, 32) != 0;
 		some[1][0] ^= 1;
 		for (i = 0; i < 6; i++) {
 			uint8_t *at = hdr + (i < 5 ? h.records + 32 *

@@ -304,7 +304,7 @@ static void
 test_words(void)
 {
 	static const char nk[] =
-	    "n = k cannot be placed: any site lost would lose data";
+	    "a set of 5 of 5 cannot be placed: any site lost would lose data";
 	static const uint64_t ever[9];
 	int16_t now[9] = { 0, 1, 2, 3, 4, 0, 0, 0, -1 };
 	struct ge_sites s;
@@ -312,13 +312,13 @@ test_words(void)
 	struct ge_err e;
 	int good;
 
-	check(says(9, 2, 6, 9, 0, "9 fragments of 6 need at least 3 values of "
+	check(says(9, 2, 6, 9, 0, "a set of 6 of 9 needs at least 3 values of "
 	    "operator, there are 2") && says(9, 3, 6, 9, 0, NULL) &&
-	    says(2, 1, 6, 9, 1, "9 fragments of 6 need at least 3 values of "
+	    says(2, 1, 6, 9, 1, "a set of 6 of 9 needs at least 3 values of "
 	    "region, there are 2") && says(9, 9, 5, 5, 0, nk) &&
 	    says(9, 9, 5, 5, 1, nk) && says(3, 3, 1, 3, 1, NULL) &&
-	    says(9, 9, 2, 9, 0, NULL) && says(8, 8, 2, 9, 0, "9 fragments of "
-	    "2 need at least 9 values of region, there are 8"),
+	    says(9, 9, 2, 9, 0, NULL) && says(8, 8, 2, 9, 0, "a set of 2 of "
+	    "9 needs at least 9 values of region, there are 8"),
 	    "what would be needed is said");
 	make(&s, 9, 0, 0, 0, 1);
 	good = ge_rule_init(&r, &s, NULL, 6, 9, 0, &e) == 0 &&
@@ -340,6 +340,92 @@ test_words(void)
 	check(good, "which domain has too much, and what may still vanish");
 }
 
+/* One of three sites of an operator says that it has had more than all may. */
+static void
+test_believe(void)
+{
+	uint64_t ever[9] = { [6] = 0x100 };
+	uint64_t claim[9] = { 0x7f, 0x1f, 0, 0x103 };
+	static const uint64_t want[9] = { 0xf, 0x1f, 0, 0x103, 0, 0, 0x100 };
+	uint8_t over[9] = { [1] = 2 };
+	int16_t now[9];
+	struct ge_sites s;
+	struct ge_rule r;
+	struct ge_err e;
+	int i, good;
+
+	for (i = 0; i < 9; i++)
+		now[i] = -2;
+	make(&s, 9, 3, 0, 0, 1);
+	good = ge_rule_init(&r, &s, NULL, 6, 9, 0, &e) == 0 &&
+	    ge_rule_believe(&r, ever, claim, now, over, &e) == 0 &&
+	    memcmp(ever, want, sizeof(ever)) == 0 && claim[0] == 0xf &&
+	    claim[1] == 0x1f && claim[3] == 0x103 && over[0] == 1 &&
+	    over[1] == 2 && over[3] == 0 &&
+	    ge_rule_check(&r, ever, now, &e) == 0;
+	/* Nothing new, nothing to ask. */
+	over[0] = 0;
+	good &= ge_rule_believe(&r, ever, claim, now, over, &e) == 0 &&
+	    memcmp(ever, want, sizeof(ever)) == 0 && over[0] == 0;
+	ge_rule_release(&r);
+	ge_sites_release(&s);
+	check(good, "who says to have had too much is believed up to the rule");
+}
+
+/* What a refusal says of a sites file of which not all sites count. */
+static void
+refusal(const char *text, const uint8_t *gone, const uint64_t *ever,
+    const uint8_t *barred, const char *want)
+{
+	int16_t now[9];
+	struct ge_sites s;
+	struct ge_rule r;
+	struct ge_err e;
+	int i;
+
+	for (i = 0; i < 9; i++)
+		now[i] = i < 6 && ever != NULL ? (int16_t)(i / 3) : -1;
+	if (ge_sites_parse(&s, text, strlen(text), &e) == -1 ||
+	    ge_rule_init(&r, &s, gone, 6, 9, 0, &e) == -1 ||
+	    ge_rule_choose(&r, ever, now, barred, &e) == 0 ||
+	    strcmp(e.msg, want) != 0) {
+		printf("%s\n", e.msg);
+		check(0, want);
+	}
+	ge_rule_release(&r);
+	ge_sites_release(&s);
+}
+
+static void
+test_refusals(void)
+{
+	static const char four[] = ".within fr\n"
+	    "a file:///a operator=x region=r1 country=fr\n"
+	    "b file:///b operator=y region=r2 country=fr weight=0\n"
+	    "c file:///c operator=z region=r3 country=de\n"
+	    "d file:///d operator=u region=r4 country=fr\n";
+	static const char three[] =
+	    "a file:///a operator=x region=r1 country=fr\n"
+	    "b file:///b operator=y region=r2 country=fr\n"
+	    "c file:///c operator=z region=r3 country=fr\n";
+	static const uint8_t gone[] = { 0, 0, 0, 1 };
+	static const uint8_t barred[] = { 0, 0, 0, 1 };
+	static const uint64_t ever[] = { 7, 7 << 3, 0x1f };
+
+	refusal(four, gone, NULL, NULL, "a set of 6 of 9 needs at least 3 "
+	    "values of region, there is 1; sites not counted: 1 of weight 0, "
+	    "1 outside .within, 1 treated as gone");
+	refusal(four, NULL, NULL, barred, "a set of 6 of 9 needs at least 3 "
+	    "values of region, there is 1; sites not counted: 1 of weight 0, "
+	    "1 outside .within, 1 that cannot be used now");
+	/* Three of the domains are there; one has had too much. */
+	refusal(three, NULL, ever, NULL, "a set of 6 of 9 needs at least 1 "
+	    "more value of region: 3 of 9 fragments of a segment, there is "
+	    "room for 0, each may have 3, 5 over time");
+	check(!bad, "a refusal says which label is short, and what does not "
+	    "count");
+}
+
 int
 main(void)
 {
@@ -348,5 +434,7 @@ main(void)
 	test_history();
 	test_even();
 	test_words();
+	test_believe();
+	test_refusals();
 	return (bad);
 }

@@ -810,7 +810,7 @@ pem(void)
 	    refuses(ge_pem_x25519_private, "text", no_pem) &
 	    refuses(ge_pem_x25519_public, "cut", no_pem) &
 	    refuses(ge_pem_x25519_public, "long",
-	    "'%s' is too long");
+	    "'%s' is too long: more than 16384 bytes");
 	report("pem: what is no PEM", good);
 	good = refuses(ge_pem_x25519_private, "none",
 	    "cannot open '%s': No such file or directory") &

@@ -592,9 +592,9 @@ test_read(void)
 	    reads("x sftp://h" L " known-hosts=none", NULL),
 	    "a file is read with what it names");
 	check(reads("#\nx sftp://h" L " key=group",
-	    "'sites': line 2: 'group' is readable for others") &&
+	    "'sites': line 2: 'group' is readable for others (chmod 600)") &&
 	    reads("x dav://h" L " netrc=others",
-	    "'sites': line 1: 'others' is readable for others") &&
+	    "'sites': line 1: 'others' is readable for others (chmod 600)") &&
 	    reads("a file:///a" L "\nx dav://h" L " netrc=none",
 	    "'sites': line 2: 'none': No such file or directory"),
 	    "a secret that others can read, or nobody");
