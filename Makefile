@@ -59,7 +59,7 @@ W = $(if $(filter 1,$(WERROR)),-Werror)
 Q = $(if $(V),,@)
 
 LIB = $(patsubst %.c,%.o,$(wildcard lib/*/*.c))
-CLI = cmd/cli.o cmd/remote.o cmd/tally.o
+CLI = cmd/cli.o cmd/lm.o cmd/remote.o cmd/tally.o
 WORLD = $(patsubst %.c,%.o,$(wildcard tests/fixed/*.c))
 NAMES = $(patsubst cmd/%.c,%,$(wildcard cmd/ge*.c))
 MAN = $(wildcard man/*.[1-8])
