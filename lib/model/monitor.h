@@ -1,0 +1,137 @@
+#ifndef GE_MONITOR_H
+#define GE_MONITOR_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "util/err.h"
+
+/*
+ * A model of a process at work as it should be, learnt from rows of it alone, and the
+ * watch over further rows.
+ *
+ * Each variable has two residuals: "relation", its value less what the others tell now
+ * and told in the last rows (its own past left out, so that a lasting shift stays
+ * visible), and "innovation", its value less what the past of all tells.  Both are
+ * ridge regressions on scaled values, the first if need be with hinges (piecewise
+ * linear) of the others.  Sums, sums of squares and largest ones of residuals, of
+ * their moving averages and of those of their squares are compared with limits.
+ *
+ * Limits come from residuals of stretches of the rows, each by a model of the others
+ * (blocked cross-fitting), with the spread between stretches allowed for.  A
+ * residual whose memory is too long for these rows to tell its spread is
+ * left out, and a variable that wanders freely is taken relative to its own moving
+ * average.  Chosen on held-out rows: lags, ridge, hinges, modes.
+ */
+enum {
+	GE_MONITOR_COLS = 1024,		/* most variables */
+	GE_MONITOR_ROWS = 64,		/* fewest rows to learn from */
+	GE_MONITOR_LAGS = 8,		/* most */
+	GE_MONITOR_MODES = 4,		/* most modes of operation */
+	GE_MONITOR_CAUSES = 8,
+	GE_MONITOR_STATS = 20,
+	GE_MONITOR_ARRAYS = 11
+};
+
+struct ge_monitor_opts {
+	double far;		/* false alarms a row, 0 < far < 0.1 */
+	size_t lags;		/* most lags tried, 0..GE_MONITOR_LAGS */
+	size_t modes;		/* most modes tried, 1..GE_MONITOR_MODES */
+	int hinges;		/* whether they may be chosen */
+	int jobs;		/* threads; the result is the same */
+	const uint8_t *fresh;	/* [n], or NULL: 1 for a row that does not follow
+				   the one before it */
+};
+
+struct ge_monitor {
+	size_t p, lags, modes;
+	int hinges;
+	size_t lin, width;	/* of a row of predictors: linear part, all */
+	double far, baseline;
+	float clip;
+
+	float *centre;		/* [2][p] high and low part */
+	float *inverse;		/* [p] one over the scale; 0: constant */
+	float *wander;		/* [p] 1: relative to its moving average */
+	float *mode;		/* [modes][p] */
+	float *relation;	/* [p][width] residuals over their spread */
+	float *innovation;	/* [p][width] */
+	float *used;		/* [2][p] 1 or 0: relation, innovation */
+	float *middle, *limit;	/* [GE_MONITOR_STATS] of cube roots */
+	float bound;		/* of the score */
+
+	float *reach;		/* [p] squared length of a fault's mark */
+	/* How it was found; in "settings" too. */
+	double ridge[2], held[2];	/* held-out score, nats a value; lower
+					   is better */
+	size_t rows, dropped;		/* learnt from; left out as outliers */
+};
+
+/*
+ * ge_monitor_fit(m, rows, n, p, o, e):
+ * Learn from rows [n][p], one after the other in time; NaN and infinities are missing
+ * values.  A few outlying rows do not matter.  Memory beside the rows: below
+ * theirs for many rows.  0; -1 GE_EUSAGE when there is nothing to learn (too few rows,
+ * no variable that moves), GE_EFAIL.  ge_monitor_release: of what is zeroed as well.
+ */
+void ge_monitor_opts_init(struct ge_monitor_opts *o);
+int ge_monitor_fit(struct ge_monitor *m, const double *rows, size_t n,
+    size_t p, const struct ge_monitor_opts *o, struct ge_err *e);
+void ge_monitor_release(struct ge_monitor *m);
+
+/* A model as arrays of float with names: what is saved of it. */
+struct ge_monitor_array {
+	const char *name;
+	int ndims;
+	size_t dim[2];
+	float *v;
+};
+
+/*
+ * ge_monitor_arrays(m, settings, a): m as arrays, borrowed from m and settings [16].
+ *
+ * ge_monitor_load(m, a, n, e): from arrays of any order, copied, untrusted: -1
+ * GE_EREFUSED when one is missing, or a shape or number is not what it can be.
+ */
+void ge_monitor_arrays(const struct ge_monitor *m, float *settings,
+    struct ge_monitor_array a[GE_MONITOR_ARRAYS]);
+int ge_monitor_load(struct ge_monitor *m, const struct ge_monitor_array *a,
+    size_t n, struct ge_err *e);
+
+struct ge_monitor_cause {
+	size_t col;
+	double share;		/* of the guilt, all together 1 */
+	double sigma;		/* its residual now, in spreads, signed */
+	int64_t since;		/* row that it left its relation at; -1: not yet */
+};
+
+struct ge_monitor_verdict {
+	int alarm;
+	double score, limit;	/* alarm: score > limit */
+	uint64_t since;		/* row that the alarm began at */
+	size_t ncauses;		/* most guilty first; 0 without alarm */
+	struct ge_monitor_cause cause[GE_MONITOR_CAUSES];
+};
+
+/*
+ * The watch.  m is borrowed until ge_watch_free.
+ *
+ * ge_watch_step(w, row, fresh, v): the next row [p]; fresh: it does not follow the one
+ * before.  Cannot fail, allocates nothing.  An alarm needs two of three rows over
+ * the limit.
+ *
+ * ge_watch_save(w, buf, len, e): where it stands, *len bytes, ge_free.
+ * ge_watch_resume(w, buf, len, e): bytes that are untrusted; -1 GE_EREFUSED.
+ */
+struct ge_watch;
+
+struct ge_watch *ge_watch_new(const struct ge_monitor *m, struct ge_err *e);
+void ge_watch_step(struct ge_watch *w, const double *row, int fresh,
+    struct ge_monitor_verdict *v);
+int ge_watch_save(const struct ge_watch *w, uint8_t **buf, size_t *len,
+    struct ge_err *e);
+int ge_watch_resume(struct ge_watch *w, const uint8_t *buf, size_t len,
+    struct ge_err *e);
+void ge_watch_free(struct ge_watch *w);
+
+#endif
