@@ -18,16 +18,17 @@ enum {
 
 /*
  * What is not learnt but laid down: a residual counts when these rows hold so many
- * independent values of it; Student's 90 % point for a fifth stretch beyond
+ * independent values of it; Student's 95 % point for a fifth stretch beyond
  * FOLDS others; a row is an outlier beyond so many spreads; hinges and modes must gain
  * so many nats a value on held-out rows.
  */
 #define INDEPENDENT 30.0
-#define STUDENT 1.533
+#define STUDENT 2.132
 #define OUTLIER 6.0
 #define OUTLIERS_MOST 0.05
 #define HINGE_GAIN 0.02
 #define MODE_GAIN 0.05
+#define NEAR 0.01			/* as good, in nats a value */
 #define SPREAD_LEAST 1e-3
 
 static const double ridges[RIDGES] = {
@@ -451,23 +452,24 @@ struct choice {
 	double ridge[2], score[2];
 };
 
-/* The best ridge, of all or near the one that c has. */
+/* The heaviest ridge that is about as good as the best one. */
 static int
 tune(struct fit *f, struct choice *c, int channel, struct ge_err *e)
 {
-	double s;
+	double s, score[RIDGES], best = INFINITY;
 	size_t i;
 
-	c->score[channel] = INFINITY;
 	for (i = 0; i < RIDGES; i++) {
 		if (try(f, channel, c->lags, c->hinges, ridges[i], &s, e) ==
 		    -1)
 			return (-1);
-		if (s < c->score[channel]) {
-			c->score[channel] = s;
-			c->ridge[channel] = ridges[i];
-		}
+		score[i] = s;
+		best = s < best ? s : best;
 	}
+	for (i = RIDGES - 1; i > 0 && score[i] > best + NEAR; i--)
+		;
+	c->score[channel] = score[i];
+	c->ridge[channel] = ridges[i];
 	return (0);
 }
 
@@ -485,7 +487,7 @@ choose(struct fit *f, struct choice *best, struct ge_err *e)
 		if (tune(f, &c, 0, e) == -1 || tune(f, &c, 1, e) == -1)
 			return (-1);
 		if (c.score[0] + c.score[1] <
-		    best->score[0] + best->score[1])
+		    best->score[0] + best->score[1] - 2 * NEAR)
 			*best = c;
 	}
 	if (!f->m->hinges)
