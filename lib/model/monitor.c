@@ -37,6 +37,7 @@ ge_monitor_shape(struct ge_monitor *m, struct ge_err *e)
 
 	m->lin = rounded(p * (m->lags + 1) + 1);
 	m->width = m->lin + (m->hinges ? rounded(2 * p) : 0);
+	m->stride = rounded(p);
 	if ((m->centre = ge_alloc(2 * p * sizeof(float), e)) == NULL ||
 	    (m->inverse = ge_alloc(p * sizeof(float), e)) == NULL ||
 	    (m->wander = ge_alloc(p * sizeof(float), e)) == NULL ||
@@ -50,7 +51,9 @@ ge_monitor_shape(struct ge_monitor *m, struct ge_err *e)
 	    NULL ||
 	    (m->limit = ge_alloc(GE_MONITOR_STATS * sizeof(float), e)) ==
 	    NULL ||
-	    (m->reach = ge_alloc(p * sizeof(float), e)) == NULL)
+	    (m->reach = ge_alloc(p * sizeof(float), e)) == NULL ||
+	    (m->across = ge_alloc(2 * m->width * m->stride * sizeof(float),
+	    e)) == NULL)
 		return (-1);
 	return (0);
 }
@@ -69,19 +72,38 @@ ge_monitor_release(struct ge_monitor *m)
 	ge_free(m->middle);
 	ge_free(m->limit);
 	ge_free(m->reach);
+	ge_free(m->across);
 	memset(m, 0, sizeof(*m));
 }
 
-void
-ge_monitor_reach(struct ge_monitor *m)
+static float *
+place(const struct ge_monitor *m, size_t c, size_t i, size_t j)
 {
+
+	return (m->across + ((c * m->stride + i) / LANES * m->width + j) *
+	    LANES + i % LANES);
+}
+
+void
+ge_monitor_ready(struct ge_monitor *m)
+{
+	const size_t p = m->p;
 	float x;
 	size_t i, j;
 
-	memset(m->reach, 0, m->p * sizeof(float));
-	for (i = 0; i < m->p; i++)
-		for (j = 0; j < m->p; j++) {
-			x = m->used[i] * m->relation[i * m->width + j];
+	for (i = 0; i < p; i++)
+		for (j = 0; j < m->width; j++) {
+			*place(m, 0, i, j) = m->used[i] *
+			    m->relation[i * m->width + j];
+			*place(m, 1, i, j) = m->used[p + i] *
+			    m->innovation[i * m->width + j];
+		}
+	if (m->reach == NULL)
+		return;
+	memset(m->reach, 0, p * sizeof(float));
+	for (j = 0; j < p; j++)
+		for (i = 0; i < p; i++) {
+			x = *place(m, 0, i, j);
 			m->reach[j] += x * x;
 		}
 }
@@ -99,9 +121,11 @@ ge_watch_new(const struct ge_monitor *m, struct ge_err *e)
 	w->m = m;
 	w->ops = ge_ops();
 	w->nv = p * (3 + 2 * (2 * SCALES + 1)) + 2 * SCALES + 2 + m->width;
-	if ((w->v = ge_alloc((w->nv + 3 * p) * sizeof(float), e)) == NULL ||
+	if ((w->v = ge_alloc((w->nv + 2 * m->stride + p) * sizeof(float),
+	    e)) == NULL ||
 	    (w->left = ge_alloc(p * sizeof(*w->left), e)) == NULL ||
-	    (w->missing = ge_alloc(p, e)) == NULL) {
+	    (w->missing = ge_alloc(p, e)) == NULL ||
+	    (w->at = ge_alloc(m->width * sizeof(*w->at), e)) == NULL) {
 		ge_watch_free(w);
 		return (NULL);
 	}
@@ -125,8 +149,8 @@ ge_watch_new(const struct ge_monitor *m, struct ge_err *e)
 	w->past = v;
 	v += 2;
 	w->r[0] = v;
-	w->r[1] = v + p;
-	w->t = v + 2 * p;
+	w->r[1] = v + m->stride;
+	w->t = v + 2 * m->stride;
 	for (i = 0; i < p; i++)
 		w->left[i] = -1;
 	return (w);
@@ -141,6 +165,7 @@ ge_watch_free(struct ge_watch *w)
 	ge_free(w->v);
 	ge_free(w->left);
 	ge_free(w->missing);
+	ge_free(w->at);
 	ge_free(w);
 }
 
@@ -221,19 +246,25 @@ ge_watch_take(struct ge_watch *w, const double *row, int fresh)
 	return (1);
 }
 
+/* Most hinges are 0; innovations have none. */
 void
 ge_watch_residuals(struct ge_watch *w)
 {
 	const struct ge_monitor *m = w->m;
-	const size_t p = m->p;
-	size_t i;
+	size_t b, i, j, n = 0, linear = 0;
 
-	for (i = 0; i < p; i++) {
-		w->r[0][i] = w->missing[i] ? 0 : m->used[i] *
-		    w->ops->dot(m->relation + i * m->width, w->a, m->width);
-		w->r[1][i] = w->missing[i] ? 0 : m->used[p + i] *
-		    w->ops->dot(m->innovation + i * m->width, w->a, m->lin);
+	for (j = 0; j < m->width; j++) {
+		if (w->a[j] != 0)
+			w->at[n++] = (uint32_t)j;
+		if (j < m->lin)
+			linear = n;
 	}
+	for (b = 0; b < 2 * m->stride; b += LANES)
+		w->ops->mix(w->r[0] + b, m->across + b * m->width, w->a, w->at,
+		    b < m->stride ? n : linear);
+	for (i = 0; i < m->p; i++)
+		if (w->missing[i])
+			w->r[0][i] = w->r[1][i] = 0;
 }
 
 static float
@@ -673,7 +704,7 @@ ge_monitor_load(struct ge_monitor *m, const struct ge_monitor_array *a,
 		ge_fail(e, GE_EREFUSED, "limits that cannot be");
 		goto out;
 	}
-	ge_monitor_reach(m);
+	ge_monitor_ready(m);
 	return (0);
 out:
 	ge_monitor_release(m);

@@ -60,6 +60,10 @@ struct ge_monitor {
 	float *middle, *limit;	/* [GE_MONITOR_STATS] of cube roots */
 	float bound;		/* of the score */
 
+	/* Made of those. */
+	size_t stride;		/* p rounded up */
+	float *across;		/* [2][stride / 32][width][32] relation,
+				   innovation */
 	float *reach;		/* [p] squared length of a fault's mark */
 	/* How it was found; in "settings" too. */
 	double ridge[2], held[2];	/* held-out score, nats a value; lower

@@ -570,11 +570,14 @@ fold_models(struct fit *f, const struct choice *c, struct ge_monitor *to,
 	for (b = 0; b < FOLDS; b++) {
 		m = &f->fold[b];
 		*m = *to;
-		m->relation = m->innovation = m->used = m->reach = NULL;
+		m->relation = m->innovation = m->used = NULL;
+		m->reach = m->across = NULL;
 		if ((m->relation = ge_alloc(f->p * to->width * sizeof(float),
 		    e)) == NULL || (m->innovation = ge_alloc(f->p *
 		    to->width * sizeof(float), e)) == NULL ||
-		    (m->used = ge_alloc(2 * f->p * sizeof(float), e)) == NULL)
+		    (m->used = ge_alloc(2 * f->p * sizeof(float), e)) ==
+		    NULL || (m->across = ge_alloc(2 * to->width * to->stride *
+		    sizeof(float), e)) == NULL)
 			return (-1);
 		for (i = 0; i < 2 * f->p; i++)
 			m->used[i] = to->inverse[i % f->p] > 0;
@@ -592,6 +595,8 @@ fold_models(struct fit *f, const struct choice *c, struct ge_monitor *to,
 			place(f, f->coef[b], to, out);
 		}
 	}
+	for (b = 0; b < FOLDS; b++)
+		ge_monitor_ready(&f->fold[b]);
 	return (0);
 }
 
@@ -604,6 +609,7 @@ fold_release(struct fit *f)
 		ge_free(f->fold[b].relation);
 		ge_free(f->fold[b].innovation);
 		ge_free(f->fold[b].used);
+		ge_free(f->fold[b].across);
 		memset(&f->fold[b], 0, sizeof(f->fold[b]));
 	}
 }
@@ -758,6 +764,8 @@ spread(struct fit *f, struct ge_monitor *to, struct ge_err *e)
 					    to->used[c * p + j];
 			}
 		}
+	for (b = 0; b < FOLDS; b++)
+		ge_monitor_ready(&f->fold[b]);
 	ge_free(x);
 	return (0);
 }
@@ -942,7 +950,7 @@ carry(struct ge_monitor *to, const struct ge_monitor *from,
 	to->hinges = c->hinges;
 	to->centre = to->inverse = to->wander = to->mode = to->relation = NULL;
 	to->innovation = to->used = to->middle = to->limit = NULL;
-	to->reach = NULL;
+	to->reach = to->across = NULL;
 	if (ge_monitor_shape(to, e) == -1)
 		return (-1);
 	memcpy(to->centre, from->centre, 2 * p * sizeof(float));
@@ -1001,7 +1009,7 @@ round_of(struct fit *f, struct ge_monitor *to, int *again, int turn,
 	if (pass(f, 2, e) == -1 || bound(f, f->score, 1, &x, e) == -1)
 		goto out;
 	to->bound = (float)fmax(x, 0.1);
-	ge_monitor_reach(to);
+	ge_monitor_ready(to);
 	rc = 0;
 out:
 	passes_release(f);

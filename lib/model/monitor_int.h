@@ -7,7 +7,7 @@
 enum {
 	SCALES = 2,			/* moving averages */
 	PER_CHANNEL = GE_MONITOR_STATS / 2,
-	LANES = 16
+	LANES = 32
 };
 
 #define FIT_CLIP 6.0f			/* spreads, of values to learn from */
@@ -35,6 +35,7 @@ struct ge_watch {
 	float *t;		/* [p] scratch */
 	int64_t *left;		/* [p] row of departure, -1 */
 	uint8_t *missing;	/* [p] */
+	uint32_t *at;		/* [width] predictors that are not 0 */
 
 	uint64_t row, since;
 	uint32_t have;		/* rows of the past in a */
@@ -44,7 +45,8 @@ struct ge_watch {
 
 /* Shape m's arrays and allocate them, zeroed; p, lags, modes and hinges are set. */
 int ge_monitor_shape(struct ge_monitor *m, struct ge_err *e);
-void ge_monitor_reach(struct ge_monitor *m);
+/* across and reach from the others; across is there to be filled. */
+void ge_monitor_ready(struct ge_monitor *m);
 
 /* Scale a row into w->a; 1 when enough of the past is there. */
 int ge_watch_take(struct ge_watch *w, const double *row, int fresh);

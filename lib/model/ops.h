@@ -60,6 +60,9 @@ struct ge_ops {
 	 */
 	void (*adamw)(float *w, float *m, float *v, const float *g, size_t n,
 	    const struct ge_adamw *o);
+	/* y[32] = sum of x[at[j]] w[at[j]], w of rows of 32. */
+	void (*mix)(float *y, const float *w, const float *x,
+	    const uint32_t *at, size_t n);
 };
 
 /* ge_ops(): the best here; GE_CPU as of ge_gemm_variant. */

@@ -266,10 +266,30 @@ op_adamw(float *restrict w, float *restrict m, float *restrict v,
 	}
 }
 
+static void
+op_mix(float *restrict y, const float *restrict w, const float *restrict x,
+    const uint32_t *restrict at, size_t n)
+{
+	float s[LANES] = { 0 }, t[LANES] = { 0 }, a;
+	const float *v;
+	size_t i, j;
+
+	for (j = 0; j < n; j++) {
+		a = x[at[j]];
+		v = w + at[j] * 2 * LANES;
+		LANE(i)
+			s[i] = fma1(a, v[i], s[i]);
+		LANE(i)
+			t[i] = fma1(a, v[LANES + i], t[i]);
+	}
+	memcpy(y, s, sizeof(s));
+	memcpy(y + LANES, t, sizeof(t));
+}
+
 #if defined(OPS)
 const struct ge_ops OPS = {
 	VARIANT, op_norm, op_norm_back, op_rope, op_swiglu, op_swiglu_back,
 	op_softmax, op_softmax_again, op_softmax_back, op_loss, op_dot, op_add,
-	op_scaled, op_adamw
+	op_scaled, op_adamw, op_mix
 };
 #endif
