@@ -13,7 +13,11 @@ enum {
 	CHUNK = 256,			/* rows of a product */
 	RIDGES = 8,
 	SAMPLE = 1 << 16,		/* rows that quantiles are taken of */
-	KEPT = 1 << 17			/* rows that limits are taken of */
+	KEPT = 1 << 17,			/* rows that limits are taken of */
+	PREDICTORS = 1024,		/* most of a linear relation */
+	HINGED = 128,			/* most variables to bend */
+	POINTS = 4096,			/* rows that modes are sought in */
+	TURNS = 20
 };
 
 /*
@@ -28,6 +32,7 @@ enum {
 #define OUTLIERS_MOST 0.05
 #define HINGE_GAIN 0.02
 #define MODE_GAIN 0.05
+#define APART 0.6			/* distance to the nearest mode, by the next */
 #define NEAR 0.01			/* as good, in nats a value */
 #define SPREAD_LEAST 1e-3
 
@@ -56,7 +61,6 @@ struct fit {
 	double ridge;
 	double *coef[FOLDS + 1];	/* [p][set.n] */
 	double *held[FOLDS];		/* [p] */
-	int last;			/* folds done with; the last too */
 	/* of the passes over residuals */
 	size_t nbins, bin, nsample, every, nkept, stride;
 	double *bins;			/* [3][p][nbins] */
@@ -66,6 +70,9 @@ struct fit {
 	float *kept;			/* [nkept][STATS] */
 	float *score;			/* [nkept] */
 	int pass;
+	float *point;			/* [npoints][p], where modes are sought */
+	uint8_t stretch[POINTS];	/* that they are of */
+	size_t npoints, apart;
 };
 
 void
@@ -501,6 +508,163 @@ choose(struct fit *f, struct choice *best, struct ge_err *e)
 	return (0);
 }
 
+/* Where the process is, slowly: a point a row. */
+static void
+note_point(struct fit *f, size_t b, struct ge_watch *w, size_t row)
+{
+
+	if (row % f->apart != 0 || f->npoints == POINTS)
+		return;
+	f->stretch[f->npoints] = (uint8_t)b;
+	memcpy(f->point + f->npoints++ * f->p, w->slow, f->p * sizeof(float));
+}
+
+static double
+distance(const float *x, const float *y, size_t n)
+{
+	double d = 0;
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		d += (double)(x[i] - y[i]) * (double)(x[i] - y[i]);
+	return (d);
+}
+
+/* The nearest of k centres; *near and *next: squared distances. */
+static size_t
+nearest(const float *centre, size_t k, const float *x, size_t p, double *near,
+    double *next)
+{
+	double d;
+	size_t c, best = 0;
+
+	*near = *next = INFINITY;
+	for (c = 0; c < k; c++) {
+		d = distance(centre + c * p, x, p);
+		if (d < *near) {
+			*next = *near;
+			*near = d;
+			best = c;
+		} else if (d < *next)
+			*next = d;
+	}
+	return (best);
+}
+
+/*
+ * Lloyd's means of the points, from the ones farthest from those before.  Returns
+ * how far apart they are: mean of the distance to the nearest over that to the next.
+ */
+static double
+means(const struct fit *f, float *centre, size_t k, double *sum)
+{
+	const size_t p = f->p;
+	double near, next, far, ratio = 0, *s;
+	size_t c, i, j, t, best;
+
+	memcpy(centre, f->point, p * sizeof(float));
+	for (c = 1; c < k; c++) {
+		for (far = -1, best = 0, i = 0; i < f->npoints; i++) {
+			nearest(centre, c, f->point + i * p, p, &near, &next);
+			if (near > far) {
+				far = near;
+				best = i;
+			}
+		}
+		memcpy(centre + c * p, f->point + best * p,
+		    p * sizeof(float));
+	}
+	for (t = 0; t < TURNS; t++) {
+		memset(sum, 0, k * (p + 1) * sizeof(*sum));
+		for (ratio = 0, i = 0; i < f->npoints; i++) {
+			c = nearest(centre, k, f->point + i * p, p, &near,
+			    &next);
+			ratio += next > 0 ? sqrt(near / next) : 1;
+			s = sum + c * (p + 1);
+			for (j = 0; j < p; j++)
+				s[j] += (double)f->point[i * p + j];
+			s[p]++;
+		}
+		for (c = 0; c < k; c++)
+			for (s = sum + c * (p + 1), j = 0; j < p; j++)
+				if (s[p] > 0)
+					centre[c * p + j] =
+					    (float)(s[j] / s[p]);
+	}
+	return (ratio / (double)f->npoints);
+}
+
+/* Whether each mode is seen in two stretches at least: else it is no habit. */
+static int
+recur(const struct fit *f, const float *centre, size_t k)
+{
+	size_t in[GE_MONITOR_MODES][FOLDS] = { { 0 } }, all[FOLDS] = { 0 };
+	size_t b, c, i, n;
+	double near, next;
+
+	for (i = 0; i < f->npoints; i++) {
+		c = nearest(centre, k, f->point + i * f->p, f->p, &near,
+		    &next);
+		in[c][f->stretch[i]]++;
+		all[f->stretch[i]]++;
+	}
+	for (c = 0; c < k; c++) {
+		for (n = 0, b = 0; b < FOLDS; b++)
+			n += in[c][b] * 20 > all[b];
+		if (n < 2)
+			return (0);
+	}
+	return (1);
+}
+
+/* More modes, as long as they stand apart and help on held-out rows. */
+static int
+modes(struct fit *f, struct choice *c, struct ge_err *e)
+{
+	struct ge_monitor *m = f->m;
+	float *best = NULL;
+	double *sum = NULL, s[2];
+	size_t b, k, p = f->p, now = 1;
+	int rc = -1;
+
+	f->apart = (f->n + POINTS - 1) / POINTS;
+	f->npoints = 0;
+	if ((f->point = ge_alloc(POINTS * p * sizeof(float), e)) == NULL ||
+	    (best = ge_alloc(GE_MONITOR_MODES * p * sizeof(float), e)) ==
+	    NULL || (sum = ge_alloc(GE_MONITOR_MODES * (p + 1) *
+	    sizeof(*sum), e)) == NULL)
+		goto out;
+	for (b = 0; b < FOLDS; b++)
+		if (walk(f, b, m, note_point, e) == -1)
+			goto out;
+	for (k = 2; k <= f->o->modes && f->npoints > 10 * k; k++) {
+		m->modes = k;
+		if (means(f, m->mode, k, sum) > APART ||
+		    !recur(f, m->mode, k))
+			continue;
+		if (gram_all(f, e) == -1 || try(f, 0, c->lags, c->hinges,
+		    c->ridge[0], &s[0], e) == -1 || try(f, 1, c->lags,
+		    c->hinges, c->ridge[1], &s[1], e) == -1)
+			goto out;
+		if (s[0] + s[1] > c->score[0] + c->score[1] - 2 * MODE_GAIN)
+			continue;
+		memcpy(c->score, s, sizeof(s));
+		memcpy(best, m->mode, k * p * sizeof(float));
+		now = k;
+	}
+	m->modes = now;
+	memcpy(m->mode, best, GE_MONITOR_MODES * p * sizeof(float));
+	if (gram_all(f, e) == -1)
+		goto out;
+	rc = 0;
+out:
+	ge_free(sum);
+	ge_free(best);
+	ge_free(f->point);
+	f->point = NULL;
+	return (rc);
+}
+
 static void
 gram_release(struct fit *f)
 {
@@ -849,12 +1013,15 @@ limits(struct fit *f, struct ge_monitor *to, struct ge_err *e)
 	return (k == GE_MONITOR_STATS ? 0 : -1);
 }
 
-/* Rows far off by themselves, if they are few: out of what is learnt from. */
+/*
+ * Rows far off by themselves, if they are few and of few stretches, are left out of
+ * what is learnt from: what comes again and again belongs to the process.
+ */
 static int
 find_outliers(struct fit *f, size_t *found, struct ge_err *e)
 {
 	float *t, mid, mad;
-	size_t c, i, n;
+	size_t b, c, i, n, in = 0;
 
 	*found = 0;
 	if (f->stride > 1)
@@ -879,7 +1046,10 @@ find_outliers(struct fit *f, size_t *found, struct ge_err *e)
 			}
 	}
 	ge_free(t);
-	if ((double)*found > OUTLIERS_MOST * (double)f->n) {
+	for (b = 0; b < FOLDS; b++)
+		in += memchr(f->skip + edge(f, b), 1, edge(f, b + 1) -
+		    edge(f, b)) != NULL;
+	if (in > FOLDS / 2 || (double)*found > OUTLIERS_MOST * (double)f->n) {
 		memset(f->skip, 0, f->n);
 		*found = 0;
 	}
@@ -976,8 +1146,10 @@ round_of(struct fit *f, struct ge_monitor *to, int *again, int turn,
 
 	*again = 0;
 	f->m->clip = FIT_CLIP;
+	f->m->modes = 1;
+	memset(f->m->mode, 0, GE_MONITOR_MODES * f->p * sizeof(float));
 	if (gram_alloc(f, e) == -1 || gram_all(f, e) == -1 ||
-	    choose(f, &c, e) == -1 || carry(to, f->m, &c, e) == -1)
+	    choose(f, &c, e) == -1 || modes(f, &c, e) == -1 || carry(to, f->m, &c, e) == -1)
 		goto out;
 	to->clip = WATCH_CLIP;
 	if (fold_models(f, &c, to, e) == -1 || passes_alloc(f, e) == -1 ||
@@ -1037,9 +1209,11 @@ ge_monitor_fit(struct ge_monitor *m, const double *rows, size_t n, size_t p,
 		    "%zu rows of nominal operation: %d are needed at least",
 		    n, GE_MONITOR_ROWS));
 	front.p = p;
-	front.lags = o->lags;
-	front.modes = 1;
-	front.hinges = o->hinges;
+	front.lags = o->lags < GE_MONITOR_LAGS ? o->lags : GE_MONITOR_LAGS;
+	if ((front.lags + 1) * p > PREDICTORS)
+		front.lags = PREDICTORS / p - 1;
+	front.modes = GE_MONITOR_MODES;
+	front.hinges = o->hinges && p <= HINGED;
 	front.far = o->far;
 	front.baseline = SLOWEST / 3;
 	front.rows = n;
