@@ -120,8 +120,8 @@ ge_watch_new(const struct ge_monitor *m, struct ge_err *e)
 		return (NULL);
 	w->m = m;
 	w->ops = ge_ops();
-	w->nv = p * (3 + 2 * (2 * SCALES + 1)) + 2 * SCALES + 2 + m->width;
-	if ((w->v = ge_alloc((w->nv + 2 * m->stride + p) * sizeof(float),
+	w->nv = p * (4 + 2 * (2 * SCALES + 1)) + 2 * SCALES + 2 + m->width;
+	if ((w->v = ge_alloc((w->nv + 2 * m->stride + 2 * p) * sizeof(float),
 	    e)) == NULL ||
 	    (w->left = ge_alloc(p * sizeof(*w->left), e)) == NULL ||
 	    (w->missing = ge_alloc(p, e)) == NULL ||
@@ -135,7 +135,8 @@ ge_watch_new(const struct ge_monitor *m, struct ge_err *e)
 	w->z = v;
 	w->base = v + p;
 	w->slow = v + 2 * p;
-	v += 3 * p;
+	w->odd = v + 3 * p;
+	v += 4 * p;
 	for (c = 0; c < 2; c++) {
 		for (i = 0; i < SCALES; i++, v += 2 * p) {
 			w->e[c][i] = v;
@@ -151,6 +152,7 @@ ge_watch_new(const struct ge_monitor *m, struct ge_err *e)
 	w->r[0] = v;
 	w->r[1] = v + m->stride;
 	w->t = v + 2 * m->stride;
+	w->off = w->t + p;
 	for (i = 0; i < p; i++)
 		w->left[i] = -1;
 	return (w);
@@ -199,6 +201,18 @@ mode_of(const struct ge_watch *w)
 	return (best);
 }
 
+static void
+bend(struct ge_watch *w, size_t i)
+{
+	const struct ge_monitor *m = w->m;
+	float *h = w->a + m->lin, x = w->a[i];
+
+	if (!m->hinges)
+		return;
+	h[i] = x > HINGE ? x - HINGE : 0;
+	h[m->p + i] = x < -HINGE ? -x - HINGE : 0;
+}
+
 int
 ge_watch_take(struct ge_watch *w, const double *row, int fresh)
 {
@@ -206,7 +220,7 @@ ge_watch_take(struct ge_watch *w, const double *row, int fresh)
 	const size_t p = m->p;
 	const float clip = m->clip;
 	const float *mode;
-	float *h, x;
+	float x;
 	double d;
 	size_t i;
 	int first = w->row == 0;
@@ -233,11 +247,8 @@ ge_watch_take(struct ge_watch *w, const double *row, int fresh)
 		w->a[i] = x - mode[i];
 	}
 	w->a[p * (m->lags + 1)] = 1;
-	if (m->hinges)
-		for (h = w->a + m->lin, i = 0; i < p; i++) {
-			h[i] = w->a[i] > HINGE ? w->a[i] - HINGE : 0;
-			h[p + i] = w->a[i] < -HINGE ? -w->a[i] - HINGE : 0;
-		}
+	for (i = 0; i < p; i++)
+		bend(w, i);
 	w->row++;
 	if (w->have < m->lags) {
 		w->have++;
@@ -246,25 +257,86 @@ ge_watch_take(struct ge_watch *w, const double *row, int fresh)
 	return (1);
 }
 
-/* Most hinges are 0; innovations have none. */
+static void
+multiply(struct ge_watch *w, size_t from, size_t to, size_t predictors)
+{
+	const struct ge_monitor *m = w->m;
+	size_t b, j, n = 0;
+
+	for (j = 0; j < predictors; j++)
+		if (w->a[j] != 0)
+			w->at[n++] = (uint32_t)j;
+	for (b = from; b < to; b += LANES)
+		w->ops->mix(w->r[0] + b, m->across + b * m->width, w->a,
+		    w->at, n);
+}
+
+/*
+ * What is missing, or far off for the first time, is for the others what the past
+ * lets expect: a single outlier spoils no relation but its own.
+ */
+static size_t
+doubt(struct ge_watch *w)
+{
+	const struct ge_monitor *m = w->m;
+	const size_t p = m->p;
+	float r;
+	size_t i, n = 0;
+
+	for (i = 0; i < p; i++) {
+		r = w->r[1][i];
+		w->off[i] = 0;
+		if (!w->missing[i] && (fabsf(r) <= CUT_ROW || w->odd[i] > 0)) {
+			w->odd[i] = fabsf(r) > CUT_ROW;
+			continue;
+		}
+		w->odd[i] = !w->missing[i];
+		if (m->used[p + i] <= 0)
+			continue;
+		w->off[i] = r / m->innovation[i * m->width + i];
+		w->a[i] -= w->off[i];
+		bend(w, i);
+		n++;
+	}
+	return (n);
+}
+
+/* And what the others let expect, once they are told. */
+static void
+amend(struct ge_watch *w)
+{
+	const struct ge_monitor *m = w->m;
+	float off;
+	size_t i;
+
+	for (i = 0; i < m->p; i++) {
+		if (w->off[i] == 0 || m->used[i] <= 0)
+			continue;
+		off = w->r[0][i] / m->relation[i * m->width + i];
+		w->off[i] += off;
+		w->a[i] -= off;
+		bend(w, i);
+	}
+	multiply(w, 0, m->stride, m->width);
+}
+
+/* Innovations know nothing of hinges, most of which are 0. */
 void
 ge_watch_residuals(struct ge_watch *w)
 {
 	const struct ge_monitor *m = w->m;
-	size_t b, i, j, n = 0, linear = 0;
+	size_t i, n;
 
-	for (j = 0; j < m->width; j++) {
-		if (w->a[j] != 0)
-			w->at[n++] = (uint32_t)j;
-		if (j < m->lin)
-			linear = n;
-	}
-	for (b = 0; b < 2 * m->stride; b += LANES)
-		w->ops->mix(w->r[0] + b, m->across + b * m->width, w->a, w->at,
-		    b < m->stride ? n : linear);
+	multiply(w, m->stride, 2 * m->stride, m->lin);
+	n = doubt(w);
+	multiply(w, 0, m->stride, m->width);
+	if (n > 0)
+		amend(w);
 	for (i = 0; i < m->p; i++)
 		if (w->missing[i])
 			w->r[0][i] = w->r[1][i] = 0;
+		else
+			w->r[0][i] += *place(m, 0, i, i) * w->off[i];
 }
 
 static float

@@ -214,8 +214,8 @@ gram_fold(void *arg, size_t b, int worker, struct ge_err *e)
 	int fresh = 0, rc = -1;
 
 	(void)worker;
-	if ((h.g = ge_gemm_new(NULL, GE_F32, ((k + 63) / 64 * 64) *
-	    (size_t)CHUNK, e)) == NULL ||
+	if ((h.g = ge_gemm_new(NULL, GE_F32, (k + 64) * (size_t)CHUNK, e)) ==
+	    NULL ||
 	    (h.a = ge_block_alloc(CHUNK * k * sizeof(float), e)) == NULL ||
 	    (h.c = ge_block_alloc(k * k * sizeof(float), e)) == NULL ||
 	    (w = ge_watch_new(m, e)) == NULL)
@@ -810,7 +810,7 @@ note_residuals(struct fit *f, size_t b, struct ge_watch *w, size_t row)
 static void
 note_stats(struct fit *f, size_t b, struct ge_watch *w, size_t row)
 {
-	float st[GE_MONITOR_STATS], x;
+	float st[GE_MONITOR_STATS], x = 0;
 
 	(void)b;
 	ge_watch_residuals(w);

@@ -24,6 +24,7 @@ struct ge_watch {
 	float *z;		/* [p] scaled, as last seen */
 	float *base;		/* [p] moving average of what wanders */
 	float *slow;		/* [p] moving average that tells the mode */
+	float *odd;		/* [p] 1: was far off in the last row */
 	float *e[2][SCALES];	/* [p] averages of residuals */
 	float *q[2][SCALES];	/* [p] of their squares */
 	float *sum[2];		/* [SCALES] of the sum of squares */
@@ -33,6 +34,7 @@ struct ge_watch {
 
 	float *r[2];		/* [p] residuals of this row */
 	float *t;		/* [p] scratch */
+	float *off;		/* [p] what was taken off in cleaning */
 	int64_t *left;		/* [p] row of departure, -1 */
 	uint8_t *missing;	/* [p] */
 	uint32_t *at;		/* [width] predictors that are not 0 */
