@@ -73,6 +73,9 @@ damaged(struct archive *a, const struct ge_err *why, struct ge_err *e)
 		*e = *why;
 		return (-1);
 	}
+	/* It has words for everything but want of memory, and this. */
+	if (s == NULL && archive_format(a) == ARCHIVE_FORMAT_7ZIP)
+		s = "Truncated 7-Zip file";
 	if (archive_errno(a) == ENOMEM || s == NULL)
 		return (ge_fail(e, GE_EFAIL, "out of memory"));
 	return (ge_fail(e, GE_EREFUSED, "cannot be unpacked: %s", s));
@@ -275,9 +278,11 @@ seek_file(struct archive *a, void *arg, la_int64_t off, int whence)
 	la_int64_t from = whence == SEEK_SET ? 0 : whence == SEEK_CUR ?
 	    (la_int64_t)u->at : (la_int64_t)u->size;
 
-	(void)a;
-	if (off < -from || off > (la_int64_t)u->size - from)
+	/* Behind the end there is nothing, which it will see. */
+	if (off < -from || off > INT64_MAX - from) {
+		archive_set_error(a, EINVAL, "a place that cannot be");
 		return (ARCHIVE_FATAL);
+	}
 	u->at = (uint64_t)(from + off);
 	return ((la_int64_t)u->at);
 }
