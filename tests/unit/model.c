@@ -549,6 +549,24 @@ index_outside(void)
 }
 
 static void
+index_below(void)
+{
+	static const char s[] = "{\"weight_map\":{\"a\":\"sub/x\"}}";
+
+	put("m/model.safetensors.index.json", s, strlen(s));
+}
+
+static void
+index_other(void)
+{
+	static const char s[] = "{\"weight_map\":{\"a\":\"model.safetensors\","
+	    "\"model.embed_tokens.weight\":\"other\"}}";
+
+	put("m/model.safetensors.index.json", s, strlen(s));
+	must(link("m/model.safetensors", "m/other") == 0, "other");
+}
+
+static void
 index_none(void)
 {
 
@@ -603,6 +621,9 @@ test_refused(void)
 		    "'lm_head.weight': a weight is no number" },
 		{ infinite, GE_EREFUSED, "a weight is no number" },
 		{ index_outside, GE_EREFUSED, "no name in this folder" },
+		{ index_below, GE_EREFUSED, "no name in this folder" },
+		{ index_other, GE_EREFUSED, "'model.embed_tokens.weight' is "
+		    "not where the index says" },
 		{ index_none, GE_EREFUSED, "no 'weight_map'" },
 		{ index_gone, GE_EUSAGE, "cannot open 'm/gone'" },
 		{ index_lies, GE_EREFUSED, "not where the index says" }
