@@ -5,6 +5,7 @@
  *	ranks train [name=number ...]	train, and rank 0 prints what came out
  */
 #include <math.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -28,7 +29,7 @@ static struct {
 	double v;
 } o[] = {
 	{ "steps", 12 }, { "shards", 8 }, { "jobs", 1 }, { "lora", 0 },
-	{ "outer", 0 }, { "lr", 0.003 }, { "stop", 0 }, { "bad", 0 }
+	{ "outer", 0 }, { "lr", 0.003 }, { "stop", 0 }, { "bad", 0 }, { "die", 0 }
 };
 
 static double
@@ -224,6 +225,9 @@ train(void)
 		if (t->step > 0 && t->step == (uint64_t)opt("bad") &&
 		    ge_ranks_rank(r) == ge_ranks_size(r) - 1)
 			t->params[0] = NAN;
+		if (t->step > 0 && t->step == (uint64_t)opt("die") &&
+		    ge_ranks_rank(r) == ge_ranks_size(r) - 1)
+			raise(SIGKILL);
 		if (ge_train_step(t, &e) == -1)
 			return (fail());
 	}
