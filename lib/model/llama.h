@@ -28,7 +28,7 @@ enum {
 
 /* A tensor of the block. */
 struct ge_tensor {
-	char name[64];			/* as Hugging Face names it */
+	char name[80];			/* as Hugging Face names it */
 	size_t off, rows, cols;		/* cols 0: a vector of rows */
 };
 
