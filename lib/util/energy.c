@@ -27,7 +27,7 @@ line(char *buf, size_t cap, const char *root, const char *zone,
 	if (n < 0 || (size_t)n >= sizeof(path) ||
 	    (fd = open(path, O_RDONLY | O_CLOEXEC)) == -1)
 		return (-1);
-	rc = ge_readfull(fd, buf, cap - 1, &got, &e);
+	rc = ge_pread(fd, buf, cap - 1, 0, &got, &e);
 	close(fd);
 	if (rc == -1)
 		return (-1);
