@@ -85,8 +85,9 @@ header(char buf[4096], const struct ge_train *t, const uint8_t ident[32],
 	char hex[65];
 
 	at += (size_t)sprintf(buf + at, HEAD "%064d\",\"ident\":\"%s\","
-	    "\"step\":\"%" PRIu64 "\",\"tokens\":\"%" PRIu64 "\",", 0,
-	    ge_hex(hex, ident, 32), t->step, p->tokens);
+	    "\"step\":\"%" PRIu64 "\",\"steps\":\"%" PRIu64 "\","
+	    "\"tokens\":\"%" PRIu64 "\",", 0, ge_hex(hex, ident, 32),
+	    t->step, p->steps, p->tokens);
 	at += (size_t)sprintf(buf + at, "\"seconds\":\"%a\",\"joules\":\"%a\","
 	    "\"loss\":\"%a\",\"val\":\"%a\",\"b1t\":\"%a\",\"b2t\":\"%a\"}",
 	    p->seconds, p->joules, p->loss, p->val, t->b1t, t->b2t);
@@ -343,6 +344,7 @@ get_meta(struct ge_checkpoint *c, const json_t *meta, struct ge_err *e)
 	if (get_bytes(meta, "sha256", c->digest) == -1 ||
 	    get_bytes(meta, "ident", c->ident) == -1 ||
 	    get_whole(meta, "step", &p->step) == -1 ||
+	    get_whole(meta, "steps", &p->steps) == -1 ||
 	    get_whole(meta, "tokens", &p->tokens) == -1 ||
 	    get_real(meta, "seconds", &p->seconds) == -1 ||
 	    get_real(meta, "joules", &p->joules) == -1 ||

@@ -16,12 +16,14 @@
  *	format		getools
  *	sha256		of the whole file with these 64 digits as '0'; comes first
  *	ident		what tells data and options apart, 64 hex digits
- *	step tokens	whole numbers
+ *	step steps tokens
+ *			whole numbers
  *	seconds joules loss val b1t b2t
  *			as C's %a writes them, exact
  */
 struct ge_progress {
-	uint64_t step, tokens;
+	uint64_t step, steps;		/* done; of how many */
+	uint64_t tokens;
 	double seconds, joules;
 	double loss, val;
 };

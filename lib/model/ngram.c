@@ -423,7 +423,7 @@ unigram(struct ge_baseline *b, const struct ge_tokens *train,
 
 int
 ge_baselines(const struct ge_tokens *train, const struct ge_tokens *val,
-    size_t vocab, struct ge_baseline out[3], struct ge_err *e)
+    size_t vocab, struct ge_baseline out[GE_BASELINES], struct ge_err *e)
 {
 	uint64_t wanted = ge_tokens_wanted(val);
 	double begin = ge_clock(), end;

@@ -33,6 +33,10 @@ uint64_t ge_ngram_bytes(const struct ge_ngram *g);
 double ge_ngram_prob(const struct ge_ngram *g, int32_t u, int32_t v,
     int32_t w);
 
+enum {
+	GE_BASELINES = 3
+};
+
 struct ge_baseline {
 	const char *name;
 	double nats;			/* a token of val */
@@ -49,7 +53,7 @@ struct ge_baseline {
  * of data costs.
  */
 int ge_baselines(const struct ge_tokens *train, const struct ge_tokens *val,
-    size_t vocab, struct ge_baseline out[3], struct ge_err *e);
+    size_t vocab, struct ge_baseline out[GE_BASELINES], struct ge_err *e);
 uint64_t ge_tokens_wanted(const struct ge_tokens *data);
 
 #endif

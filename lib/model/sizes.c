@@ -31,3 +31,10 @@ ge_size_find(const char *name, size_t vocab, struct ge_llama_dims *d)
 	};
 	return (0);
 }
+
+const char *
+ge_size_names(void)
+{
+
+	return ("1m, 3m, 10m, 30m, 60m, 124m and 350m");
+}

@@ -23,7 +23,10 @@ extern const struct ge_size ge_sizes[];
 /*
  * ge_size_find(name, vocab, d): its dimensions, with a vocabulary of so many; 0: its
  * own.  0; -1 if there is no such name.
+ *
+ * ge_size_names(): all of them, in words: "1m, ... and 350m".
  */
 int ge_size_find(const char *name, size_t vocab, struct ge_llama_dims *d);
+const char *ge_size_names(void);
 
 #endif

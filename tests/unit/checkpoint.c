@@ -122,7 +122,7 @@ static struct ge_progress
 progress(const struct ge_train *t)
 {
 
-	return ((struct ge_progress){ t->step, t->step * 64,
+	return ((struct ge_progress){ t->step, 100, t->step * 64,
 	    0.1 * (double)t->step, 3 * (double)t->step, t->loss, NAN });
 }
 
@@ -204,7 +204,7 @@ found(const char *kind, const char *dir, struct ge_err *e)
 			die(e->msg);
 		rc = (int)t->step;
 		if (!same(t, kind, t->step) || p.step != t->step ||
-		    p.tokens != t->step * 64 || p.seconds != 0.1 *
+		    p.steps != 100 || p.tokens != t->step * 64 || p.seconds != 0.1 *
 		    (double)p.step || p.joules != 3 * (double)p.step ||
 		    !isfinite(p.loss) || !isnan(p.val))
 			rc = -2;
