@@ -44,6 +44,10 @@ size_t ge_llama_params(const struct ge_llama_dims *d);
 int ge_llama_tensor(const struct ge_llama_dims *d, size_t i,
     struct ge_tensor *t);
 
+/* ge_llama_angles(d, len, cs, sn): of the positions, [len][hd / 2] each. */
+void ge_llama_angles(const struct ge_llama_dims *d, size_t len, float *cs,
+    float *sn);
+
 /*
  * Room for the activations of so many sequences of len tokens.
  *
