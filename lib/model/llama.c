@@ -161,6 +161,25 @@ ge_llama_tensor(const struct ge_llama_dims *d, size_t i, struct ge_tensor *t)
 	return (1);
 }
 
+/*
+ * Llama 3.1 stretches what turns less than `low` times in its first context by
+ * `factor`, leaves what turns more than `high` times, and between them mixes both.
+ */
+double
+ge_llama_angle(const struct ge_llama_dims *d, size_t i)
+{
+	double a = pow((double)d->theta, -2.0 * (double)i / (double)d->hd);
+	double turns, mix;
+
+	if (d->rope.factor <= 0)
+		return (a);
+	turns = (double)d->rope.ctx * a / (2 * 3.14159265358979323846);
+	mix = (turns - (double)d->rope.low) /
+	    ((double)d->rope.high - (double)d->rope.low);
+	mix = mix < 0 ? 0 : mix > 1 ? 1 : mix;
+	return ((1 - mix) * a / (double)d->rope.factor + mix * a);
+}
+
 static struct ge_mat
 mat(const float *v, size_t ld)
 {
@@ -680,8 +699,7 @@ ge_llama_angles(const struct ge_llama_dims *d, size_t len, float *cs,
 
 	for (t = 0; t < len; t++)
 		for (i = 0; i < half; i++) {
-			a = (double)t * pow((double)d->theta,
-			    -(double)i / (double)half);
+			a = (double)t * ge_llama_angle(d, i);
 			cs[t * half + i] = (float)cos(a);
 			sn[t * half + i] = (float)sin(a);
 		}
