@@ -56,8 +56,9 @@ struct ge_infer {
 	float *own;			/* [jobs][hd + ctx], rounded up */
 	size_t ownsize;
 	float *logits;
+	float *loss;
 	/* The call under way: */
-	const int32_t *token;
+	const int32_t *token, *target;
 	size_t l, rows;
 	const float *weight;		/* of a norm */
 	const struct packed *w;
@@ -386,6 +387,41 @@ ge_infer_feed(struct ge_infer *s, const int32_t *token, size_t n)
 	return (s->logits);
 }
 
+static void
+row_loss(void *arg, size_t r, int worker)
+{
+	struct ge_infer *s = arg;
+
+	(void)worker;
+	s->loss[r] = s->target[r] < 0 ? 0 : s->ops->loss(s->logits + r *
+	    s->d.vocab, s->d.vocab, (size_t)s->target[r], 0);
+}
+
+double
+ge_infer_loss(struct ge_infer *s, const int32_t *token, const int32_t *target,
+    size_t n)
+{
+	double sum = 0;
+	size_t done, r;
+
+	for (done = 0; done < n; done += s->rows) {
+		s->rows = n - done < ROWS ? n - done : ROWS;
+		s->token = token + done;
+		s->target = target + done;
+		forward(s);
+		for (r = 0; r < s->rows && s->target[r] < 0; r++)
+			;
+		if (r == s->rows)
+			continue;
+		norms(s, s->last);
+		product(s, &s->head, s->logits, s->norm, 0);
+		ge_pool_run(s->pool, s->rows, row_loss, s);
+		for (r = 0; r < s->rows; r++)
+			sum += (double)s->loss[r];
+	}
+	return (sum);
+}
+
 size_t
 ge_infer_len(const struct ge_infer *s)
 {
@@ -521,7 +557,7 @@ lay_out(struct ge_infer *s, float *base)
 		{ &s->a, (ROWS + GE_MR_MAX) *
 		    up(wide > d->ff ? wide : d->ff, 2) },
 		{ &s->own, (size_t)ge_pool_jobs(s->pool) * s->ownsize },
-		{ &s->logits, d->vocab }
+		{ &s->logits, ROWS * d->vocab }, { &s->loss, ROWS }
 	};
 
 	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++) {

@@ -26,6 +26,9 @@ struct ge_infer;
  * Append n tokens, 0..vocab-1, n > 0; with those before at most ctx.  Return the
  * logits [vocab] of what follows the last, good until the next call.  Cannot fail.
  *
+ * ge_infer_loss(s, token, target, n):
+ * The same, of all n: the sum of the losses of the targets in nats; -1: none is wanted.
+ *
  * ge_infer_len(s): how many tokens there are.
  * ge_infer_reset(s): begin anew.
  */
@@ -34,6 +37,8 @@ struct ge_infer *ge_infer_new(const struct ge_llama_dims *d,
     struct ge_err *e);
 void ge_infer_free(struct ge_infer *s);
 const float *ge_infer_feed(struct ge_infer *s, const int32_t *token, size_t n);
+double ge_infer_loss(struct ge_infer *s, const int32_t *token,
+    const int32_t *target, size_t n);
 size_t ge_infer_len(const struct ge_infer *s);
 void ge_infer_reset(struct ge_infer *s);
 
