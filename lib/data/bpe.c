@@ -131,6 +131,7 @@ ge_bpe_ready(struct ge_bpe *b, struct ge_err *e)
 {
 	const struct ge_bpe_merge *m;
 	uint32_t *slot, l, r;
+	int missing = 0;
 	size_t i;
 
 	b->npair = power_over(b->nmerges);
@@ -152,7 +153,7 @@ ge_bpe_ready(struct ge_bpe *b, struct ge_err *e)
 		*slot = (uint32_t)i + 1;
 	}
 	for (i = 0; i < 256; i++)
-		if (b->byte[i] == -1)
+		if (b->byte[i] == -1 && ++missing > b->missing)
 			return (ge_fail(e, GE_EREFUSED, "the byte %zu has no "
 			    "token", i));
 	for (i = 0; i < b->nmerges; i++) {
@@ -162,6 +163,10 @@ ge_bpe_ready(struct ge_bpe *b, struct ge_err *e)
 		    b->ntokens || (size_t)m->both >= b->ntokens)
 			return (ge_fail(e, GE_EREFUSED, "merge %zu is of "
 			    "tokens that are not there", i));
+		if (b->token[m->left].special || b->token[m->right].special ||
+		    b->token[m->both].special)
+			return (ge_fail(e, GE_EREFUSED, "merge %zu is of a "
+			    "special token", i));
 		l = b->token[m->left].len;
 		r = b->token[m->right].len;
 		slot = pair_slot(b, m->left, m->right);
@@ -334,7 +339,7 @@ int
 ge_bpe_encode(const struct ge_bpe *b, const uint8_t *s, size_t len,
     int32_t **out, size_t *n, size_t *cap, struct ge_err *e)
 {
-	size_t at, now, i;
+	size_t at, now, i, k;
 	uint32_t whole;
 	int32_t *id;
 
@@ -348,16 +353,64 @@ ge_bpe_encode(const struct ge_bpe *b, const uint8_t *s, size_t len,
 			++*n;
 			continue;
 		}
-		for (i = 0; i < now; i++)
-			id[i] = b->byte[s[at + i]];
-		i = now;
-		if (now <= SHORT)
-			i = merge_short(b, id, now);
+		for (i = k = 0; i < now; i++)
+			if ((id[k] = b->byte[s[at + i]]) != -1)
+				k++;
+		i = k;
+		if (k <= SHORT)
+			i = merge_short(b, id, k);
 		else if (merge_long(b, id, &i, e) == -1)
 			return (-1);
 		*n += i;
 	}
 	return (0);
+}
+
+const uint8_t *
+ge_bpe_bytes(const struct ge_bpe *b, int32_t token, size_t *len)
+{
+
+	*len = b->token[token].len;
+	return (bytes_of(b, token));
+}
+
+void
+ge_bpe_visible(char *out, const uint8_t *s, size_t len)
+{
+	uint32_t c;
+	size_t i;
+
+	for (i = 0; i < len; i++) {
+		c = s[i];
+		if (c <= 0x20)
+			c += 0x100;
+		else if (c >= 0x7f && c <= 0xa0)
+			c += 0x121 - 0x7f;
+		else if (c == 0xad)
+			c = 0x143;
+		if (c >= 0x80) {
+			*out++ = (char)(0xc0 | c >> 6);
+			c = 0x80 | (c & 0x3f);
+		}
+		*out++ = (char)c;
+	}
+	*out = '\0';
+}
+
+char *
+ge_bpe_show(const struct ge_bpe *b, int32_t token, struct ge_err *e)
+{
+	size_t len;
+	const uint8_t *s = ge_bpe_bytes(b, token, &len);
+	char *out;
+
+	if ((out = ge_alloc(2 * len + 1, e)) == NULL)
+		return (NULL);
+	if (b->token[token].special)
+		memcpy(out, s, len);
+	else
+		ge_bpe_visible(out, s, len);
+	return (out);
 }
 
 uint8_t

@@ -139,21 +139,22 @@ contraction(const uint8_t *s, size_t len, int anycase)
 	return (0);
 }
 
-/* \s+(?!\S)|\s+ */
+/* \s+(?!\S)|\s+, where text also ends at characters of the classes `end`. */
 static size_t
-blanks(const uint8_t *s, size_t len)
+blanks(const uint8_t *s, size_t len, int end)
 {
 	size_t i = 0, n, last = 0;
+	int c;
 
-	while (((int)class_at(s, len, i, &n) & SPACE) != 0) {
+	while (((c = (int)class_at(s, len, i, &n)) & SPACE) != 0) {
 		last = i;
 		i += n;
 	}
-	return (i < len && last > 0 ? last : i);
+	return (c != 0 && (c & end) == 0 && last > 0 ? last : i);
 }
 
 static size_t
-gpt2(const uint8_t *s, size_t len)
+gpt2(const uint8_t *s, size_t len, int end)
 {
 	size_t n, at;
 	int c;
@@ -162,9 +163,17 @@ gpt2(const uint8_t *s, size_t len)
 		return (n);
 	at = s[0] == ' ';
 	c = (int)class_at(s, len, at, &n);
-	if ((c & SPACE) == 0 && c != 0)
+	if (c != 0 && (c & (SPACE | end)) == 0)
 		return (run(s, len, at + n, c, SIZE_MAX));
-	return (blanks(s, len));
+	return (blanks(s, len, end));
+}
+
+static size_t
+smollm(const uint8_t *s, size_t len)
+{
+	size_t n;
+
+	return (class_at(s, len, 0, &n) == NUMBER ? n : gpt2(s, len, NUMBER));
 }
 
 static size_t
@@ -190,12 +199,14 @@ llama3(const uint8_t *s, size_t len)
 	    i += n)
 		if ((c & BREAK) != 0)
 			at = i + n;
-	return (at > 0 ? at : blanks(s, len));
+	return (at > 0 ? at : blanks(s, len, 0));
 }
 
 size_t
 ge_split_next(enum ge_split kind, const uint8_t *s, size_t len)
 {
 
-	return (kind == GE_SPLIT_GPT2 ? gpt2(s, len) : llama3(s, len));
+	if (kind == GE_SPLIT_GPT2)
+		return (gpt2(s, len, 0));
+	return (kind == GE_SPLIT_LLAMA3 ? llama3(s, len) : smollm(s, len));
 }

@@ -20,16 +20,18 @@ size_t ge_utf8_next(const uint8_t *s, size_t len, uint32_t *c);
 
 /*
  * How text is cut before pairs are merged; no token crosses a cut.  The regular
- * expressions of GPT-2 and of Llama 3:
+ * expressions of GPT-2 and of Llama 3, and that of GPT-2 between single digits, as
+ * SmolLM has it:
  *
  *	GE_SPLIT_GPT2	's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+|
  *			 ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
  *	GE_SPLIT_LLAMA3	(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|
  *			\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|
  *			\s+(?!\S)|\s+
+ *	GE_SPLIT_SMOLLM	\p{N}, and what is between them as GE_SPLIT_GPT2
  */
 enum ge_split {
-	GE_SPLIT_GPT2, GE_SPLIT_LLAMA3
+	GE_SPLIT_GPT2, GE_SPLIT_LLAMA3, GE_SPLIT_SMOLLM
 };
 
 /*
