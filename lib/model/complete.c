@@ -198,12 +198,13 @@ ge_complete(struct ge_completer *c, const uint8_t *prompt, size_t len,
 	int32_t t;
 	size_t from;
 
-	ge_sampler_seed(&c->sampler, c->seed, number);
+	ge_sampling_seed(&c->sampler, c->seed, number);
 	if (begin(c, prompt, len, &logits, e) == -1)
 		return (-1);
 	for (c->why = GE_WHY_LENGTH; c->tokens < c->length; ) {
-		if ((t = ge_sample(&c->sampler, logits, c->vocab, c->p,
-		    c->order)) == -1)
+		t = ge_sampling_next(&c->sampler, logits, c->vocab, c->p,
+		    c->order);
+		if (t == -1)
 			return (ge_fail(e, GE_EREFUSED, "what the model says "
 			    "is not a number"));
 		c->tokens++;

@@ -6,7 +6,7 @@
 
 #include "data/bpe.h"
 #include "model/infer.h"
-#include "model/sample.h"
+#include "model/sampling.h"
 #include "util/err.h"
 
 /*
@@ -25,7 +25,7 @@ struct ge_completer {
 	size_t vocab;			/* tokens to choose from */
 	int32_t first;			/* what a text begins with, -1: nothing */
 	int32_t empty;			/* what an empty one begins with, or -1 */
-	struct ge_sampler sampler;
+	struct ge_sampling sampler;
 	uint64_t seed;
 	size_t length;			/* tokens at most */
 	const struct ge_stop {

@@ -2,7 +2,7 @@
 #include <string.h>
 
 #include "model/ops.h"
-#include "model/sample.h"
+#include "model/sampling.h"
 
 /* SplitMix64 (Steele, Lea and Flood, 2014). */
 static uint64_t
@@ -16,7 +16,7 @@ draw(uint64_t *state)
 }
 
 void
-ge_sampler_seed(struct ge_sampler *s, uint64_t seed, uint64_t n)
+ge_sampling_seed(struct ge_sampling *s, uint64_t seed, uint64_t n)
 {
 
 	s->state = seed;
@@ -67,7 +67,7 @@ sift(const float *p, uint32_t *heap, size_t i, size_t n)
  * probabilities.
  */
 static uint32_t
-fall(struct ge_sampler *s, const float *p, const uint32_t *order, size_t n,
+fall(struct ge_sampling *s, const float *p, const uint32_t *order, size_t n,
     double sum)
 {
 	double u = (double)(draw(&s->state) >> 11) / 9007199254740992.0 * sum;
@@ -82,8 +82,8 @@ fall(struct ge_sampler *s, const float *p, const uint32_t *order, size_t n,
 }
 
 int32_t
-ge_sample(struct ge_sampler *s, const float *logits, size_t vocab, float *p,
-    uint32_t *order)
+ge_sampling_next(struct ge_sampling *s, const float *logits, size_t vocab,
+    float *p, uint32_t *order)
 {
 	size_t n, k = s->top_k == 0 || s->top_k > vocab ? vocab : s->top_k;
 	size_t most = likeliest(logits, vocab), i;
