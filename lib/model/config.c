@@ -230,17 +230,19 @@ ge_config_parse(struct ge_llama_dims *d, int32_t *bos, int32_t *eos,
 	return (rc);
 }
 
-/* The shortest decimal that is this number again, and a fraction to others' eyes. */
+/* The shortest decimal that is this number again. */
 static const char *
 shortest(char out[32], float x)
 {
 	int digits = 1;
 
+	if (x >= 1 && x < 1e6f && x == (float)(int)x) {
+		snprintf(out, 32, "%d.0", (int)x);
+		return (out);
+	}
 	do
 		snprintf(out, 32, "%.*g", digits, (double)x);
 	while (strtof(out, NULL) != x && digits++ < 9);
-	if (strpbrk(out, ".e") == NULL)
-		strcat(out, ".0");
 	return (out);
 }
 
