@@ -405,19 +405,14 @@ score_file(struct run *y, struct reader *r, struct ge_err *e)
 static int
 each_file(struct run *y, int n, char **file, struct ge_err *e)
 {
-	static char *input[] = { "-" };
 	struct reader r;
 	int i, rc = 0;
 
-	if (n == 0) {
-		file = input;
-		n = 1;
-	}
 	if (y->o->nll && put(&y->out, "#text\tbytes\ttokens\tnats\tnats/token\t"
 	    "bits/byte\tperplexity\n", e) == -1)
 		return (-1);
-	for (i = 0; i < n && rc == 0; i++) {
-		if (reader_open(&r, file[i], e) == -1)
+	for (i = 0; i < (n > 0 ? n : 1) && rc == 0; i++) {
+		if (reader_open(&r, n > 0 ? file[i] : "-", e) == -1)
 			return (-1);
 		rc = y->o->nll ? score_file(y, &r, e) : complete_file(y, &r,
 		    e);
