@@ -38,8 +38,8 @@ struct ge_gemm {
 	int add;
 };
 
-static const struct ge_kernel *
-choose(void)
+const struct ge_kernel *
+ge_kernel_best(void)
 {
 	const char *cpu = getenv("GE_CPU");
 	int best = 3;
@@ -72,7 +72,7 @@ ge_gemm_new(struct ge_pool *pool, enum ge_prec prec, size_t room,
 		return (NULL);
 	g->pool = pool;
 	g->prec = prec;
-	g->kernel = choose();
+	g->kernel = ge_kernel_best();
 	g->size = prec == GE_BF16 ? sizeof(uint16_t) : sizeof(float);
 	g->room = room;
 	if ((g->a = ge_block_alloc(room * g->size, e)) == NULL ||

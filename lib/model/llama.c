@@ -711,18 +711,18 @@ ge_llama_work_bytes(const struct ge_llama_dims *d, size_t nseqs, size_t len,
 	    ge_gemm_bytes(1, prec, own_room(&w)));
 }
 
-/* The angles of the positions. */
-static void
-set_angles(struct ge_llama_work *w)
+void
+ge_llama_angles(const struct ge_llama_dims *d, size_t len, float *cs,
+    float *sn)
 {
-	size_t half = w->d.hd / 2, t, i;
+	size_t half = d->hd / 2, t, i;
 	double a;
 
-	for (t = 0; t < w->len; t++)
+	for (t = 0; t < len; t++)
 		for (i = 0; i < half; i++) {
-			a = (double)t * ge_llama_angle(&w->d, i);
-			w->cs[t * half + i] = (float)cos(a);
-			w->sn[t * half + i] = (float)sin(a);
+			a = (double)t * ge_llama_angle(d, i);
+			cs[t * half + i] = (float)cos(a);
+			sn[t * half + i] = (float)sin(a);
 		}
 }
 
@@ -745,7 +745,7 @@ ge_llama_work_new(const struct ge_llama_dims *d, size_t nseqs, size_t len,
 		goto fail;
 	lay_out(w, base);
 	w->ops = ge_ops();
-	set_angles(w);
+	ge_llama_angles(d, len, w->cs, w->sn);
 	if ((w->gemm = ge_gemm_new(pool, prec, room(w), e)) == NULL)
 		goto fail;
 	for (i = 0; i < w->jobs; i++)
