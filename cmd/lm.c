@@ -7,7 +7,6 @@
 
 #include "cli.h"
 #include "lm.h"
-#include "model/estimate.h"
 #include "model/lm.h"
 #include "util/mem.h"
 
@@ -77,7 +76,7 @@ set(struct options *o, const char *arg, struct ge_err *e)
 	struct ge_train_opts *t = &l->train;
 	const struct setting table[] = {
 		{ "adapter", FLAG, 0, 0, &l->adapter },
-		{ "alpha", FLOAT, 0, 1e6, &t->alpha },
+		{ "alpha", FLOAT, 0, 1e6, &t->lora.alpha },
 		{ "batch", COUNT, 1, 1 << 20, &t->batch },
 		{ "beta1", FLOAT, 0, 0.999999, &t->b1 },
 		{ "beta2", FLOAT, 0, 0.999999, &t->b2 },
@@ -105,11 +104,11 @@ set(struct options *o, const char *arg, struct ge_err *e)
 		{ "layers", COUNT, 1, GE_LLAMA_LAYERS, &l->dims.layers },
 		{ "len", COUNT, 2, 1 << 24, &t->len },
 		{ "log", TEXT, 0, 0, &o->log },
-		{ "lora", COUNT, 1, 4096, &t->lora },
+		{ "lora", COUNT, 1, 4096, &t->lora.rank },
 		{ "lr", FLOAT, 0, 10, &t->lr },
 		{ "lr-end", FLOAT, 0, 10, &t->lr_end },
 		{ "minutes", REAL, 0, 1e9, &l->minutes },
-		{ "outer", COUNT, 1, 1 << 20, &t->outer },
+		{ "outer", LONG, 1, 1 << 20, &t->outer },
 		{ "ratio", LONG, 1, 0x1p40, &l->caps.ratio },
 		{ "resume", FLAG, 0, 0, &l->resume },
 		{ "seed", LONG, 0, 0x1p62, &t->seed },
@@ -180,9 +179,9 @@ check(const struct options *o, struct ge_err *e)
 	    0 || d->theta > 0 || l->tied != -1))
 		return (ge_fail(e, GE_EUSAGE, "-i has a size and a tokenizer of "
 		    "its own: none can be given"));
-	if (t->lora > 0 && l->base == NULL)
+	if (t->lora.rank > 0 && l->base == NULL)
 		return (ge_fail(e, GE_EUSAGE, "-O lora needs a base: -i"));
-	if (l->adapter && t->lora == 0)
+	if (l->adapter && t->lora.rank == 0)
 		return (ge_fail(e, GE_EUSAGE, "-O adapter needs -O lora=rank"));
 	if ((t->shards & (t->shards - 1)) != 0 || t->batch % t->shards != 0)
 		return (ge_fail(e, GE_EUSAGE, "-O shards %zu: not a power of 2 "
@@ -391,18 +390,19 @@ tell(void *arg, const struct ge_lm_state *s)
 }
 
 static int
-open_log(const struct options *o, uint64_t step, struct ge_err *e)
+open_log(const struct options *o, const struct ge_lm *lm, struct ge_err *e)
 {
 	static const char head[] = "#step\tloss\tval\tlr\ttok/s\tJ\teta";
+	int more = lm->s.p.step > 0;
 
 	if (cli_verbosity() > 0)
 		cli_say("%s", head);
-	if (o->log == NULL)
+	if (o->log == NULL || ge_ranks_rank(lm->ranks) != 0)
 		return (0);
-	if ((teller.log = fopen(o->log, step > 0 ? "ae" : "we")) == NULL)
+	if ((teller.log = fopen(o->log, more ? "ae" : "we")) == NULL)
 		return (ge_failsys(e, "cannot write '%s'", o->log));
 	setvbuf(teller.log, NULL, _IOLBF, 0);
-	if (step == 0)
+	if (!more)
 		fprintf(teller.log, "%s\n", head);
 	return (0);
 }
@@ -421,53 +421,52 @@ close_log(const struct options *o, struct ge_err *e)
 }
 
 static int
-save(const struct options *o, struct ge_lm *lm, struct ge_err *e)
+train(struct options *o, struct ge_lm *lm, struct ge_outdir *out,
+    struct ge_err *e)
 {
-	struct ge_outdir *out;
-	int rc = -1;
+	int rc;
 
-	if (ge_ranks_rank(lm->ranks) != 0)
-		return (0);
-	if ((out = ge_outdir_new(o->out, o->out == NULL ? cli_stdout() : -1,
-	    o->force, e)) != NULL && ge_lm_save(lm, out, e) == 0 &&
-	    ge_outdir_commit(out, e) == 0)
-		rc = 0;
-	ge_outdir_free(out);
-	return (rc);
+	if (open_log(o, lm, e) == -1)
+		return (-1);
+	rc = ge_lm_train(lm, tell, &teller, e);
+	if (close_log(o, e) == -1)
+		rc = -1;
+	if (rc == -1 || ge_lm_compare(lm, e) == -1)
+		return (-1);
+	if (out != NULL && (ge_lm_save(lm, out, e) == -1 ||
+	    ge_outdir_commit(out, e) == -1))
+		return (-1);
+	tell_result(lm);
+	return (0);
 }
 
 static int
 run(struct options *o, struct ge_err *e)
 {
+	struct ge_outdir *out = NULL;
 	struct ge_lm lm;
-	int rc = -1, rank;
+	int rc = -1, first = 1;
 
 	if (ge_lm_open(&lm, &o->lm, e) == -1)
 		goto out;
-	if ((rank = ge_ranks_rank(lm.ranks)) != 0)
+	if ((first = ge_ranks_rank(lm.ranks) == 0) == 0)
 		cli_quiet();
-	if (rank == 0 && !o->try && ge_outdir_check(o->out, o->force, e) == -1)
+	if (first && !o->try && (out = ge_outdir_new(o->out, o->out == NULL ?
+	    cli_stdout() : -1, o->force, e)) == NULL)
 		goto out;
 	if (ge_lm_read(&lm, e) == -1 || ge_lm_ready(&lm, e) == -1)
 		goto out;
 	tell_plan(&lm);
-	if (o->try) {
-		if (rank == 0)
-			tell_memory(&lm);
-		rc = 0;
-		goto out;
-	}
-	if (rank == 0 && open_log(o, lm.s.p.step, e) == -1)
-		goto out;
-	rc = ge_lm_train(&lm, tell, &teller, e);
-	if (close_log(o, e) == -1)
-		rc = -1;
-	if (rc == 0 && (rc = ge_lm_compare(&lm, e)) == 0 &&
-	    (rc = save(o, &lm, e)) == 0)
-		tell_result(&lm);
+	if (o->try && first)
+		tell_memory(&lm);
+	rc = o->try ? 0 : train(o, &lm, out, e);
 out:
 	teller.s = NULL;
+	ge_outdir_free(out);
+	first = ge_ranks_rank(lm.ranks) == 0;
 	ge_lm_release(&lm);
+	if (rc == -1 && !first)
+		e->msg[0] = '\0';	/* the first says it */
 	return (rc);
 }
 

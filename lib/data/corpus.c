@@ -1,3 +1,4 @@
+#define _DEFAULT_SOURCE		/* MAP_ANONYMOUS */
 #include <string.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -357,4 +358,22 @@ ge_token_file_release(struct ge_token_file *f)
 	close_spool(&f->spool);
 	unmap(f->v, f->n * sizeof(*f->v));
 	memset(f, 0, sizeof(*f));
+}
+
+int32_t *
+ge_token_file_room(struct ge_token_file *f, uint64_t n, struct ge_err *e)
+{
+	void *p;
+
+	memset(f, 0, sizeof(*f));
+	p = n > SIZE_MAX / sizeof(*f->v) ? MAP_FAILED : mmap(NULL,
+	    (size_t)(n > 0 ? n : 1) * sizeof(*f->v), PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (p == MAP_FAILED) {
+		ge_fail(e, GE_EFAIL, "out of memory");
+		return (NULL);
+	}
+	f->v = p;
+	f->n = n;
+	return (p);
 }

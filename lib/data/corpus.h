@@ -72,10 +72,15 @@ struct ge_token_file {
  * some 32 bytes for each of the longest documents there may be at a time.  -1: both
  * hold nothing.
  * ge_token_file_release: of what is zeroed as well.
+ *
+ * ge_token_file_room(f, n, e): f is for n tokens that the caller writes; NULL without
+ * memory.
  */
 int ge_corpus_tokens(const struct ge_corpus *c, const struct ge_bpe *b,
     int jobs, struct ge_token_file *train, struct ge_token_file *val,
     struct ge_err *e);
 void ge_token_file_release(struct ge_token_file *f);
+int32_t *ge_token_file_room(struct ge_token_file *f, uint64_t n,
+    struct ge_err *e);
 
 #endif

@@ -75,9 +75,10 @@ options(const struct ge_lm *lm)
 	    "beta1", (double)t->b1, "beta2", (double)t->b2,
 	    "eps", (double)t->eps, "decay", (double)t->decay,
 	    "clip", (double)t->clip);
-	if (j != NULL && t->lora > 0) {
-		json_object_set_new(j, "lora", json_integer((json_int_t)t->lora));
-		json_object_set_new(j, "alpha", json_real((double)t->alpha));
+	if (j != NULL && t->lora.rank > 0) {
+		json_object_set_new(j, "lora", json_integer(
+		    (json_int_t)t->lora.rank));
+		json_object_set_new(j, "alpha", json_real((double)t->lora.alpha));
 	}
 	if (j != NULL && t->outer > 0) {
 		json_object_set_new(j, "outer",
