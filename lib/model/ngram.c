@@ -192,28 +192,20 @@ static int
 count(struct ge_ngram *g, const struct ge_tokens *data, struct ge_err *e)
 {
 	uint64_t i, n = data->n < UINT32_MAX ? data->n : UINT32_MAX;
-	uint32_t context = NONE, pair;
-	const int32_t *v = data->v;
-	int inside = 0;
+	uint32_t context = NONE, pair, end = (uint32_t)data->end, last = end;
 
-	for (i = 0; i + 1 < n; i++) {
+	for (i = 0; i < n; i++) {
 		if (i % PART == 0 && ge_hook_tick(0, e) == -1)
 			return (-1);
-		if (v[i] == data->end) {
-			inside = 0;
-			continue;
-		}
-		if (!inside && add_pair(g, (uint32_t)data->end,
-		    (uint32_t)v[i], &context, e) == -1)
+		if (last == end && add_pair(g, end, end, &context, e) == -1)
 			return (-1);
-		inside = 1;
-		if (add_pair(g, (uint32_t)v[i], (uint32_t)v[i + 1], &pair,
-		    e) == -1)
+		if (add_pair(g, last, (uint32_t)data->v[i], &pair, e) == -1)
 			return (-1);
 		if (context != NONE && pair != NONE &&
 		    add_triple(g, context, pair, e) == -1)
 			return (-1);
 		context = pair;
+		last = (uint32_t)data->v[i];
 	}
 	return (0);
 }
@@ -354,11 +346,8 @@ ge_ngram_prob(const struct ge_ngram *g, int32_t u, int32_t v, int32_t w)
 uint64_t
 ge_tokens_wanted(const struct ge_tokens *data)
 {
-	uint64_t i, n = 0;
 
-	for (i = 0; i + 1 < data->n; i++)
-		n += data->v[i] != data->end;
-	return (n);
+	return (data->n > 0 ? data->n - 1 : 0);
 }
 
 static int
@@ -370,21 +359,16 @@ trigram(struct ge_baseline *b, const struct ge_tokens *train,
 	const int32_t *v = val->v;
 	double nats = 0;
 	uint64_t i;
-	int inside = 0, rc = -1;
+	int rc = -1;
 
 	if ((g = ge_ngram_new(train, vocab, e)) == NULL)
 		return (-1);
 	for (i = 0; i + 1 < val->n; i++) {
 		if (i % PART == 0 && ge_hook_tick(0, e) == -1)
 			goto out;
-		if (v[i] == val->end) {
-			inside = 0;
-			continue;
-		}
-		if (!inside)
+		if (i == 0 || v[i] == val->end)
 			context = find_pair(g, (uint32_t)val->end,
 			    (uint32_t)v[i]);
-		inside = 1;
 		pair = find_pair(g, (uint32_t)v[i], (uint32_t)v[i + 1]);
 		nats -= log(prob(g, context, pair, v[i], v[i + 1]));
 		context = pair;
@@ -401,21 +385,16 @@ static int
 unigram(struct ge_baseline *b, const struct ge_tokens *train,
     const struct ge_tokens *val, size_t vocab, struct ge_err *e)
 {
-	uint64_t *n, i, sum = vocab;
+	uint64_t *n, i, sum = vocab + train->n;
 	double nats = 0;
 
 	b->bytes = vocab * sizeof(*n);
 	if ((n = ge_alloc((size_t)b->bytes, e)) == NULL)
 		return (-1);
-	for (i = 0; i + 1 < train->n; i++)
-		if (train->v[i] != train->end) {
-			n[train->v[i + 1]]++;
-			sum++;
-		}
+	for (i = 0; i < train->n; i++)
+		n[train->v[i]]++;
 	for (i = 0; i + 1 < val->n; i++)
-		if (val->v[i] != val->end)
-			nats -= log((double)(n[val->v[i + 1]] + 1) /
-			    (double)sum);
+		nats -= log((double)(n[val->v[i + 1]] + 1) / (double)sum);
 	b->nats = nats;
 	ge_free(n);
 	return (0);

@@ -10,8 +10,8 @@
 /*
  * What a model has to beat: interpolated modified Kneser-Ney smoothing of order 3
  * (Chen and Goodman, 1999), down to the uniform distribution.  What is counted is what
- * a model learns: every token but the first of a document, after at most two others of
- * its document.
+ * a model learns: every token after at most two others of its document, in front of
+ * which stands an end.
  *
  * Memory is bounded, at about 700 MiB: of the pairs and triples in more than some ten
  * million tokens the later ones are not counted.
@@ -24,7 +24,7 @@ struct ge_ngram;
  * ge_ngram_bytes(g): what it takes.
  *
  * ge_ngram_prob(g, u, v, w): of w after u and v, in that order; u is data->end where
- * v begins its document.  Positive; the sum over all w is 1.
+ * v begins its document, and both are where w does.  Positive; the sum over all w is 1.
  */
 struct ge_ngram *ge_ngram_new(const struct ge_tokens *data, size_t vocab,
     struct ge_err *e);
