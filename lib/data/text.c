@@ -8,11 +8,17 @@ ge_utf8_check(const uint8_t *s, size_t len)
 {
 	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
 	uint32_t c;
+	uint64_t eight;
 	size_t i = 0, j, n;
 
 	while (i < len) {
 		if (s[i] < 0x80) {
 			i++;
+			for (; len - i >= 8; i += 8) {
+				memcpy(&eight, s + i, 8);
+				if ((eight & 0x8080808080808080u) != 0)
+					break;
+			}
 			continue;
 		}
 		n = (s[i] & 0xe0) == 0xc0 ? 2 : (s[i] & 0xf0) == 0xe0 ? 3 :
