@@ -94,6 +94,15 @@ ge_gemm_free(struct ge_gemm *g)
 	ge_free(g);
 }
 
+size_t
+ge_gemm_bytes(int jobs, enum ge_prec prec, size_t room)
+{
+
+	(void)jobs;
+	return (2 * room * (prec == GE_BF16 ? sizeof(uint16_t) :
+	    sizeof(float)));
+}
+
 const char *
 ge_gemm_variant(const struct ge_gemm *g)
 {

@@ -142,10 +142,11 @@ ge_lora_work_free(struct ge_lora_work *w)
 }
 
 size_t
-ge_lora_work_bytes(const struct ge_llama_dims *d, size_t rank)
+ge_lora_work_bytes(const struct ge_llama_dims *d, size_t rank, int jobs)
 {
 
-	return ((widest(d) * rank + 2 * room(d, rank)) * sizeof(float));
+	return (widest(d) * rank * sizeof(float) + ge_gemm_bytes(jobs, GE_F32,
+	    room(d, rank)));
 }
 
 void

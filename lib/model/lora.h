@@ -55,7 +55,8 @@ struct ge_lora_work;
 struct ge_lora_work *ge_lora_work_new(const struct ge_llama_dims *d,
     const struct ge_lora *l, struct ge_pool *pool, struct ge_err *e);
 void ge_lora_work_free(struct ge_lora_work *w);
-size_t ge_lora_work_bytes(const struct ge_llama_dims *d, size_t rank);
+size_t ge_lora_work_bytes(const struct ge_llama_dims *d, size_t rank,
+    int jobs);
 void ge_lora_init(const struct ge_llama_dims *d, size_t rank, float *theta,
     uint64_t seed);
 void ge_lora_merge(struct ge_lora_work *w, float *params, const float *base,

@@ -170,6 +170,13 @@ shard(struct ge_train *t, uint64_t first, float scale, float *g)
 	return (loss);
 }
 
+static size_t
+shards_here(const struct ge_train_opts *o)
+{
+
+	return (o->shards / (size_t)ge_ranks_size(o->ranks));
+}
+
 /* Do the ranks go each its own way until the next exchange? */
 static int
 apart(const struct ge_train *t)
@@ -188,7 +195,7 @@ gradient(struct ge_train *t, struct part *p)
 {
 	size_t s, i, seqs = t->o.batch / t->o.shards, nspare = 0;
 	size_t size = (size_t)ge_ranks_size(t->o.ranks);
-	size_t n = t->o.shards / size;
+	size_t n = shards_here(&t->o);
 	size_t first = (size_t)ge_ranks_rank(t->o.ranks) * n;
 	float *sum = NULL, *spare[GE_TRAIN_LEVELS];
 	float scale = 1 / (float)(t->o.batch / (apart(t) ? size : 1) *
@@ -246,8 +253,7 @@ static int
 add_up(struct ge_train *t, float *g, struct part *p, struct ge_err *e)
 {
 	struct ge_ranks *r = apart(t) ? NULL : t->o.ranks;
-	size_t size = (size_t)ge_ranks_size(t->o.ranks), i;
-	size_t n = t->o.shards / size, first;
+	size_t n = shards_here(&t->o), first, i;
 	double norm = 0;
 
 	if (ge_ranks_gather(r, t->losses, n * sizeof(*t->losses), e) == -1 ||
@@ -379,6 +385,15 @@ ge_train_step(struct ge_train *t, struct ge_err *e)
 	    t->step == t->o.steps))
 		return (exchange(t, e));
 	return (0);
+}
+
+int
+ge_train_rehearse(struct ge_train *t, struct ge_err *e)
+{
+	struct part p = { .t = t, .sum = t->sums, .ops = ge_ops() };
+
+	return (ge_ranks_agree(t->o.ranks, add_up(t, gradient(t, &p), &p, e),
+	    e));
 }
 
 int
@@ -590,12 +605,47 @@ begin(struct ge_train *t)
 		memcpy(t->outer, t->theta, t->ntheta * sizeof(*t->outer));
 }
 
+/* Buffers for the sums of n shards. */
+static size_t
+buffers(size_t n)
+{
+	size_t b;
+
+	for (b = 1; n >> b != 0; b++)
+		;
+	return (b);
+}
+
+static size_t
+thetas(const struct ge_train_opts *o)
+{
+
+	return (o->lora.rank > 0 ? ge_lora_params(&o->dims, o->lora.rank) :
+	    ge_llama_params(&o->dims));
+}
+
+void
+ge_train_bytes(const struct ge_train_opts *o, const struct ge_pool *pool,
+    struct ge_train_size *z)
+{
+	size_t n = ge_llama_params(&o->dims), theta = thetas(o);
+	size_t seqs = o->batch / o->shards, lora = o->lora.rank > 0;
+	int jobs = ge_pool_jobs(pool);
+
+	z->weights = sizeof(float) * (lora ? 2 * n + theta : n);
+	z->gradients = sizeof(float) * (buffers(shards_here(o)) * theta +
+	    (lora ? n : 0));
+	z->moments = sizeof(float) * theta * (o->outer > 0 ? 4 : 2);
+	z->activations = ge_llama_work_bytes(&o->dims, seqs, o->len, o->prec,
+	    jobs) + 12 * seqs * o->len + (lora ? ge_lora_work_bytes(&o->dims,
+	    o->lora.rank, jobs) : 0);
+}
+
 struct ge_train *
 ge_train_new(const struct ge_train_opts *o, const struct ge_tokens *data,
     struct ge_pool *pool, struct ge_err *e)
 {
 	struct ge_train *t;
-	size_t n = o->shards;
 
 	if (check(o, data, e) == -1)
 		return (NULL);
@@ -607,11 +657,8 @@ ge_train_new(const struct ge_train_opts *o, const struct ge_tokens *data,
 		t->epoch = UINT64_MAX;
 		t->b1t = t->b2t = 1;
 		t->nparams = ge_llama_params(&o->dims);
-		t->ntheta = o->lora.rank > 0 ? ge_lora_params(&o->dims,
-		    o->lora.rank) : t->nparams;
-		n /= (size_t)ge_ranks_size(o->ranks);
-		for (t->nbufs = 1; n >> t->nbufs != 0; t->nbufs++)
-			;
+		t->ntheta = thetas(o);
+		t->nbufs = buffers(shards_here(o));
 		t->own = t->ntheta;
 		if (!apart(t))
 			ge_ranks_part(o->ranks, t->ntheta, PART, &t->from,

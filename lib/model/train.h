@@ -68,8 +68,7 @@ struct ge_train {
 	float *level[GE_TRAIN_LEVELS];
 	size_t from, own;		/* the part of theta that this rank updates */
 	double *sums;			/* squares, by parts of theta */
-	double *losses;			/* of shards; of an evaluation */
-	size_t nlosses;
+	double *losses;			/* of the shards */
 	double b1t, b2t;		/* b1^step, b2^step */
 	int32_t *token, *target;	/* [shard's sequences][len] */
 	uint32_t *begin;
@@ -81,6 +80,14 @@ struct ge_train {
 	struct ge_err bad;		/* of a step alone, until the exchange */
 };
 
+/* Bytes. */
+struct ge_train_size {
+	uint64_t weights;		/* with what LoRA begins from and adds */
+	uint64_t gradients;		/* of the shards that wait to be added, too */
+	uint64_t moments;		/* with those of DiLoCo */
+	uint64_t activations;		/* and room for products */
+};
+
 /*
  * ge_train_new(o, data, pool, e): with the weights o->base, or at random (normal,
  * 0.02, those that write to the residual stream less); data, pool and o->ranks are
@@ -90,12 +97,18 @@ struct ge_train {
  * ge_train_step(t, e): one step.  0; -1 GE_EFAIL if the loss or the gradient is no
  * number: theta, the moments and t->step are what they were before.
  *
+ * ge_train_rehearse(t, e): all work of a step but its last, so that nothing has
+ * changed but t->loss and t->norm.  As ge_train_step.
+ *
  * ge_train_eval(t, data, most, nats, e): nats a token of other data, at most so many
  * windows.  0, -1.
  *
  * ge_train_lr(o, step): what the schedule says.
  *
  * ge_train_tensor(t, i, y): the i-th tensor of theta: 1; 0 behind the last.
+ *
+ * ge_train_bytes(o, pool, z): what ge_train_new takes, all but a number for each
+ * window of data.
  *
  * With ranks, all of them make the same calls, and get the same weights and, from
  * new, step and eval, the same answer.
@@ -118,10 +131,13 @@ struct ge_train *ge_train_new(const struct ge_train_opts *o,
     const struct ge_tokens *data, struct ge_pool *pool, struct ge_err *e);
 void ge_train_free(struct ge_train *t);
 int ge_train_step(struct ge_train *t, struct ge_err *e);
+int ge_train_rehearse(struct ge_train *t, struct ge_err *e);
 int ge_train_eval(struct ge_train *t, const struct ge_tokens *data,
     uint64_t most, double *nats, struct ge_err *e);
 float ge_train_lr(const struct ge_train_opts *o, uint64_t step);
 int ge_train_tensor(const struct ge_train *t, size_t i, struct ge_tensor *y);
+void ge_train_bytes(const struct ge_train_opts *o, const struct ge_pool *pool,
+    struct ge_train_size *z);
 int ge_train_whole(struct ge_train *t, struct ge_err *e);
 int ge_train_changed(struct ge_train *t, struct ge_err *e);
 int ge_train_join(struct ge_train *t, struct ge_err *e);
