@@ -14,14 +14,14 @@ enum {
 	PART = 1 << 16			/* tokens between calls of the hook */
 };
 
-/* A context: how often, and how many words came after it once, twice, more often. */
+/* A context: how often, and how many words followed once, twice, more often. */
 struct after {
 	uint32_t total, n[3];
 };
 
 /*
- * A pair is counted by the number of different words before it, a word by that of the
- * pairs it ends.
+ * A pair is counted by the number of different words before it, a word by that
+ * of the pairs it ends.
  */
 struct pair {
 	uint32_t left, right;
@@ -50,7 +50,7 @@ struct ge_ngram {
 	struct triple *triple;		/* hash table */
 	size_t ntriples, nslots;
 	struct after after;		/* nothing */
-	double discount[3][3];		/* of the order - 1; of counts 1, 2, more */
+	double discount[3][3];		/* of order - 1; of 1, 2, more */
 };
 
 static size_t
@@ -163,7 +163,7 @@ add_pair(struct ge_ngram *g, uint32_t left, uint32_t right, uint32_t *out,
 	return (0);
 }
 
-/* One more of a triple; the first of its kind is one more of the pair it ends in. */
+/* One more of a triple; of its kind the first is one more of its last pair. */
 static int
 add_triple(struct ge_ngram *g, uint32_t context, uint32_t pair,
     struct ge_err *e)
@@ -223,8 +223,9 @@ follow(struct after *a, uint32_t n, uint64_t kinds[4])
 }
 
 /*
- * Chen and Goodman's estimate from how many have the counts 1 to 4; halves where
- * there are too few to estimate from; never nothing, lest something be impossible.
+ * Chen and Goodman's estimate from how many have the counts 1 to 4; halves
+ * where there are too few to estimate from; never nothing, lest something be
+ * impossible.
  */
 static void
 discount(double d[3], const uint64_t n[4])

@@ -1,6 +1,6 @@
 /*
- * lib/model/ngram.c: probabilities against those that tests/vectors/ngram.py computes
- * in fractions; they sum to one; documents are apart.
+ * lib/model/ngram.c: probabilities against those that tests/vectors/ngram.py
+ * computes in fractions; they sum to one; documents are apart.
  */
 #include <math.h>
 #include <stdio.h>
