@@ -76,6 +76,14 @@ void cli_verbose(void);
 int cli_is_quiet(void);
 int cli_verbosity(void);
 
+/*
+ * cli_progress(fn): progress is what fn writes into out[cap], not bytes done.
+ */
+void cli_progress(void (*fn)(char *out, size_t cap));
+
+/* cli_version(): of the programs. */
+const char *cli_version(void);
+
 /* cli_plural(n): "s", or "" of one. */
 const char *cli_plural(uint64_t n);
 

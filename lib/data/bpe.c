@@ -170,7 +170,10 @@ ge_bpe_ready(struct ge_bpe *b, struct ge_err *e)
 		l = b->token[m->left].len;
 		r = b->token[m->right].len;
 		slot = pair_slot(b, m->left, m->right);
-		if (*slot != 0 || l == 0 || r == 0 || l + r !=
+		if (*slot != 0)
+			return (ge_fail(e, GE_EREFUSED, "merge %zu comes "
+			    "twice", i));
+		if (l == 0 || r == 0 || l + r !=
 		    b->token[m->both].len || memcmp(bytes_of(b, m->both),
 		    bytes_of(b, m->left), l) != 0 || memcmp(bytes_of(b,
 		    m->both) + l, bytes_of(b, m->right), r) != 0)

@@ -32,7 +32,7 @@ enum {
 
 /* A tensor of the block. */
 struct ge_tensor {
-	char name[64];			/* as Hugging Face names it */
+	char name[80];			/* as Hugging Face names it */
 	size_t off, rows, cols;		/* cols 0: a vector of rows */
 };
 
@@ -59,7 +59,7 @@ void ge_llama_angles(const struct ge_llama_dims *d, size_t len, float *cs,
  *
  * ge_llama_work_new(d, nseqs, len, prec, pool, e): pool is borrowed until
  * ge_llama_work_free (NULL is fine).
- * ge_llama_work_bytes(d, nseqs, len): what that takes, less what ge_gemm_new does.
+ * ge_llama_work_bytes(d, nseqs, len, prec, jobs): what that takes with a pool of jobs.
  */
 struct ge_llama_work;
 struct ge_llama_work *ge_llama_work_new(const struct ge_llama_dims *d,
@@ -67,7 +67,7 @@ struct ge_llama_work *ge_llama_work_new(const struct ge_llama_dims *d,
     struct ge_err *e);
 void ge_llama_work_free(struct ge_llama_work *w);
 size_t ge_llama_work_bytes(const struct ge_llama_dims *d, size_t nseqs,
-    size_t len);
+    size_t len, enum ge_prec prec, int jobs);
 
 /*
  * ge_llama_loss(w, params, grad, token, target, begin, scale):
