@@ -1,6 +1,7 @@
 #ifndef GE_CLI_H
 #define GE_CLI_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 #include "util/err.h"

@@ -107,6 +107,16 @@ fraction(const char *opt, const char *arg, double min, double max, float *out,
 }
 
 static int
+temperature(float *out, const char *arg, struct ge_err *e)
+{
+
+	if (fraction("temperature", arg, 0, 100, out, e) == -1)
+		return (-1);
+	return (*out > 0 && *out < 0.01f ? ge_fail(e, GE_EUSAGE, "temperature "
+	    "'%s': 0, or at least 0.01", arg) : 0);
+}
+
+static int
 rare(struct options *o, const char *arg, struct ge_err *e)
 {
 	static const char *const format[] = { "line", "raw", "json" };
@@ -126,8 +136,7 @@ rare(struct options *o, const char *arg, struct ge_err *e)
 	if ((v = cli_option(arg, "stop")) != NULL)
 		return (add_stop(o, v, e));
 	if ((v = cli_option(arg, "temperature")) != NULL)
-		return (fraction("temperature", v, 0, 100,
-		    &o->sampler.temperature, e));
+		return (temperature(&o->sampler.temperature, v, e));
 	if ((v = cli_option(arg, "top-p")) != NULL)
 		return (fraction("top-p", v, 0, 1, &o->sampler.top_p, e));
 	if ((v = cli_option(arg, "top-k")) != NULL) {
@@ -184,7 +193,9 @@ parse(struct options *o, int argc, char **argv, struct ge_err *e)
 		}
 	}
 	if (o->rule != GE_RULE_HALF && !o->nll)
-		return (ge_fail(e, GE_EUSAGE, "rule: of -O nll"));
+		return (ge_fail(e, GE_EUSAGE, "rule: it is for -O nll"));
+	if (o->nll && o->whole)
+		return (ge_fail(e, GE_EUSAGE, "nll and whole: one of them"));
 	if (optind == argc)
 		return (ge_fail(e, GE_EUSAGE, "which model?"));
 	return (cli_order(argc, argv, e));

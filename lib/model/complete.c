@@ -23,7 +23,7 @@ append(uint8_t **to, size_t *n, size_t *cap, const void *s, size_t len,
 	return (0);
 }
 
-/* Could more bytes make a character of these?  They begin with none. */
+/* Could more bytes make a character of these?  They do not begin with one. */
 static int
 unfinished(const uint8_t *s, size_t len)
 {
@@ -59,7 +59,10 @@ take(struct ge_completer *c, struct ge_err *e)
 		if (append(&c->text, &c->len, &c->captext, "\xef\xbf\xbd", 3,
 		    e) == -1)
 			return (-1);
-		at++;
+		for (n = 1; at + n < c->nraw && unfinished(c->raw + at, n + 1);
+		    n++)
+			;
+		at += n;
 	}
 	memmove(c->raw, c->raw + at, c->nraw - at);
 	c->nraw -= at;

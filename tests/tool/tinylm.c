@@ -1,6 +1,6 @@
 /*
  * tinylm STEPS DIR: a very small language model of the lines on standard input, each a
- * document, trained for so many steps, as a new folder.
+ * document, trained for so many steps, as a new folder.  In a line \n is a new line.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +9,7 @@
 #include "model/model.h"
 #include "model/train.h"
 #include "util/mem.h"
+#include "util/quote.h"
 
 enum {
 	VOCAB = 280, TIMES = 40, LINES = 64
@@ -57,6 +58,8 @@ main(int argc, char **argv)
 	while (lines < LINES && fgets(line[lines], sizeof(line[0]), stdin) !=
 	    NULL) {
 		line[lines][strcspn(line[lines], "\n")] = '\0';
+		line[lines][ge_unquote(line[lines], (uint8_t *)line[lines])] =
+		    '\0';
 		must(ge_bpe_count_add(count, (uint8_t *)line[lines],
 		    strlen(line[lines]), &e));
 		lines++;
