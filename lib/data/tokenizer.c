@@ -322,7 +322,7 @@ cut_merge(struct reader *r, const json_t *j, size_t *la, size_t *lb,
 	const char *a = json_string_value(j), *b;
 
 	if (a != NULL) {
-		if ((b = strchr(a, ' ')) == NULL || strchr(b + 1, ' ') != NULL)
+		if ((b = strchr(a, ' ')) == NULL)
 			return (0);
 		*la = (size_t)(b++ - a);
 	} else {
@@ -557,7 +557,7 @@ put_token(struct writer *w, const struct ge_bpe *b, size_t i)
 	const struct ge_bpe_token *t = &b->token[i];
 	char *s, *p;
 
-	if (w->rc == -1 || (s = ge_bpe_show(b, (int32_t)i, w->e)) == NULL) {
+	if ((s = ge_bpe_show(b, (int32_t)i, w->e)) == NULL) {
 		w->rc = -1;
 		return;
 	}

@@ -22,7 +22,8 @@ enum {
  *
  *	b      out  b->begin as its template says; b->end as that says or, without,
  *	            the first of <|endoftext|>, <|end_of_text|> and </s> that is there,
- *	            else -1.  Release it whatever happens.
+ *	            else -1.  b->missing > 0 deserves a warning.  Release it whatever
+ *	            happens.
  *	buf    untrusted
  *
  * Return 0, or -1 with GE_EREFUSED and what it is that this cannot do, or what is wrong.
@@ -39,7 +40,7 @@ int ge_tokenizer_parse(struct ge_bpe *b, const char *buf, size_t len,
  * ge_tokenizer_config_print(b, ctx, buf, len, e):
  * The tokenizer_config.json beside it; ctx tokens are the longest text.
  *
- * *buf is NUL-terminated behind *len bytes; ge_free.
+ * *buf is NUL-terminated behind *len bytes; ge_free; NULL on failure.
  */
 int ge_tokenizer_print(const struct ge_bpe *b, char **buf, size_t *len,
     struct ge_err *e);
