@@ -10,7 +10,9 @@
 
 #define GPT2_TAIL "| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
 
-/* The expressions that are known by heart; of each kind the first is written. */
+/*
+ * The expressions that are known by heart; of each kind the first is written.
+ */
 static const struct {
 	enum ge_split split;
 	const char *regex;
@@ -454,8 +456,8 @@ find_end(const struct ge_bpe *b)
 }
 
 /*
- * Bytes that its training never saw may have no token (SmolLM2); those that any text
- * has must.
+ * Bytes that its training never saw may have no token (SmolLM2); those that any
+ * text has must.
  */
 static int
 take_missing(struct reader *r, struct ge_err *e)
@@ -687,11 +689,13 @@ put_model(struct writer *w, const struct ge_bpe *b)
 {
 	size_t i;
 
-	put(w, "  \"model\": {\n    \"type\": \"BPE\",\n    \"dropout\": null,\n"
-	    "    \"unk_token\": null,\n    \"continuing_subword_prefix\": null,"
-	    "\n    \"end_of_word_suffix\": null,\n    \"fuse_unk\": false,\n"
-	    "    \"byte_fallback\": false,\n    \"ignore_merges\": %s,\n"
-	    "    \"vocab\": {", b->whole ? "true" : "false");
+	put(w, "  \"model\": {\n    \"type\": \"BPE\",\n"
+	    "    \"dropout\": null,\n    \"unk_token\": null,\n"
+	    "    \"continuing_subword_prefix\": null,\n"
+	    "    \"end_of_word_suffix\": null,\n"
+	    "    \"fuse_unk\": false,\n    \"byte_fallback\": false,\n"
+	    "    \"ignore_merges\": %s,\n    \"vocab\": {", b->whole ? "true" :
+	    "false");
 	for (i = 0; i < b->ntokens; i++) {
 		put(w, "%s\n      \"", i > 0 ? "," : "");
 		put_token(w, b, i);

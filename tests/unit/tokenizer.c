@@ -2,8 +2,8 @@
  * lib/data/tokenizer.c: the tokens that Hugging Face's own library makes
  * (tokenizer_ids.h), what is written read again, what is refused and why.
  *
- * tokenizer KIND: print the tokenizer.json that contrib/ref/tokenizer-ids asks that
- * library about: a split, or 3, SmolLM's without a token for three bytes.
+ * tokenizer KIND: print the tokenizer.json that contrib/ref/tokenizer-ids asks
+ * that library about: a split, or 3, SmolLM's without a token for three bytes.
  */
 #include <stdio.h>
 #include <stdlib.h>
