@@ -251,6 +251,10 @@ test_plain(void)
 	    text_gives("abc\n\nd", "in", 4, "abc\n\n|d|") &&
 	    text_gives("ab\n\ncd", "in", 4, "ab\n\ncd|"),
 	    "a long text is cut behind the first empty line");
+	check(text_gives("ab\ncd\nef\ngh\nij", "in", 2,
+	    "ab\n|cd\n|ef\n|gh\nij|") &&
+	    text_gives("ab\ncdefg\n\nh", "in", 2, "ab\n|cdefg\n\n|h|"),
+	    "or, where there is none for long, behind the first line");
 	/* Two bytes a character, cut at 16: one more before, and none is. */
 	check(text_gives("aaaaaaaaaaaaaaaaaa", "in", 1,
 	    "aaaaaaaaaaaaaaaa|aa|") &&
@@ -421,10 +425,10 @@ test_lines(void)
 	good = k.rc == 0 && k.ndocs == 1 && k.longest == 1024;
 	memset(b.s + 9 + 1024, 'x', 76);
 	memcpy(b.s + 9 + 1100, "\"}", 2);
-	memcpy(b.s + 300, "\\n\\n", 4);
+	memcpy(b.s + 200, "\\n\\n", 4);
 	b.len = 9 + 1100 + 2;
 	read_bytes(&k, &b, "in", &c);
-	good &= k.rc == 0 && k.ndocs == 2 && k.longest == 1100 - 2 - 293;
+	good &= k.rc == 0 && k.ndocs == 2 && k.longest == 1100 - 2 - 193;
 	forget(&k);
 	check(good, "a long document of JSON lines is cut as text is");
 	free(b.s);
