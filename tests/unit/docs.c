@@ -41,12 +41,13 @@ static void
 add(struct bytes *b, const void *s, size_t len)
 {
 
-	while (b->len + len > b->cap) {
+	while (b->len + len >= b->cap) {
 		b->cap = b->cap > 0 ? 2 * b->cap : 4096;
 		if ((b->s = realloc(b->s, b->cap)) == NULL)
 			abort();
 	}
-	memcpy(b->s + b->len, s, len);
+	if (len > 0)
+		memcpy(b->s + b->len, s, len);
 	b->len += len;
 }
 
@@ -370,7 +371,7 @@ test_lines(void)
 	struct ge_docs_caps c = caps_of(64);
 	struct seen k = { .rc = 0 };
 	struct bytes b;
-	int good;
+	int good, fd;
 
 	check(text_gives("{\"text\": \"a\"}\n\n  \t\r\n{ \"x\" : [1, {\"text\":2}"
 	    ", -0.5e+3, true, null], \"text\":\"b\\n\" }\r\n{\"text\":\"\"}\n"
@@ -389,7 +390,9 @@ test_lines(void)
 	check(text_gives("{\"text\":\"a\"}", "in.jsonl", 64, "a|") &&
 	    text_gives("\n{\"text\":\"a\"}", "x/in.NDJSON.gz", 64, "a|") &&
 	    text_refuses("abc", "in.json-lines", GE_EREFUSED,
-	    "'in.json-lines:1': no JSON object, at byte 0"),
+	    "'in.json-lines:1': no JSON object, at byte 0") &&
+	    text_refuses("abc", "in.NDJSON.Zst", GE_EREFUSED,
+	    "'in.NDJSON.Zst:1': no JSON object, at byte 0"),
 	    "or by their name");
 	check(text_refuses("{\"text\":\"a\"}\n\n{\"tex\":\"b\"}\n", "in",
 	    GE_EREFUSED, "'in:3': no member \"text\"") &&
@@ -411,6 +414,14 @@ test_lines(void)
 	good &= refuses(&b, "in", &c, GE_EREFUSED, "'in:2': a line beyond bytes "
 	    "65536: raise -O document= if that is meant");
 	check(good, "a line has its longest");
+	free(b.s);
+	/* Nobody waits for its end. */
+	b = run_of(' ', 8 << 20);
+	fd = file_of(&b);
+	good = ge_docs_read(fd, "in.jsonl", &c, keep, &k, &k.e) == -1 &&
+	    lseek(fd, 0, SEEK_CUR) < 4 << 20;
+	check(good, "and is read no further than that");
+	close(fd);
 	free(b.s);
 	/* 1024 characters at most are 16 times 64. */
 	b = run_of('x', 2000);
@@ -581,6 +592,30 @@ packed(const struct bytes *b, int filter)
 	return (end(&m));
 }
 
+/* A tar of a file with data from off on, and of another; zeros are not written. */
+static struct bytes
+sparse(size_t off, size_t len)
+{
+	struct archive_entry *x = archive_entry_new();
+	struct bytes b = run_of('a', len);
+	struct maker m;
+
+	memset(b.s, 'a', len);
+	begin(&m, "pax", ARCHIVE_FILTER_NONE);
+	archive_entry_set_pathname(x, "holes");
+	archive_entry_set_filetype(x, AE_IFREG);
+	archive_entry_set_size(x, (la_int64_t)len);
+	archive_entry_sparse_add_entry(x, 0, off > 0 ? 10000 : 0);
+	archive_entry_sparse_add_entry(x, (la_int64_t)off + 20000, 10000);
+	if (archive_write_header(m.a, x) != ARCHIVE_OK ||
+	    archive_write_data(m.a, b.s, len) != (la_ssize_t)len)
+		abort();
+	archive_entry_free(x);
+	free(b.s);
+	put_text(&m, "y", "y");
+	return (end(&m));
+}
+
 /* From a file and from a pipe. */
 static int
 gives_both(const struct bytes *b, const char *name, const char *want)
@@ -733,6 +768,13 @@ test_entries(void)
 	check(good && strcmp(k.note, "'in': 1 entries are no text and were "
 	    "passed over, the first is 'x.tar.gz'") == 0,
 	    "an archive in an archive in an archive is passed over");
+	free(b.s);
+	b = sparse(0, 50000);
+	check(gives_both(&b, "in", "y|"), "as is a file that begins with a hole");
+	free(b.s);
+	b = sparse(10000, 50000);
+	check(refuses(&b, "in", &c, GE_EREFUSED, "'in': 'holes': a file with "
+	    "holes"), "text with a hole is refused");
 	free(b.s);
 	begin(&m, "ustar", ARCHIVE_FILTER_NONE);
 	put(&m, "x.png", AE_IFREG, NULL, png, sizeof(png));
