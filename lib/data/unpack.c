@@ -429,9 +429,7 @@ int
 ge_unpack_raw(const struct ge_unpack *u)
 {
 
-	if (archive_format(u->a) != ARCHIVE_FORMAT_RAW)
-		return (0);
-	return (archive_filter_count(u->a) > 1 ? 1 : 2);
+	return (archive_format(u->a) == ARCHIVE_FORMAT_RAW);
 }
 
 const char *

@@ -77,7 +77,7 @@ struct ge_unpack {
  * ge_unpack_release: whether it was opened or not.
  * ge_unpack_next(u, e): 1 when u->flow is the next regular file, peeked at; 0 when
  * there is none.  What was left of the last is drained.
- * ge_unpack_raw(u): the only "file" is what was compressed, 1, or was not even that, 2.
+ * ge_unpack_raw(u): is it no archive, its one "file" what was compressed, if it was?
  * ge_unpack_name(u): of the file, borrowed until the next.
  */
 int ge_unpack_open(struct ge_unpack *u, struct ge_flow *from,
