@@ -3,6 +3,7 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <locale.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -65,6 +66,8 @@ struct ge_unpack {
 	struct archive *a;
 	struct archive_entry *entry;
 	struct ge_flow flow;		/* the entry's bytes */
+	const char *name;
+	locale_t utf8;			/* or 0 where there is none */
 	int fd, spool;			/* for what must be sought in, or -1 */
 	uint64_t begin, size, at;	/* in it */
 	uint8_t *buf;

@@ -411,8 +411,8 @@ test_lines(void)
 	b.len = 64 * 1024 + 13;
 	good = gives(&b, "in", 64, "a|b|");
 	b.len++;
-	good &= refuses(&b, "in", &c, GE_EREFUSED, "'in:2': a line beyond bytes "
-	    "65536: raise -O document= if that is meant");
+	good &= refuses(&b, "in", &c, GE_EREFUSED, "'in:2': a line of more than "
+	    "65536 bytes: raise -O document= if that is meant");
 	check(good, "a line has its longest");
 	free(b.s);
 	/* Nobody waits for its end. */
@@ -729,8 +729,8 @@ test_entries(void)
 		b = end(&m);
 		good &= gives_both(&b, "in", "a|b|");
 		read_bytes(&k, &b, "in", &c);
-		good &= strcmp(k.note, "'in': 2 entries are no text and were "
-		    "passed over, the first is 'x.png'") == 0;
+		good &= strcmp(k.note, "'in': entries passed over, as they "
+		    "are no text: 2, the first 'x.png'") == 0;
 		free(b.s);
 	}
 	check(good && access("/tmp/docs-traversal", F_OK) == -1 &&
@@ -766,8 +766,8 @@ test_entries(void)
 	b = end(&m);
 	good = gives_both(&b, "in", "y|");
 	read_bytes(&k, &b, "in", &c);
-	check(good && strcmp(k.note, "'in': 1 entries are no text and were "
-	    "passed over, the first is 'x.tar.gz'") == 0,
+	check(good && strcmp(k.note, "'in': entries passed over, as they "
+	    "are no text: 1, the first 'x.tar.gz'") == 0,
 	    "an archive in an archive in an archive is passed over");
 	free(b.s);
 	b = sparse(0, 50000);
@@ -784,6 +784,31 @@ test_entries(void)
 	    "an archive without a text has none");
 	free(b.s);
 	forget(&k);
+}
+
+/* A name that no C locale has, marked as UTF-8 in both headers of a zip. */
+static void
+test_name(void)
+{
+	struct ge_docs_caps c = caps_of(64);
+	struct bytes b;
+	struct maker m;
+	size_t i;
+
+	begin(&m, "zip", ARCHIVE_FILTER_NONE);
+	put_text(&m, "xx.jsonl", "abc\n");
+	b = end(&m);
+	for (i = 0; i + 10 < b.len; i++) {
+		if (memcmp(b.s + i, "PK\3\4", 4) == 0)
+			b.s[i + 7] |= 8;
+		if (memcmp(b.s + i, "PK\1\2", 4) == 0)
+			b.s[i + 9] |= 8;
+		if (memcmp(b.s + i, "xx.jsonl", 8) == 0)
+			memcpy(b.s + i, "\xc3\xa9", 2);
+	}
+	check(refuses(&b, "in", &c, GE_EREFUSED, "'in': '\xc3\xa9.jsonl:1': no "
+	    "JSON object, at byte 0"), "names are UTF-8");
+	free(b.s);
 }
 
 static void
@@ -878,7 +903,7 @@ bomb(int c, size_t times)
 static void
 test_bombs(void)
 {
-	static const char ratio[] = "unpacked it is larger by more than 200: "
+	static const char ratio[] = "unpacked more than 200 times as large: "
 	    "raise -O ratio= if that is meant";
 	struct ge_docs_caps c = caps_of(64 << 10);
 	struct seen k = { .rc = 0 };
@@ -914,8 +939,8 @@ test_bombs(void)
 	put_text(&m, "y", "y");
 	n = end(&m);
 	read_bytes(&k, &n, "in", &c);
-	check(k.rc == 0 && k.ndocs == 1 && strcmp(k.note, "'in': 1 entries are "
-	    "no text and were passed over, the first is 'x'") == 0 &&
+	check(k.rc == 0 && k.ndocs == 1 && strcmp(k.note, "'in': entries passed "
+	    "over, as they are no text: 1, the first 'x'") == 0 &&
 	    refuses(&b, "in", &c, GE_EUSAGE, "'in': no text"),
 	    "an empty archive is no text");
 	free(n.s);
@@ -931,16 +956,16 @@ test_bombs(void)
 	good &= k.rc == 0 && k.docs.len == ((size_t)128 << 20) + 128 + 1;
 	check(good, "a cap may be raised");
 	c.bytes = 100 << 20;
-	check(refuses(&b, "in", &c, GE_EREFUSED, "'in': bytes of text or archive "
-	    "beyond 104857600: raise -O unpacked= if that is meant"),
+	check(refuses(&b, "in", &c, GE_EREFUSED, "'in': more than 104857600 "
+	    "bytes: raise -O unpacked= if that is meant"),
 	    "bytes unpacked have a cap");
 	free(b.s);
 	b = text("abcdefghij");
 	c.bytes = 10;
 	good = gives(&b, "in", 64, "abcdefghij|");
 	c.bytes = 9;
-	good &= refuses(&b, "in", &c, GE_EREFUSED, "'in': bytes of text or "
-	    "archive beyond 9: raise -O unpacked= if that is meant");
+	good &= refuses(&b, "in", &c, GE_EREFUSED, "'in': more than 9 bytes: "
+	    "raise -O unpacked= if that is meant");
 	free(b.s);
 	check(good, "and those of plain text");
 	ge_docs_caps_init(&c);
@@ -957,8 +982,8 @@ test_bombs(void)
 	read_bytes(&k, &n, "in", &c);
 	good = k.rc == 0 && k.ndocs == 10;
 	c.entries = 10;
-	good &= refuses(&n, "in", &c, GE_EREFUSED, "'in': 'x': entries beyond "
-	    "10: raise -O entries= if that is meant");
+	good &= refuses(&n, "in", &c, GE_EREFUSED, "'in': 'x': more than 10 "
+	    "entries: raise -O entries= if that is meant");
 	check(good, "entries have a cap, at all levels together");
 	free(n.s);
 	free(b.s);
@@ -981,7 +1006,7 @@ test_long_line(void)
 	good = k.rc == 0 && k.ndocs == 80 && k.longest == 1 << 20;
 	check(good, "though it begins as JSON");
 	check(refuses(&b, "in.jsonl", &c, GE_EREFUSED, "'in.jsonl:1': a line "
-	    "beyond bytes 67108864: raise -O document= if that is meant"),
+	    "of more than 67108864 bytes: raise -O document= if that is meant"),
 	    "but of JSON lines it is refused");
 	free(b.s);
 	forget(&k);
@@ -1021,6 +1046,7 @@ main(void)
 	test_arrival();
 	test_archives();
 	test_entries();
+	test_name();
 	test_damage();
 	test_bombs();
 	test_long_line();
