@@ -213,8 +213,8 @@ long_line(struct docs *d, struct ge_err *e)
 {
 
 	d->named = 1;
-	return (ge_fail(e, GE_EREFUSED, "'%s:%lu': a line beyond bytes %zu: "
-	    "raise -O document= if that is meant", d->name,
+	return (ge_fail(e, GE_EREFUSED, "'%s:%lu': a line of more than %zu "
+	    "bytes: raise -O document= if that is meant", d->name,
 	    (unsigned long)d->line, line_max(d)));
 }
 
@@ -443,12 +443,12 @@ ge_docs_read(int fd, const char *name, const struct ge_docs_caps *caps,
 	/* What writes to a pipe may go on behind the archive's end. */
 	if (rc == 0 && f.pipe)
 		rc = ge_flow_drain(&f, e);
+	if (rc == 0 && d.passed > 0)
+		ge_note(GE_WARN, "'%s': entries passed over, as they are no "
+		    "text: %lu, the first '%s'", name, (unsigned long)d.passed,
+		    d.first);
 	if (rc == 0 && d.given == 0)
 		rc = ge_fail(e, GE_EUSAGE, "'%s': no text", name);
-	if (rc == 0 && d.passed > 0)
-		ge_note(GE_WARN, "'%s': %lu entries are no text and were passed "
-		    "over, the first is '%s'", name, (unsigned long)d.passed,
-		    d.first);
 	ge_flow_release(&f);
 	ge_free(d.buf);
 	return (rc);

@@ -48,8 +48,9 @@ void ge_docs_caps_init(struct ge_docs_caps *c);
  * 0, or -1: GE_EUSAGE if there is no text at all; GE_EREFUSED if text is not UTF-8 or a
  * line not JSON ('NAME:LINE'), an archive is cut or damaged, the stream is binary, or
  * beyond a cap, which is named by its option: -O unpacked=, entries=, ratio= or
- * document=; GE_EFAIL.  Memory: 1024 times caps->doc at most (JSON lines), otherwise 128
- * times and 1 MiB, and what libarchive takes.
+ * document=; GE_EFAIL.  Memory: twice 1024 times caps->doc at most, and only for such a
+ * line, otherwise 128 times and a few MiB, and what libarchive takes.  Bytes of text are
+ * ticked (ge_hook_tick).
  */
 int ge_docs_read(int fd, const char *name, const struct ge_docs_caps *caps,
     int (*fn)(void *arg, const uint8_t *s, size_t len, struct ge_err *e),
