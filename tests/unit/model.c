@@ -647,8 +647,8 @@ static void
 shards(const struct ge_model *m, size_t nfiles)
 {
 	static const char *const types[] = { "F32", "F16", "BF16" };
-	char *head, *index, name[64];
-	uint8_t *data, len8[8];
+	char *head = NULL, *index = NULL, name[64];
+	uint8_t *data = NULL, len8[8];
 	size_t f, i, n, len, at, x;
 	struct ge_tensor t;
 	enum ge_dtype type;

@@ -147,7 +147,7 @@ tar(const char *path, int commit)
 {
 	struct ge_err e;
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-	struct ge_outdir *o;
+	struct ge_outdir *o = NULL;
 	int rc;
 
 	must(fd != -1 && (o = ge_outdir_new(NULL, fd, 0, &e)) != NULL &&
