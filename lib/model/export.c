@@ -277,7 +277,8 @@ data(struct ge_gguf *g, const struct ge_model *m, enum ge_dtype dtype,
 			rc = ge_gguf_write(g, out, v, t.rows * (t.cols > 0 ?
 			    t.cols : 1), type_of(&t, dtype), e);
 		if (rc == -1)
-			return (ge_within(e, "tensor '%s'", t.name));
+			return (e->code == GE_EREFUSED ? ge_within(e, "tensor "
+			    "'%s'", t.name) : -1);
 		if (ge_gguf_pad(g, out, e) == -1)
 			return (-1);
 	}
