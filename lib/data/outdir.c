@@ -56,7 +56,8 @@ look(const char *path, struct ge_err *e)
 		if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
 			continue;
 		some = 1;
-		config |= strcmp(d->d_name, "config.json") == 0;
+		config |= strcmp(d->d_name, "config.json") == 0 ||
+		    strcmp(d->d_name, "adapter_config.json") == 0;
 		other |= fstatat(dirfd(dp), d->d_name, &st,
 		    AT_SYMLINK_NOFOLLOW) == -1 || S_ISDIR(st.st_mode);
 	}

@@ -16,7 +16,8 @@ struct ge_outdir;
  * ge_outdir_new(path, fd, force, e):
  * The folder path, made under a hidden name beside it; with path NULL a tar of
  * "model/..." on fd, which is borrowed.  What exists is GE_EUSAGE; with force a
- * folder of plain files, with a config.json among them or none at all, is replaced.
+ * folder of plain files is replaced, with a config.json or adapter_config.json among
+ * them, or none at all.
  *
  * ge_outdir_begin(o, name, size, e): the next file, of size bytes; a plain name.
  * ge_outdir_write(o, buf, len, e): some of them.

@@ -136,10 +136,14 @@ test_folder(void)
 	must(mkdir("home/sub", 0777) == 0, "home/sub");
 	check(make("home", 1, "1", 1) == GE_EUSAGE && names("home") == 3,
 	    "nor one with folders in it");
+	must(mkdir("adapter", 0777) == 0, "adapter");
+	put("adapter/adapter_config.json", "1");
+	check(make("adapter", 1, "1", 1) == 0 && names("adapter") == 2,
+	    "an adapter is replaced");
 	put("plain", "1");
 	must(symlink("m", "link") == 0, "link");
 	check(make("plain", 1, "1", 1) == GE_EUSAGE && make("link", 1, "1",
-	    1) == GE_EUSAGE && names(".") == 5, "nor files and links");
+	    1) == GE_EUSAGE && names(".") == 6, "neither are files and links");
 }
 
 static int
