@@ -171,6 +171,7 @@ kind(json_t *o, struct ge_err *e)
 	if (same(o, "hidden_act", "silu", e) == -1 ||
 	    none(o, "attention_bias", e) == -1 ||
 	    none(o, "mlp_bias", e) == -1 ||
+	    none(o, "rope_interleaved", e) == -1 ||
 	    none(o, "quantization_config", e) == -1)
 		return (-1);
 	return (0);

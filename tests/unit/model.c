@@ -129,6 +129,8 @@ test_config_refused(void)
 		{ "{" NEEDED ",\"hidden_act\":\"gelu\"}", "'hidden_act'" },
 		{ "{" NEEDED ",\"attention_bias\":true}", "'attention_bias'" },
 		{ "{" NEEDED ",\"mlp_bias\":true}", "'mlp_bias'" },
+		{ "{" NEEDED ",\"rope_interleaved\":true}",
+		    "'rope_interleaved'" },
 		{ "{" NEEDED ",\"quantization_config\":{}}",
 		    "'quantization_config'" },
 		{ "{" NEEDED ",\"head_dim\":3}", "even" },
