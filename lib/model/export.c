@@ -7,8 +7,8 @@
 #include "util/mem.h"
 
 /*
- * What llama.cpp calls things, and its order of rows: it rotates neighbours where
- * Hugging Face rotates halves of a head.
+ * What llama.cpp calls things, and its order of rows: it rotates neighbours
+ * where Hugging Face rotates halves of a head.
  */
 enum {
 	NORMAL = 1, CONTROL = 3, UNUSED = 5	/* kinds of token */

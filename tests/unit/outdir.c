@@ -1,6 +1,7 @@
 /*
- * lib/data/outdir.c: a folder appears whole, replaces what it may, or leaves nothing;
- * a tar is the same bytes each time and has no end if it was not finished.
+ * lib/data/outdir.c: a folder appears whole, replaces what it may, or leaves
+ * nothing; a tar is the same bytes each time and has no end if it was not
+ * finished.
  */
 #define _DEFAULT_SOURCE		/* mkdtemp */
 #include <sys/stat.h>
@@ -75,7 +76,9 @@ put(const char *path, const char *text)
 	must(f != NULL && fputs(text, f) >= 0 && fclose(f) == 0, path);
 }
 
-/* A folder with two files, config.json of this text; 0, or what it fails with. */
+/*
+ * A folder with two files, config.json of this text; 0, or what it fails with.
+ */
 static int
 make(const char *path, int force, const char *text, int commit)
 {
