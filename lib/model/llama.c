@@ -660,7 +660,7 @@ lay_out(struct ge_llama_work *w, float *base)
 
 static void
 set_sizes(struct ge_llama_work *w, const struct ge_llama_dims *d,
-    size_t nseqs, size_t len, struct ge_pool *pool)
+    size_t nseqs, size_t len, int jobs)
 {
 
 	w->d = *d;
@@ -669,18 +669,7 @@ set_sizes(struct ge_llama_work *w, const struct ge_llama_dims *d,
 	w->n = nseqs * len;
 	w->q = qkv_width(d);
 	w->qw = d->heads * d->hd;
-	w->pool = pool;
-	w->jobs = ge_pool_jobs(pool);
-}
-
-size_t
-ge_llama_work_bytes(const struct ge_llama_dims *d, size_t nseqs, size_t len)
-{
-	struct ge_llama_work w;
-
-	memset(&w, 0, sizeof(w));
-	set_sizes(&w, d, nseqs, len, NULL);
-	return (lay_out(&w, NULL) * sizeof(float) + w.n * sizeof(double));
+	w->jobs = jobs;
 }
 
 static size_t
@@ -690,18 +679,50 @@ larger(size_t a, size_t b)
 	return (a > b ? a : b);
 }
 
-/* The angles of the positions. */
-static void
-set_angles(struct ge_llama_work *w)
+/* What the products of all rows need, and those of a head. */
+static size_t
+room(const struct ge_llama_work *w)
 {
-	size_t half = w->d.hd / 2, t, i;
+	const struct ge_llama_dims *d = &w->d;
+	size_t wide = larger(larger(d->dim, w->q), larger(2 * d->ff, w->qw)) +
+	    64;
+
+	return (larger((w->n + 64) * wide, larger((d->vocab + 64) *
+	    (larger(d->dim, HEAD_ROWS) + 64), wide * wide)));
+}
+
+static size_t
+own_room(const struct ge_llama_work *w)
+{
+
+	return ((w->len + 64) * (larger(w->d.hd, QUERIES) + 64));
+}
+
+size_t
+ge_llama_work_bytes(const struct ge_llama_dims *d, size_t nseqs, size_t len,
+    enum ge_prec prec, int jobs)
+{
+	struct ge_llama_work w;
+
+	memset(&w, 0, sizeof(w));
+	set_sizes(&w, d, nseqs, len, jobs);
+	return (lay_out(&w, NULL) * sizeof(float) + w.n * sizeof(double) +
+	    ge_gemm_bytes(jobs, prec, room(&w)) + (size_t)jobs *
+	    ge_gemm_bytes(1, prec, own_room(&w)));
+}
+
+void
+ge_llama_angles(const struct ge_llama_dims *d, size_t len, float *cs,
+    float *sn)
+{
+	size_t half = d->hd / 2, t, i;
 	double a;
 
-	for (t = 0; t < w->len; t++)
+	for (t = 0; t < len; t++)
 		for (i = 0; i < half; i++) {
-			a = (double)t * ge_llama_angle(&w->d, i);
-			w->cs[t * half + i] = (float)cos(a);
-			w->sn[t * half + i] = (float)sin(a);
+			a = (double)t * ge_llama_angle(d, i);
+			cs[t * half + i] = (float)cos(a);
+			sn[t * half + i] = (float)sin(a);
 		}
 }
 
@@ -710,17 +731,13 @@ ge_llama_work_new(const struct ge_llama_dims *d, size_t nseqs, size_t len,
     enum ge_prec prec, struct ge_pool *pool, struct ge_err *e)
 {
 	struct ge_llama_work *w;
-	size_t wide, room;
 	float *base;
 	int i;
 
 	if ((w = ge_alloc(sizeof(*w), e)) == NULL)
 		return (NULL);
-	set_sizes(w, d, nseqs, len, pool);
-	wide = larger(larger(d->dim, w->q), larger(2 * d->ff, w->qw)) + 64;
-	room = larger((w->n + 64) * wide,
-	    larger((d->vocab + 64) * (larger(d->dim, HEAD_ROWS) + 64),
-	    wide * wide));
+	set_sizes(w, d, nseqs, len, ge_pool_jobs(pool));
+	w->pool = pool;
 	if ((w->own = ge_alloc((size_t)w->jobs * sizeof(struct ge_gemm *), e)) ==
 	    NULL || (w->loss = ge_alloc(w->n * sizeof(*w->loss), e)) == NULL ||
 	    (base = ge_block_alloc(lay_out(w, NULL) * sizeof(float), e)) ==
@@ -728,12 +745,12 @@ ge_llama_work_new(const struct ge_llama_dims *d, size_t nseqs, size_t len,
 		goto fail;
 	lay_out(w, base);
 	w->ops = ge_ops();
-	set_angles(w);
-	if ((w->gemm = ge_gemm_new(pool, prec, room, e)) == NULL)
+	ge_llama_angles(d, len, w->cs, w->sn);
+	if ((w->gemm = ge_gemm_new(pool, prec, room(w), e)) == NULL)
 		goto fail;
 	for (i = 0; i < w->jobs; i++)
-		if ((w->own[i] = ge_gemm_new(NULL, prec, (len + 64) *
-		    (larger(d->hd, QUERIES) + 64), e)) == NULL)
+		if ((w->own[i] = ge_gemm_new(NULL, prec, own_room(w), e)) ==
+		    NULL)
 			goto fail;
 	return (w);
 fail:
