@@ -94,7 +94,7 @@ main(int argc, char **argv)
 	data.end = m.bpe.end;
 	t = need(ge_train_new(&o, &data, NULL, &e));
 	for (i = 0; i < o.steps; i++)
-		ge_train_step(t);
+		must(ge_train_step(t, &e));
 	m.params = t->params;
 	save.dtype = GE_DTYPE_F32;
 	dir = need(ge_outdir_new(argv[2], -1, 0, &e));
