@@ -480,7 +480,7 @@ lm_main(int argc, char **argv)
 
 	ge_docs_caps_init(&o.lm.caps);
 	o.lm.version = cli_version();
-	o.lm.val = 0.02;
+	o.lm.val = 0.05;
 	o.lm.vocab = 8192;
 	o.lm.tied = -1;
 	o.lm.jobs = cli_jobs();

@@ -24,6 +24,8 @@ struct ge_bpe {
 	struct ge_bpe_token {
 		uint32_t off, len;	/* into bytes */
 		int special;		/* never comes of text */
+		int alone;		/* what comes of a piece that is its bytes;
+					   by ge_bpe_ready */
 	} *token;			/* [ntokens]; len 0: a hole */
 	uint8_t *bytes;
 	size_t nbytes, captokens, capbytes;

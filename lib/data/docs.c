@@ -395,7 +395,7 @@ read_archive(struct docs *d, struct ge_flow *f, const char *name, int level,
 			rc = read_flow(d, &u.flow, ge_unpack_name(&u),
 			    level + 1, e);
 	}
-	if (level > 0 && (u.unknown || (rc == 0 && u.entries == 0)))
+	if (rc == 0 && level > 0 && u.entries == 0)
 		rc = pass_over(d, name);
 	ge_unpack_release(&u);
 	return (rc);

@@ -189,6 +189,8 @@ ge_st_header(struct ge_st *st, uint8_t **head, size_t *len, struct ge_err *e)
 	*head = NULL;
 	if (ge_grow(head, &cap, 1024, 1, e) == -1)
 		return (-1);
+	n += (size_t)sprintf((char *)*head + n,
+	    "{\"__metadata__\":{\"format\":\"pt\"}");
 	for (i = 0; i < st->ntensors; i++) {
 		t = &st->tensor[i];
 		t->off = at;
@@ -198,9 +200,8 @@ ge_st_header(struct ge_st *st, uint8_t **head, size_t *len, struct ge_err *e)
 			*head = NULL;
 			return (-1);
 		}
-		n += (size_t)sprintf((char *)*head + n, "%s\"%s\":"
-		    "{\"dtype\":\"%s\",\"shape\":[", i == 0 ?
-		    "{\"__metadata__\":{\"format\":\"pt\"}," : ",", t->name,
+		n += (size_t)sprintf((char *)*head + n, ",\"%s\":"
+		    "{\"dtype\":\"%s\",\"shape\":[", t->name,
 		    type[t->dtype]);
 		for (q = 0; q < t->ndims; q++)
 			n += (size_t)sprintf((char *)*head + n, "%s%" PRIu64,

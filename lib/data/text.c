@@ -8,11 +8,17 @@ ge_utf8_check(const uint8_t *s, size_t len)
 {
 	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
 	uint32_t c;
+	uint64_t eight;
 	size_t i = 0, j, n;
 
 	while (i < len) {
 		if (s[i] < 0x80) {
 			i++;
+			for (; len - i >= 8; i += 8) {
+				memcpy(&eight, s + i, 8);
+				if ((eight & 0x8080808080808080u) != 0)
+					break;
+			}
 			continue;
 		}
 		n = (s[i] & 0xe0) == 0xc0 ? 2 : (s[i] & 0xf0) == 0xe0 ? 3 :
@@ -80,8 +86,24 @@ wide_class(uint32_t c)
 	return (OTHER);
 }
 
+#define L4 LETTER, LETTER, LETTER, LETTER
+#define N4 NUMBER, NUMBER, NUMBER, NUMBER
+#define O4 OTHER, OTHER, OTHER, OTHER
+#define S4 SPACE, SPACE | BREAK, SPACE, SPACE
+
+static const uint8_t ascii[128] = {
+	O4, O4, OTHER, S4, SPACE | BREAK, OTHER, OTHER,
+	O4, O4, O4, O4,
+	SPACE, OTHER, OTHER, OTHER, O4, O4, O4,
+	N4, N4, NUMBER, NUMBER, OTHER, OTHER, O4,
+	OTHER, LETTER, LETTER, LETTER, L4, L4, L4,
+	L4, L4, LETTER, LETTER, LETTER, OTHER, O4,
+	OTHER, LETTER, LETTER, LETTER, L4, L4, L4,
+	L4, L4, LETTER, LETTER, LETTER, OTHER, O4
+};
+
 /* The class of the character at i; *n its bytes.  0 at the end. */
-static enum class
+static inline enum class
 class_at(const uint8_t *s, size_t len, size_t i, size_t *n)
 {
 	uint32_t c;
@@ -90,16 +112,8 @@ class_at(const uint8_t *s, size_t len, size_t i, size_t *n)
 	if (i >= len)
 		return (0);
 	*n = 1;
-	c = s[i];
-	if (c < 0x80) {
-		if ((c | 0x20) >= 'a' && (c | 0x20) <= 'z')
-			return (LETTER);
-		if (c >= '0' && c <= '9')
-			return (NUMBER);
-		if (c == '\r' || c == '\n')
-			return (SPACE | BREAK);
-		return (c == ' ' || (c >= '\t' && c <= '\r') ? SPACE : OTHER);
-	}
+	if (s[i] < 0x80)
+		return (ascii[s[i]]);
 	*n = ge_utf8_next(s + i, len - i, &c);
 	return (wide_class(c));
 }

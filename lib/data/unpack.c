@@ -63,7 +63,10 @@ ge_flow_release(struct ge_flow *f)
 	f->buf = NULL;
 }
 
-/* libarchive failed: why is what made it, if that was reading. */
+/*
+ * libarchive failed: why is what made it, if that was reading.  errno was 0 before:
+ * by itself it does not always tell want of memory from damage.
+ */
 static int
 damaged(struct archive *a, const struct ge_err *why, struct ge_err *e)
 {
@@ -73,12 +76,10 @@ damaged(struct archive *a, const struct ge_err *why, struct ge_err *e)
 		*e = *why;
 		return (-1);
 	}
-	/* It has words for everything but want of memory, and this. */
-	if (s == NULL && archive_format(a) == ARCHIVE_FORMAT_7ZIP)
-		s = "Truncated 7-Zip file";
-	if (archive_errno(a) == ENOMEM || s == NULL)
+	if (errno == ENOMEM || archive_errno(a) == ENOMEM)
 		return (ge_fail(e, GE_EFAIL, "out of memory"));
-	return (ge_fail(e, GE_EREFUSED, "cannot be unpacked: %s", s));
+	return (ge_fail(e, GE_EREFUSED, "cannot be unpacked: %s",
+	    s != NULL ? s : "cut or damaged"));
 }
 
 static int
@@ -90,6 +91,7 @@ pull_entry(struct ge_flow *f, struct ge_err *e)
 
 	f->nnext = 0;
 	while (!f->ended && f->nnext == 0) {
+		errno = 0;
 		rc = archive_read_data_block(f->a, &block, &f->nnext, &off);
 		if (rc == ARCHIVE_EOF)
 			f->ended = 1;
@@ -372,17 +374,6 @@ ge_unpack_release(struct ge_unpack *u)
 	ge_block_free(u->buf);
 }
 
-/* Reading failed, or what is read is no good. */
-static int
-unpack_fail(struct ge_unpack *u, struct ge_err *e)
-{
-
-	(void)damaged(u->a, &u->why, e);
-	u->unknown = u->entries == 0 && u->why.code == 0 &&
-	    e->code == GE_EREFUSED;
-	return (-1);
-}
-
 /* Nothing of the last entry may come as the next one's. */
 static void
 rewind_flow(struct ge_flow *f)
@@ -393,27 +384,39 @@ rewind_flow(struct ge_flow *f)
 	f->nhead = f->nnext = f->nrest = 0;
 }
 
+/* The next header: 1, or 0 if there is none. */
+static int
+next_header(struct ge_unpack *u, struct ge_err *e)
+{
+	int rc;
+
+	errno = 0;
+	if (u->entries == 0 && archive_read_open1(u->a) != ARCHIVE_OK)
+		return (damaged(u->a, &u->why, e));
+	do {
+		rc = archive_read_next_header2(u->a, u->entry);
+	} while (rc == ARCHIVE_RETRY);
+	if (rc == ARCHIVE_EOF && errno != ENOMEM)
+		return (0);
+	if (rc != ARCHIVE_OK && rc != ARCHIVE_WARN)
+		return (damaged(u->a, &u->why, e));
+	return (1);
+}
+
 int
 ge_unpack_next(struct ge_unpack *u, struct ge_err *e)
 {
-	const struct ge_docs_caps *c = u->from->sums->caps;
+	struct ge_flow_sums *s = u->from->sums;
 	int rc;
 
-	if (u->entries == 0 && archive_read_open1(u->a) != ARCHIVE_OK)
-		return (unpack_fail(u, e));
 	for (;;) {
 		if (u->entries > 0 && ge_flow_drain(&u->flow, e) == -1)
 			return (-1);
-		do {
-			rc = archive_read_next_header2(u->a, u->entry);
-		} while (rc == ARCHIVE_RETRY);
-		if (rc == ARCHIVE_EOF)
-			return (0);
-		if (rc != ARCHIVE_OK && rc != ARCHIVE_WARN)
-			return (unpack_fail(u, e));
+		if ((rc = next_header(u, e)) != 1)
+			return (rc);
 		u->entries++;
-		if (c->entries > 0 && ++u->from->sums->entries > c->entries)
-			return (beyond(e, c->entries, "entries beyond",
+		if (++s->entries > s->caps->entries && s->caps->entries > 0)
+			return (beyond(e, s->caps->entries, "entries beyond",
 			    "entries"));
 		rewind_flow(&u->flow);
 		if (archive_entry_filetype(u->entry) == AE_IFREG &&

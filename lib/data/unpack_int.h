@@ -69,7 +69,6 @@ struct ge_unpack {
 	uint64_t begin, size, at;	/* in it */
 	uint8_t *buf;
 	uint64_t entries;		/* so far */
-	int unknown;			/* it failed before there was one */
 	struct ge_err why;		/* of a failed read */
 };
 

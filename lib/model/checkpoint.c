@@ -257,8 +257,8 @@ drop_left(const char *dir)
 }
 
 /*
- * All before the last one before step.  What cannot be listed stays: the new one is
- * there all the same.
+ * All before the last one before step.  What cannot be listed stays: the new
+ * one is there all the same.
  */
 static void
 drop_old(const char *dir, uint64_t step)
@@ -394,7 +394,7 @@ ge_checkpoint_release(struct ge_checkpoint *c)
 struct source {
 	int fd;
 	uint64_t total;
-	uint8_t *buf;			/* 4 * PART bytes; the header at first */
+	uint8_t *buf;			/* 4 * PART bytes */
 	struct ge_checkpoint c;
 };
 

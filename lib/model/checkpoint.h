@@ -9,12 +9,12 @@
 #include "util/err.h"
 
 /*
- * The state of a training in a file, from which the same bytes of weights come as if
- * it had never stopped.  DIR/checkpoint-00000500.safetensors holds theta, m and v,
- * with DiLoCo outer and outer_m, in f32; in __metadata__ are
+ * The state of a training in a file, from which the same bytes of weights come
+ * as if it had never stopped.  DIR/checkpoint-00000500.safetensors holds theta,
+ * m and v, with DiLoCo outer and outer_m, in f32; in __metadata__ are
  *
  *	format		getools
- *	sha256		of the whole file with these 64 digits as '0'; comes first
+ *	sha256		of the file with these 64 digits as '0'; comes first
  *	ident		what tells data and options apart, 64 hex digits
  *	step steps tokens
  *			whole numbers
@@ -30,10 +30,11 @@ struct ge_progress {
 
 /*
  * ge_checkpoint_write(dir, t, ident, p, e):
- * Write one, named after t->step; dir is made, and is of one training.  It appears
- * whole and durable or not at all; then all older ones but the last are removed.  What
- * a killed process has left goes first.  The hook does not stop it.  0, -1 GE_EFAIL.
- * With ranks: after ge_train_whole, on rank 0; with DiLoCo each its own folder.
+ * Write one, named after t->step; dir is made, and is of one training.  It
+ * appears whole and durable or not at all; then all older ones but the last are
+ * removed.  What a killed process has left goes first.  The hook does not stop
+ * it.  With ranks: after ge_train_whole, on rank 0; with DiLoCo each its own
+ * folder.  0, -1 GE_EFAIL.
  *
  * ge_checkpoint_path(dir, step, e): its name; ge_free it.
  */
@@ -43,10 +44,10 @@ char *ge_checkpoint_path(const char *dir, uint64_t step, struct ge_err *e);
 
 /*
  * ge_checkpoint_resume(dir, t, ident, p, e):
- * Take up the newest that is whole: 1, and the caller calls ge_train_changed, on all
- * ranks; 0 if dir has none.  A damaged one is passed over with a warning.  -1:
- * GE_EREFUSED if it is of another ident, or if all that there are are damaged; t is
- * then unspecified.
+ * Take up the newest that is whole: 1, and the caller calls ge_train_changed,
+ * on all ranks; 0 if dir has none.  A damaged one is passed over with a
+ * warning.  -1: GE_EREFUSED if it is of another ident, or if all that there are
+ * are damaged; t is then unspecified.
  *
  * ge_checkpoint_resume_at(dir, most, ...): the newest of at most so many steps.
  */

@@ -143,7 +143,7 @@ ge_lm_report(const struct ge_lm *lm, struct ge_err *e)
 	if (j != NULL && lm->o.base != NULL)
 		json_object_set_new(j, "base", json_string(lm->o.base));
 	if (j != NULL)
-		text = json_dumps(j, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+		text = json_dumps(j, JSON_INDENT(2) | JSON_REAL_PRECISION(7));
 	if (text == NULL)
 		ge_fail(e, GE_EFAIL, "out of memory");
 	else if ((out = ge_alloc(strlen(text) + 2, e)) != NULL)

@@ -14,14 +14,14 @@ enum {
 	PART = 1 << 16			/* tokens between calls of the hook */
 };
 
-/* A context: how often, and how many words came after it once, twice, more often. */
+/* A context: how often, and how many words followed once, twice, more often. */
 struct after {
 	uint32_t total, n[3];
 };
 
 /*
- * A pair is counted by the number of different words before it, a word by that of the
- * pairs it ends.
+ * A pair is counted by the number of different words before it, a word by that
+ * of the pairs it ends.
  */
 struct pair {
 	uint32_t left, right;
@@ -50,7 +50,7 @@ struct ge_ngram {
 	struct triple *triple;		/* hash table */
 	size_t ntriples, nslots;
 	struct after after;		/* nothing */
-	double discount[3][3];		/* of the order - 1; of counts 1, 2, more */
+	double discount[3][3];		/* of order - 1; of 1, 2, more */
 };
 
 static size_t
@@ -163,7 +163,7 @@ add_pair(struct ge_ngram *g, uint32_t left, uint32_t right, uint32_t *out,
 	return (0);
 }
 
-/* One more of a triple; the first of its kind is one more of the pair it ends in. */
+/* One more of a triple; of its kind the first is one more of its last pair. */
 static int
 add_triple(struct ge_ngram *g, uint32_t context, uint32_t pair,
     struct ge_err *e)
@@ -192,28 +192,20 @@ static int
 count(struct ge_ngram *g, const struct ge_tokens *data, struct ge_err *e)
 {
 	uint64_t i, n = data->n < UINT32_MAX ? data->n : UINT32_MAX;
-	uint32_t context = NONE, pair;
-	const int32_t *v = data->v;
-	int inside = 0;
+	uint32_t context = NONE, pair, end = (uint32_t)data->end, last = end;
 
-	for (i = 0; i + 1 < n; i++) {
+	for (i = 0; i < n; i++) {
 		if (i % PART == 0 && ge_hook_tick(0, e) == -1)
 			return (-1);
-		if (v[i] == data->end) {
-			inside = 0;
-			continue;
-		}
-		if (!inside && add_pair(g, (uint32_t)data->end,
-		    (uint32_t)v[i], &context, e) == -1)
+		if (last == end && add_pair(g, end, end, &context, e) == -1)
 			return (-1);
-		inside = 1;
-		if (add_pair(g, (uint32_t)v[i], (uint32_t)v[i + 1], &pair,
-		    e) == -1)
+		if (add_pair(g, last, (uint32_t)data->v[i], &pair, e) == -1)
 			return (-1);
 		if (context != NONE && pair != NONE &&
 		    add_triple(g, context, pair, e) == -1)
 			return (-1);
 		context = pair;
+		last = (uint32_t)data->v[i];
 	}
 	return (0);
 }
@@ -231,8 +223,9 @@ follow(struct after *a, uint32_t n, uint64_t kinds[4])
 }
 
 /*
- * Chen and Goodman's estimate from how many have the counts 1 to 4; halves where
- * there are too few to estimate from; never nothing, lest something be impossible.
+ * Chen and Goodman's estimate from how many have the counts 1 to 4; halves
+ * where there are too few to estimate from; never nothing, lest something be
+ * impossible.
  */
 static void
 discount(double d[3], const uint64_t n[4])
@@ -354,11 +347,8 @@ ge_ngram_prob(const struct ge_ngram *g, int32_t u, int32_t v, int32_t w)
 uint64_t
 ge_tokens_wanted(const struct ge_tokens *data)
 {
-	uint64_t i, n = 0;
 
-	for (i = 0; i + 1 < data->n; i++)
-		n += data->v[i] != data->end;
-	return (n);
+	return (data->n > 0 ? data->n - 1 : 0);
 }
 
 static int
@@ -370,21 +360,16 @@ trigram(struct ge_baseline *b, const struct ge_tokens *train,
 	const int32_t *v = val->v;
 	double nats = 0;
 	uint64_t i;
-	int inside = 0, rc = -1;
+	int rc = -1;
 
 	if ((g = ge_ngram_new(train, vocab, e)) == NULL)
 		return (-1);
 	for (i = 0; i + 1 < val->n; i++) {
 		if (i % PART == 0 && ge_hook_tick(0, e) == -1)
 			goto out;
-		if (v[i] == val->end) {
-			inside = 0;
-			continue;
-		}
-		if (!inside)
+		if (i == 0 || v[i] == val->end)
 			context = find_pair(g, (uint32_t)val->end,
 			    (uint32_t)v[i]);
-		inside = 1;
 		pair = find_pair(g, (uint32_t)v[i], (uint32_t)v[i + 1]);
 		nats -= log(prob(g, context, pair, v[i], v[i + 1]));
 		context = pair;
@@ -401,21 +386,16 @@ static int
 unigram(struct ge_baseline *b, const struct ge_tokens *train,
     const struct ge_tokens *val, size_t vocab, struct ge_err *e)
 {
-	uint64_t *n, i, sum = vocab;
+	uint64_t *n, i, sum = vocab + train->n;
 	double nats = 0;
 
 	b->bytes = vocab * sizeof(*n);
 	if ((n = ge_alloc((size_t)b->bytes, e)) == NULL)
 		return (-1);
-	for (i = 0; i + 1 < train->n; i++)
-		if (train->v[i] != train->end) {
-			n[train->v[i + 1]]++;
-			sum++;
-		}
+	for (i = 0; i < train->n; i++)
+		n[train->v[i]]++;
 	for (i = 0; i + 1 < val->n; i++)
-		if (val->v[i] != val->end)
-			nats -= log((double)(n[val->v[i + 1]] + 1) /
-			    (double)sum);
+		nats -= log((double)(n[val->v[i + 1]] + 1) / (double)sum);
 	b->nats = nats;
 	ge_free(n);
 	return (0);

@@ -8,23 +8,23 @@
 #include "util/err.h"
 
 /*
- * What a model has to beat: interpolated modified Kneser-Ney smoothing of order 3
- * (Chen and Goodman, 1999), down to the uniform distribution.  What is counted is what
- * a model learns: every token but the first of a document, after at most two others of
- * its document.
+ * What a model has to beat: interpolated modified Kneser-Ney smoothing of order
+ * 3 (Chen and Goodman, 1999), down to the uniform distribution.  What is
+ * counted is what a model learns: every token after at most two others of its
+ * document, in front of which stands an end.
  *
- * Memory is bounded, at about 700 MiB: of the pairs and triples in more than some ten
- * million tokens the later ones are not counted.
+ * Memory is bounded, at about 700 MB (900 while a table grows): after 8 million
+ * different pairs, or 25 million different triples, new ones are not counted.
  */
 struct ge_ngram;
 
 /*
- * ge_ngram_new(data, vocab, e): tokens are below vocab.  NULL: no memory, or the hook
- * stops it.
+ * ge_ngram_new(data, vocab, e): tokens are below vocab.  NULL: no memory, or
+ * the hook stops it.
  * ge_ngram_bytes(g): what it takes.
  *
- * ge_ngram_prob(g, u, v, w): of w after u and v, in that order; u is data->end where
- * v begins its document.  Positive; the sum over all w is 1.
+ * ge_ngram_prob(g, u, v, w): of w after u and v, in that order; u is data->end
+ * where v begins its document, and so is v where w does.  Positive; the sum over all w is 1.
  */
 struct ge_ngram *ge_ngram_new(const struct ge_tokens *data, size_t vocab,
     struct ge_err *e);
@@ -46,11 +46,12 @@ struct ge_baseline {
 
 /*
  * ge_baselines(train, val, vocab, out, e):
- * "constant", every token as likely as any other; "unigram", its share of train, one
- * added to each count; "trigram", as above.  nats is 0 if val wants no token.
+ * "constant", every token as likely as any other; "unigram", its share of
+ * train, one added to each count; "trigram", as above.  nats is 0 if val wants
+ * no token.
  *
- * ge_tokens_wanted(data): how many tokens are scored, so that nats * this is what all
- * of data costs.
+ * ge_tokens_wanted(data): how many tokens are scored, so that nats * this is
+ * what all of data costs.
  */
 int ge_baselines(const struct ge_tokens *train, const struct ge_tokens *val,
     size_t vocab, struct ge_baseline out[GE_BASELINES], struct ge_err *e);

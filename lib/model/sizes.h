@@ -6,10 +6,10 @@
 #include "model/llama.h"
 
 /*
- * Models that have names.  Rows of all matrices are multiples of 256 numbers long, as
- * the K-quantisations of llama.cpp want; embeddings are tied; four queries share a key
- * (three in "60m" and "124m").  A name tells how many parameters there are in all with
- * so large a vocabulary.
+ * Models that have names.  Rows of all matrices are multiples of 256 numbers
+ * long, as the K-quantisations of llama.cpp want; embeddings are tied; four
+ * queries share a key (three in "60m" and "124m").  A name tells how many
+ * parameters there are in all with so large a vocabulary.
  */
 struct ge_size {
 	const char *name;
@@ -21,8 +21,8 @@ struct ge_size {
 extern const struct ge_size ge_sizes[];
 
 /*
- * ge_size_find(name, vocab, d): its dimensions, with a vocabulary of so many; 0: its
- * own.  0; -1 if there is no such name.
+ * ge_size_find(name, vocab, d): its dimensions, with a vocabulary of so many;
+ * 0: its own.  0; -1 if there is no such name.
  *
  * ge_size_names(): all of them, in words: "1m, ... and 350m".
  */

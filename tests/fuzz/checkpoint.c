@@ -1,6 +1,6 @@
 /*
- * Heads of checkpoints: what is accepted keeps its limits, and lies behind the head;
- * what is not is refused, in one line.
+ * Heads of checkpoints: what is accepted keeps its limits, and lies behind the
+ * head; what is not is refused, in one line.
  */
 #include <math.h>
 #include <string.h>

@@ -1,10 +1,10 @@
 /*
- * lib/model/checkpoint.c: a training that stops and goes on gives the same bytes;
- * damage of any byte is seen; killed, or failed, at every system call it leaves the
- * last good state.
+ * lib/model/checkpoint.c: a training that stops and goes on gives the same
+ * bytes; damage of any byte is seen; killed, or failed, at every system call it
+ * leaves the last good state.
  *
- * checkpoint train KIND DIR STEPS goes on from DIR until so many steps are done, with
- * a checkpoint after each.
+ * checkpoint train KIND DIR STEPS goes on from DIR until so many steps are
+ * done, with a checkpoint after each.
  */
 #define _GNU_SOURCE		/* mkdtemp, setrlimit */
 #include <sys/resource.h>
@@ -204,8 +204,9 @@ found(const char *kind, const char *dir, struct ge_err *e)
 			die(e->msg);
 		rc = (int)t->step;
 		if (!same(t, kind, t->step) || p.step != t->step ||
-		    p.steps != 100 || p.tokens != t->step * 64 || p.seconds != 0.1 *
-		    (double)p.step || p.joules != 3 * (double)p.step ||
+		    p.steps != 100 || p.tokens != t->step * 64 ||
+		    p.seconds != 0.1 * (double)p.step ||
+		    p.joules != 3 * (double)p.step ||
 		    !isfinite(p.loss) || !isnan(p.val))
 			rc = -2;
 	}

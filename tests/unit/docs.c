@@ -17,6 +17,7 @@
 
 #include "data/docs.h"
 #include "data/jsonl.h"
+#include "data/text.h"
 #include "util/hook.h"
 #include "util/mem.h"
 
@@ -279,6 +280,16 @@ test_bad_text(void)
 	    "'in:1': not UTF-8") && text_refuses("\xed\xa0\x80", "in",
 	    GE_EREFUSED, "'in:1': not UTF-8"),
 	    "what is not UTF-8 is refused, with its line");
+	b = run_of('a', 64);
+	for (i = 0, good = 1; i < 61; i++) {
+		memcpy(b.s + i, "\xf0\x9f\x98\x80", 4);
+		good &= ge_utf8_check(b.s, 64) == 64;
+		b.s[i + 3] = 'a';
+		good &= ge_utf8_check(b.s, 64) == i;
+		memset(b.s + i, 'a', 4);
+	}
+	check(good, "wherever it is");
+	free(b.s);
 	/* Late, behind what the head shows and behind other documents. */
 	b = run_of('a', 100000);
 	for (i = 99; i < b.len; i += 100)
@@ -768,6 +779,15 @@ test_damage(void)
 		free(b.s);
 	}
 	check(good, "a cut archive is refused");
+	b = two_texts("ustar", ARCHIVE_FILTER_GZIP);
+	begin(&m, "zip", ARCHIVE_FILTER_NONE);
+	put(&m, "x.tgz", AE_IFREG, NULL, b.s, b.len - 20);
+	free(b.s);
+	b = end(&m);
+	read_bytes(&k, &b, "in", &c);
+	check(k.rc == -1 && k.e.code == GE_EREFUSED && strncmp(k.e.msg,
+	    "'in': 'x.tgz': ", 15) == 0, "and one in another");
+	free(b.s);
 	begin(&m, "zip", ARCHIVE_FILTER_NONE);
 	put(&m, "a", AE_IFREG, NULL, big.s, big.len);
 	b = end(&m);

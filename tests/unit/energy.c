@@ -1,6 +1,6 @@
 /*
- * lib/util/energy.c: counters in a folder that looks like /sys/class/powercap; the
- * model against the limits that getrusage sets.
+ * lib/util/energy.c: counters in a folder that looks like /sys/class/powercap;
+ * the model against the limits that getrusage sets.
  */
 #include <sys/resource.h>
 #include <sys/stat.h>

@@ -1,6 +1,6 @@
 /*
- * lib/model/estimate.c: what a training is said to take against what a process takes
- * that does it.
+ * lib/model/estimate.c, ge_train_bytes: what a training is said to take against
+ * what a process takes that does it.
  */
 #include <sys/resource.h>
 #include <sys/wait.h>

@@ -347,7 +347,7 @@ static const struct {
 	{ "\"\304\240 l\"", "\"< |endoftext|>\"", NULL, NULL, "merge 0 is of an "
 	    "unknown token" },
 	{ "\"content\": \"<|endoftext|>\"", "\"content\": \"\304\240l\"",
-	    "{\"id\": " END, "{\"id\": 256", "merge 0 is of a special token" }
+	    "{\"id\": " END, "{\"id\": 256", "merge 0 is of no tokens of text" }
 };
 
 static void

@@ -30,12 +30,13 @@ def stream(seed, n):
 
 
 def events(tokens):
-    """(two before, one before, token) of every token but the first ones."""
-    out, u = [], END
-    for v, w in zip(tokens, tokens[1:]):
-        if v != END:
-            out.append((u, v, w))
-        u = v
+    """(two before, one before, token), an end in front of each document."""
+    out, u, v = [], END, END
+    for w in tokens:
+        if v == END:
+            u = END
+        out.append((u, v, w))
+        u, v = v, w
     return out
 
 
@@ -85,7 +86,7 @@ def main():
         m = Model(train)
         assert all(sum(m.prob(u, v, w) for w in range(VOCAB)) == 1
                    for u in range(VOCAB) for v in range(VOCAB))
-        score = events(val)
+        score = events(val)[1:]
         one = Counter(e[2] for e in events(train))
         total = VOCAB + sum(one.values())
         print(n, len(score),
