@@ -176,7 +176,9 @@ merge_short(const struct ge_bpe *b, int32_t *id, size_t n)
 	return (n);
 }
 
-/* The same for long pieces: a heap of pairs, lowest rank first, then leftmost. */
+/*
+ * The same for long pieces: a heap of pairs, lowest rank first, then leftmost.
+ */
 struct long_pair {
 	uint32_t rank, at;
 	int32_t left, right;
@@ -296,7 +298,9 @@ merge(const struct ge_bpe *b, const uint8_t *s, size_t len, int32_t *id,
 	return (0);
 }
 
-/* Whether all of a piece is looked up: the merges are to make the same of it. */
+/*
+ * Whether all of a piece is looked up: the merges are to make the same of it.
+ */
 static int
 look_alone(struct ge_bpe *b, size_t token, struct ge_err *e)
 {

@@ -10,7 +10,9 @@
 
 #define GPT2_TAIL "| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
 
-/* The expressions that are known by heart; of each kind the first is written. */
+/*
+ * The expressions that are known by heart; of each kind the first is written.
+ */
 static const struct {
 	enum ge_split split;
 	const char *regex;
@@ -322,7 +324,7 @@ cut_merge(struct reader *r, const json_t *j, size_t *la, size_t *lb,
 	const char *a = json_string_value(j), *b;
 
 	if (a != NULL) {
-		if ((b = strchr(a, ' ')) == NULL || strchr(b + 1, ' ') != NULL)
+		if ((b = strchr(a, ' ')) == NULL)
 			return (0);
 		*la = (size_t)(b++ - a);
 	} else {
@@ -454,8 +456,8 @@ find_end(const struct ge_bpe *b)
 }
 
 /*
- * Bytes that its training never saw may have no token (SmolLM2); those that any text
- * has must.
+ * Bytes that its training never saw may have no token (SmolLM2); those that any
+ * text has must.
  */
 static int
 take_missing(struct reader *r, struct ge_err *e)
@@ -557,7 +559,7 @@ put_token(struct writer *w, const struct ge_bpe *b, size_t i)
 	const struct ge_bpe_token *t = &b->token[i];
 	char *s, *p;
 
-	if (w->rc == -1 || (s = ge_bpe_show(b, (int32_t)i, w->e)) == NULL) {
+	if ((s = ge_bpe_show(b, (int32_t)i, w->e)) == NULL) {
 		w->rc = -1;
 		return;
 	}
@@ -687,11 +689,13 @@ put_model(struct writer *w, const struct ge_bpe *b)
 {
 	size_t i;
 
-	put(w, "  \"model\": {\n    \"type\": \"BPE\",\n    \"dropout\": null,\n"
-	    "    \"unk_token\": null,\n    \"continuing_subword_prefix\": null,"
-	    "\n    \"end_of_word_suffix\": null,\n    \"fuse_unk\": false,\n"
-	    "    \"byte_fallback\": false,\n    \"ignore_merges\": %s,\n"
-	    "    \"vocab\": {", b->whole ? "true" : "false");
+	put(w, "  \"model\": {\n    \"type\": \"BPE\",\n"
+	    "    \"dropout\": null,\n    \"unk_token\": null,\n"
+	    "    \"continuing_subword_prefix\": null,\n"
+	    "    \"end_of_word_suffix\": null,\n"
+	    "    \"fuse_unk\": false,\n    \"byte_fallback\": false,\n"
+	    "    \"ignore_merges\": %s,\n    \"vocab\": {", b->whole ? "true" :
+	    "false");
 	for (i = 0; i < b->ntokens; i++) {
 		put(w, "%s\n      \"", i > 0 ? "," : "");
 		put_token(w, b, i);

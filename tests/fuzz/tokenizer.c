@@ -1,7 +1,8 @@
 /*
- * tokenizer.json, in which @ stands for the vocabulary of the single bytes 0..255 in
- * GPT-2's order: what is accepted keeps what bpe.h says, is written and read again as
- * the same, and gives text back; what is not is refused in one line.
+ * tokenizer.json, in which @ stands for the vocabulary of the single bytes
+ * 0..255 in GPT-2's order: what is accepted keeps what bpe.h says, is written
+ * and read again as the same, and gives text back; what is not is refused in
+ * one line.
  */
 #include <string.h>
 

@@ -83,6 +83,8 @@ test_split(void)
 	static const char *const llama3[] = { "It|'S| |202|4|,| isn|'t",
 	    "a|  | b", "a| \n\n|\tb", "(abc|).\n\n|x", "x| \n| y",
 	    "1|-|1", " |123|456|7", "'\xc5\xbf|a", "I|'m|n", "\r\n|a" };
+	static const char *const smollm[] = { "in| |1|8|7|1|,| x|2|y", "a|  |1",
+	    "a| | -|1| |\xc2\xbd| b", " |7", "\n |3", "I|'ve|2|'s|  | a" };
 	size_t i;
 	int good = 1;
 
@@ -93,6 +95,10 @@ test_split(void)
 	for (i = 0; i < sizeof(llama3) / sizeof(llama3[0]); i++)
 		good &= cuts(GE_SPLIT_LLAMA3, llama3[i]);
 	check(good, "pieces as of Llama 3");
+	good = 1;
+	for (i = 0; i < sizeof(smollm) / sizeof(smollm[0]); i++)
+		good &= cuts(GE_SPLIT_SMOLLM, smollm[i]);
+	check(good, "pieces as of SmolLM");
 }
 
 /* By definition: of all pairs that merge the first in rank, then the leftmost. */
