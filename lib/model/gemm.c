@@ -223,17 +223,20 @@ pack_whole(void *arg, size_t i, int worker)
 	    g->size, g->k * f->w);
 }
 
+/* A tile of C, of which so many columns are wanted. */
 static void
 multiply(const struct ge_gemm *g, size_t k, const uint8_t *a,
-    const uint8_t *b, float *c, size_t ldc, int add)
+    const uint8_t *b, float *c, size_t ldc, int add, size_t cols)
 {
+	const struct ge_kernel *kn = g->kernel;
+	int half = cols <= kn->nr / 2 && kn->f32_half != NULL;
 
 	if (g->prec == GE_F32)
-		g->kernel->f32(k, (const float *)(const void *)a,
-		    (const float *)(const void *)b, c, ldc, add);
+		(half ? kn->f32_half : kn->f32)(k, (const float *)(const void *)
+		    a, (const float *)(const void *)b, c, ldc, add);
 	else
-		g->kernel->bf16(k, (const uint16_t *)(const void *)a,
-		    (const uint16_t *)(const void *)b, c, ldc, add);
+		(half ? kn->bf16_half : kn->bf16)(k, (const uint16_t *)(const
+		    void *)a, (const uint16_t *)(const void *)b, c, ldc, add);
 }
 
 /* A tile of C that is not all inside. */
@@ -249,7 +252,7 @@ edge(const struct ge_gemm *g, size_t k, const uint8_t *a, const uint8_t *b,
 	for (r = 0; r < rows && add; r++)
 		memcpy(t + r * nr, g->c + (r0 + r) * g->ldc + c0,
 		    cols * sizeof(*t));
-	multiply(g, k, a, b, t, nr, add);
+	multiply(g, k, a, b, t, nr, add, cols);
 	for (r = 0; r < rows; r++)
 		memcpy(g->c + (r0 + r) * g->ldc + c0, t + r * nr,
 		    cols * sizeof(*t));
@@ -265,17 +268,20 @@ static void
 block(const struct ge_gemm *g, size_t k, const struct panels *a,
     const struct panels *b, int add)
 {
-	size_t mr = g->a.w, nr = g->b.w, p, q;
+	size_t mr = g->a.w, nr = g->b.w, p, q, cols;
 	const uint8_t *x, *y;
+	int inside;
 
 	for (q = b->from; q < b->end; q++) {
 		y = b->v + (q - b->from) * b->stride;
+		cols = least(g->b.rows - q * nr, nr);
+		inside = cols == nr || (cols == nr / 2 &&
+		    g->kernel->f32_half != NULL);
 		for (p = a->from; p < a->end; p++) {
 			x = a->v + (p - a->from) * a->stride;
-			if ((p + 1) * mr <= g->a.rows &&
-			    (q + 1) * nr <= g->b.rows)
+			if (inside && (p + 1) * mr <= g->a.rows)
 				multiply(g, k, x, y, g->c + p * mr * g->ldc +
-				    q * nr, g->ldc, add);
+				    q * nr, g->ldc, add, cols);
 			else
 				edge(g, k, x, y, p * mr, q * nr, add);
 		}

@@ -14,7 +14,8 @@
 enum {
 	ROWS = 64,			/* of a task */
 	QUERIES = 96,			/* of a task of attention */
-	HEAD_ROWS = 256,		/* logits at a time */
+	HEAD_ROWS = 256,		/* of logits at a time, at least */
+	HEAD_FLOATS = 1 << 24,		/* more rows up to so many of them */
 	COLS = 64
 };
 
@@ -30,6 +31,7 @@ struct ge_llama_work {
 	int jobs;
 	size_t nseqs, len, n;		/* n: rows */
 	size_t q, qw;			/* width of a row of qkv; of its queries */
+	size_t head_rows;
 	float *cs, *sn;			/* [len][hd / 2] */
 	/* Kept, for each layer: */
 	float *x1, *x2;			/* [layers][n][dim] */
@@ -41,7 +43,7 @@ struct ge_llama_work {
 	float *norm, *dnorm, *dx;	/* [n][dim] */
 	float *hidden;			/* [n][ff] */
 	float *dqkv, *datt;		/* [n][q], [n][qw] */
-	float *logits;			/* [HEAD_ROWS][vocab] */
+	float *logits;			/* [head_rows][vocab] */
 	float *part;			/* [n / ROWS][dim] */
 	float *scores;			/* [jobs][2][QUERIES][len] */
 	double *loss;			/* [n] */
@@ -493,7 +495,7 @@ head(struct ge_llama_work *w)
 	size_t c = w->d.dim, v = w->d.vocab, rows, at, wt = head_at(&w->d);
 
 	for (at = 0; at < w->n; at += rows) {
-		rows = w->n - at < HEAD_ROWS ? w->n - at : HEAD_ROWS;
+		rows = w->n - at < w->head_rows ? w->n - at : w->head_rows;
 		linear(w, w->logits, w->norm + at * c, wt, rows, c, v, 0);
 		w->at = at;
 		ge_pool_run(w->pool, rows, row_loss, w);
@@ -626,7 +628,7 @@ lay_out(struct ge_llama_work *w, float *base)
 		{ &w->rstd, (2 * l + 1) * n }, { &w->norm, n * c },
 		{ &w->dnorm, n * c }, { &w->dx, n * c },
 		{ &w->hidden, n * d->ff }, { &w->dqkv, n * w->q },
-		{ &w->datt, n * w->qw }, { &w->logits, HEAD_ROWS * d->vocab },
+		{ &w->datt, n * w->qw }, { &w->logits, w->head_rows * d->vocab },
 		{ &w->part, (n + ROWS - 1) / ROWS * c },
 		{ &w->scores, (size_t)w->jobs * 2 * QUERIES * w->len }
 	};
@@ -639,6 +641,20 @@ lay_out(struct ge_llama_work *w, float *base)
 	return (at);
 }
 
+static size_t
+larger(size_t a, size_t b)
+{
+
+	return (a > b ? a : b);
+}
+
+static size_t
+smaller(size_t a, size_t b)
+{
+
+	return (a < b ? a : b);
+}
+
 static void
 set_sizes(struct ge_llama_work *w, const struct ge_llama_dims *d,
     size_t nseqs, size_t len, struct ge_pool *pool)
@@ -648,6 +664,7 @@ set_sizes(struct ge_llama_work *w, const struct ge_llama_dims *d,
 	w->nseqs = nseqs;
 	w->len = len;
 	w->n = nseqs * len;
+	w->head_rows = smaller(w->n, larger(HEAD_ROWS, HEAD_FLOATS / d->vocab));
 	w->q = qkv_width(d);
 	w->qw = d->heads * d->hd;
 	w->pool = pool;
@@ -662,13 +679,6 @@ ge_llama_work_bytes(const struct ge_llama_dims *d, size_t nseqs, size_t len)
 	memset(&w, 0, sizeof(w));
 	set_sizes(&w, d, nseqs, len, NULL);
 	return (lay_out(&w, NULL) * sizeof(float) + w.n * sizeof(double));
-}
-
-static size_t
-larger(size_t a, size_t b)
-{
-
-	return (a > b ? a : b);
 }
 
 /* The angles of the positions. */
@@ -687,22 +697,40 @@ set_angles(struct ge_llama_work *w)
 		}
 }
 
+/* As ge_gemm_new wants it. */
+static size_t
+gemm_room(size_t m, size_t n, size_t k)
+{
+
+	return ((smaller(m, n) + 64) * (k + 1));
+}
+
+/* That of linear and of linear_back. */
+static size_t
+linear_room(size_t rows, size_t in, size_t out)
+{
+
+	return (larger(gemm_room(rows, out, in), larger(gemm_room(rows, in,
+	    out), gemm_room(out, in, rows))));
+}
+
 struct ge_llama_work *
 ge_llama_work_new(const struct ge_llama_dims *d, size_t nseqs, size_t len,
     enum ge_prec prec, struct ge_pool *pool, struct ge_err *e)
 {
 	struct ge_llama_work *w;
-	size_t wide, room;
+	size_t room;
 	float *base;
 	int i;
 
 	if ((w = ge_alloc(sizeof(*w), e)) == NULL)
 		return (NULL);
 	set_sizes(w, d, nseqs, len, pool);
-	wide = larger(larger(d->dim, w->q), larger(2 * d->ff, w->qw)) + 64;
-	room = larger((w->n + 64) * wide,
-	    larger((d->vocab + 64) * (larger(d->dim, HEAD_ROWS) + 64),
-	    wide * wide));
+	room = larger(linear_room(w->head_rows, d->dim, d->vocab),
+	    larger(larger(linear_room(w->n, d->dim, w->q),
+	    linear_room(w->n, w->qw, d->dim)),
+	    larger(linear_room(w->n, d->dim, 2 * d->ff),
+	    linear_room(w->n, d->ff, d->dim))));
 	if ((w->own = ge_alloc((size_t)w->jobs * sizeof(struct ge_gemm *), e)) ==
 	    NULL || (w->loss = ge_alloc(w->n * sizeof(*w->loss), e)) == NULL ||
 	    (base = ge_block_alloc(lay_out(w, NULL) * sizeof(float), e)) ==
@@ -714,8 +742,9 @@ ge_llama_work_new(const struct ge_llama_dims *d, size_t nseqs, size_t len,
 	if ((w->gemm = ge_gemm_new(pool, prec, room, e)) == NULL)
 		goto fail;
 	for (i = 0; i < w->jobs; i++)
-		if ((w->own[i] = ge_gemm_new(NULL, prec, (len + 64) *
-		    (larger(d->hd, QUERIES) + 64), e)) == NULL)
+		if ((w->own[i] = ge_gemm_new(NULL, prec, larger(
+		    gemm_room(QUERIES, len, d->hd), larger(gemm_room(QUERIES,
+		    d->hd, len), gemm_room(len, d->hd, QUERIES))), e)) == NULL)
 			goto fail;
 	return (w);
 fail:
