@@ -15,7 +15,7 @@ enum {
 	ROWS = 64,			/* of a task */
 	QUERIES = 96,			/* of a task of attention */
 	HEAD_ROWS = 256,		/* of logits at a time, at least */
-	HEAD_FLOATS = 1 << 24,		/* more rows up to so many of them */
+	HEAD_FLOATS = 1 << 25,		/* more rows up to so many of them */
 	COLS = 64
 };
 
@@ -655,6 +655,16 @@ smaller(size_t a, size_t b)
 	return (a < b ? a : b);
 }
 
+/* Even pieces of all rows, so that no pair of them is parted. */
+static size_t
+head_rows(size_t n, size_t vocab)
+{
+	size_t most = larger(HEAD_ROWS, HEAD_FLOATS / vocab);
+	size_t pieces = (n + most - 1) / most;
+
+	return (((n + pieces - 1) / pieces + 1) / 2 * 2);
+}
+
 static void
 set_sizes(struct ge_llama_work *w, const struct ge_llama_dims *d,
     size_t nseqs, size_t len, struct ge_pool *pool)
@@ -664,7 +674,7 @@ set_sizes(struct ge_llama_work *w, const struct ge_llama_dims *d,
 	w->nseqs = nseqs;
 	w->len = len;
 	w->n = nseqs * len;
-	w->head_rows = smaller(w->n, larger(HEAD_ROWS, HEAD_FLOATS / d->vocab));
+	w->head_rows = head_rows(w->n, d->vocab);
 	w->q = qkv_width(d);
 	w->qw = d->heads * d->hd;
 	w->pool = pool;
