@@ -8,6 +8,7 @@ _getools_options() {
 	gefrag)		echo 'b:d:fj:k:N:n:O:o:P:pqr:S:vz' ;;
 	gejoin)		echo 'fi:j:m:O:o:P:qR:V:v' ;;
 	gels)		echo 'j:O:qs:V:vx:' ;;
+	gepredict)	echo 'j:O:qv' ;;
 	gepull)		echo 'j:m:O:qR:s:V:vx:' ;;
 	gepush)		echo 'j:O:qS:s:tvx:' ;;
 	gerepair)	echo 'j:m:O:qS:s:tV:vx:' ;;
@@ -24,6 +25,9 @@ _getools_rare() {
 	gefrag)		echo 'payload=' ;;
 	gejoin)		echo "$pin" ;;
 	gels)		echo "$pin $net" ;;
+	gepredict)	echo "ctx= format=json format=line format=raw length= nll" \
+			    "prec=bf16 prec=f32 rule= seed= stop= temperature=" \
+			    "top-k= top-p= whole" ;;
 	gepull)		echo "$pin $net" ;;
 	gepush)		echo "quorum= s3-unsigned verify=full $pin $net" ;;
 	gerepair)	echo "blind s3-unsigned $pin $net" ;;
@@ -135,5 +139,5 @@ _getools() {
 	esac
 }
 
-complete -o default -F _getools gefrag gejoin gels gepull gepush gerepair germ \
-    geverify
+complete -o default -F _getools gefrag gejoin gels gepredict gepull gepush \
+    gerepair germ geverify

@@ -45,8 +45,8 @@ struct ge_gemm {
 	int add;
 };
 
-static const struct ge_kernel *
-choose(void)
+const struct ge_kernel *
+ge_kernel_best(void)
 {
 	const char *cpu = getenv("GE_CPU");
 	int best = 3;
@@ -69,6 +69,28 @@ choose(void)
 	return (&ge_kernel_plain);
 }
 
+static size_t
+size_of(enum ge_prec prec)
+{
+
+	return (prec == GE_BF16 ? sizeof(uint16_t) : sizeof(float));
+}
+
+static size_t
+step(const struct ge_kernel *kn, enum ge_prec prec)
+{
+
+	return (PANEL_BYTES / (kn->nr * size_of(prec)) / 32 * 32);
+}
+
+/* What a worker packs into. */
+static size_t
+share(const struct ge_kernel *kn, enum ge_prec prec)
+{
+
+	return (BLOCK * step(kn, prec) * size_of(prec));
+}
+
 struct ge_gemm *
 ge_gemm_new(struct ge_pool *pool, enum ge_prec prec, size_t room,
     struct ge_err *e)
@@ -79,10 +101,10 @@ ge_gemm_new(struct ge_pool *pool, enum ge_prec prec, size_t room,
 		return (NULL);
 	g->pool = pool;
 	g->prec = prec;
-	g->kernel = choose();
-	g->size = prec == GE_BF16 ? sizeof(uint16_t) : sizeof(float);
-	g->step = PANEL_BYTES / (g->kernel->nr * g->size) / 32 * 32;
-	g->share = (BLOCK + GE_NR_MAX) * g->step * g->size;
+	g->kernel = ge_kernel_best();
+	g->size = size_of(prec);
+	g->step = step(g->kernel, prec);
+	g->share = share(g->kernel, prec);
 	if ((g->whole = ge_block_alloc(room * g->size, e)) == NULL ||
 	    (g->own = ge_block_alloc((size_t)ge_pool_jobs(pool) * g->share,
 	    e)) == NULL) {
@@ -101,6 +123,15 @@ ge_gemm_free(struct ge_gemm *g)
 	ge_block_free(g->whole);
 	ge_block_free(g->own);
 	ge_free(g);
+}
+
+size_t
+ge_gemm_bytes(int jobs, enum ge_prec prec, size_t room)
+{
+
+	const struct ge_kernel *kn = ge_kernel_best();
+
+	return (room * size_of(prec) + (size_t)jobs * share(kn, prec));
 }
 
 const char *

@@ -49,6 +49,9 @@ void ge_gemm_free(struct ge_gemm *g);
 void ge_gemm(struct ge_gemm *g, size_t m, size_t n, size_t k,
     struct ge_mat a, struct ge_mat b, float *c, size_t ldc, int add);
 
+/* ge_gemm_bytes(jobs, prec, room): what ge_gemm_new takes with a pool of jobs. */
+size_t ge_gemm_bytes(int jobs, enum ge_prec prec, size_t room);
+
 /*
  * ge_gemm_variant(g): the kernel in use: "avx512bf16", "avx512", "avx2", "plain".
  * GE_CPU=plain, avx2 or avx512 in the environment of ge_gemm_new forbids better

@@ -45,6 +45,9 @@ enum {
 	GE_MR_MAX = 16, GE_NR_MAX = 64
 };
 
+/* ge_kernel_best(): here, as GE_CPU allows. */
+const struct ge_kernel *ge_kernel_best(void);
+
 extern const struct ge_kernel ge_kernel_plain;
 #if defined(__x86_64__)
 extern const struct ge_kernel ge_kernel_avx2, ge_kernel_avx512,

@@ -163,6 +163,25 @@ ge_llama_tensor(const struct ge_llama_dims *d, size_t i, struct ge_tensor *t)
 	return (1);
 }
 
+/*
+ * Llama 3.1 stretches what turns less than `low` times in its first context by
+ * `factor`, leaves what turns more than `high` times, and between them mixes both.
+ */
+double
+ge_llama_angle(const struct ge_llama_dims *d, size_t i)
+{
+	double a = pow((double)d->theta, -2.0 * (double)i / (double)d->hd);
+	double turns, mix;
+
+	if (d->rope.factor <= 0)
+		return (a);
+	turns = (double)d->rope.ctx * a / (2 * 3.14159265358979323846);
+	mix = (turns - (double)d->rope.low) /
+	    ((double)d->rope.high - (double)d->rope.low);
+	mix = mix < 0 ? 0 : mix > 1 ? 1 : mix;
+	return ((1 - mix) * a / (double)d->rope.factor + mix * a);
+}
+
 static struct ge_mat
 mat(const float *v, size_t ld)
 {
@@ -667,7 +686,7 @@ head_rows(size_t n, size_t vocab)
 
 static void
 set_sizes(struct ge_llama_work *w, const struct ge_llama_dims *d,
-    size_t nseqs, size_t len, struct ge_pool *pool)
+    size_t nseqs, size_t len, int jobs)
 {
 
 	w->d = *d;
@@ -677,34 +696,7 @@ set_sizes(struct ge_llama_work *w, const struct ge_llama_dims *d,
 	w->head_rows = head_rows(w->n, d->vocab);
 	w->q = qkv_width(d);
 	w->qw = d->heads * d->hd;
-	w->pool = pool;
-	w->jobs = ge_pool_jobs(pool);
-}
-
-size_t
-ge_llama_work_bytes(const struct ge_llama_dims *d, size_t nseqs, size_t len)
-{
-	struct ge_llama_work w;
-
-	memset(&w, 0, sizeof(w));
-	set_sizes(&w, d, nseqs, len, NULL);
-	return (lay_out(&w, NULL) * sizeof(float) + w.n * sizeof(double));
-}
-
-/* The angles of the positions. */
-static void
-set_angles(struct ge_llama_work *w)
-{
-	size_t half = w->d.hd / 2, t, i;
-	double a;
-
-	for (t = 0; t < w->len; t++)
-		for (i = 0; i < half; i++) {
-			a = (double)t * pow((double)w->d.theta,
-			    -(double)i / (double)half);
-			w->cs[t * half + i] = (float)cos(a);
-			w->sn[t * half + i] = (float)sin(a);
-		}
+	w->jobs = jobs;
 }
 
 /* As ge_gemm_new wants it. */
@@ -724,23 +716,68 @@ linear_room(size_t rows, size_t in, size_t out)
 	    out), gemm_room(out, in, rows))));
 }
 
+/* What the products of all rows need, and those of a head. */
+static size_t
+room(const struct ge_llama_work *w)
+{
+	const struct ge_llama_dims *d = &w->d;
+	size_t c = d->dim, each;
+
+	each = larger(larger(linear_room(w->n, c, w->q), linear_room(w->n,
+	    w->qw, c)), larger(linear_room(w->n, c, 2 * d->ff),
+	    linear_room(w->n, d->ff, c)));
+	return (larger(each, linear_room(w->head_rows, c, d->vocab)));
+}
+
+static size_t
+own_room(const struct ge_llama_work *w)
+{
+	size_t hd = w->d.hd, len = w->len;
+
+	return (larger(gemm_room(QUERIES, len, hd), larger(gemm_room(QUERIES,
+	    hd, len), gemm_room(len, hd, QUERIES))));
+}
+
+size_t
+ge_llama_work_bytes(const struct ge_llama_dims *d, size_t nseqs, size_t len,
+    enum ge_prec prec, int jobs)
+{
+	struct ge_llama_work w;
+
+	memset(&w, 0, sizeof(w));
+	set_sizes(&w, d, nseqs, len, jobs);
+	return (lay_out(&w, NULL) * sizeof(float) + w.n * sizeof(double) +
+	    ge_gemm_bytes(jobs, prec, room(&w)) + (size_t)jobs *
+	    ge_gemm_bytes(1, prec, own_room(&w)));
+}
+
+void
+ge_llama_angles(const struct ge_llama_dims *d, size_t len, float *cs,
+    float *sn)
+{
+	size_t half = d->hd / 2, t, i;
+	double a;
+
+	for (t = 0; t < len; t++)
+		for (i = 0; i < half; i++) {
+			a = (double)t * ge_llama_angle(d, i);
+			cs[t * half + i] = (float)cos(a);
+			sn[t * half + i] = (float)sin(a);
+		}
+}
+
 struct ge_llama_work *
 ge_llama_work_new(const struct ge_llama_dims *d, size_t nseqs, size_t len,
     enum ge_prec prec, struct ge_pool *pool, struct ge_err *e)
 {
 	struct ge_llama_work *w;
-	size_t room;
 	float *base;
 	int i;
 
 	if ((w = ge_alloc(sizeof(*w), e)) == NULL)
 		return (NULL);
-	set_sizes(w, d, nseqs, len, pool);
-	room = larger(linear_room(w->head_rows, d->dim, d->vocab),
-	    larger(larger(linear_room(w->n, d->dim, w->q),
-	    linear_room(w->n, w->qw, d->dim)),
-	    larger(linear_room(w->n, d->dim, 2 * d->ff),
-	    linear_room(w->n, d->ff, d->dim))));
+	set_sizes(w, d, nseqs, len, ge_pool_jobs(pool));
+	w->pool = pool;
 	if ((w->own = ge_alloc((size_t)w->jobs * sizeof(struct ge_gemm *), e)) ==
 	    NULL || (w->loss = ge_alloc(w->n * sizeof(*w->loss), e)) == NULL ||
 	    (base = ge_block_alloc(lay_out(w, NULL) * sizeof(float), e)) ==
@@ -748,13 +785,12 @@ ge_llama_work_new(const struct ge_llama_dims *d, size_t nseqs, size_t len,
 		goto fail;
 	lay_out(w, base);
 	w->ops = ge_ops();
-	set_angles(w);
-	if ((w->gemm = ge_gemm_new(pool, prec, room, e)) == NULL)
+	ge_llama_angles(d, len, w->cs, w->sn);
+	if ((w->gemm = ge_gemm_new(pool, prec, room(w), e)) == NULL)
 		goto fail;
 	for (i = 0; i < w->jobs; i++)
-		if ((w->own[i] = ge_gemm_new(NULL, prec, larger(
-		    gemm_room(QUERIES, len, d->hd), larger(gemm_room(QUERIES,
-		    d->hd, len), gemm_room(len, d->hd, QUERIES))), e)) == NULL)
+		if ((w->own[i] = ge_gemm_new(NULL, prec, own_room(w), e)) ==
+		    NULL)
 			goto fail;
 	return (w);
 fail:
