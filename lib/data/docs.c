@@ -441,8 +441,8 @@ ge_docs_read(int fd, const char *name, const struct ge_docs_caps *caps,
 		return (-1);
 	rc = read_flow(&d, &f, name, 0, e);
 	/* What writes to a pipe may go on behind the archive's end. */
-	if (rc == 0 && f.pipe)
-		rc = ge_flow_drain(&f, e);
+	if (rc == 0 && f.pipe && (rc = ge_flow_drain(&f, e)) == -1)
+		ge_within(e, "'%s'", name);
 	if (rc == 0 && d.passed > 0)
 		ge_note(GE_WARN, "'%s': entries passed over, as they are no "
 		    "text: %lu, the first '%s'", name, (unsigned long)d.passed,
