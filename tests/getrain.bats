@@ -40,17 +40,17 @@ same() {
 		expect 2 getrain lm -O "$opt" -o m </dev/null
 		said "getrain: $line"
 	done <<-'END'
-	steps=0|-O steps '0': not a number from 1 to 1000000000000000
-	lr=much|-O lr 'much': not a number from 0 to 10
-	lr=nan|-O lr 'nan': not a number from 0 to 10
-	prec=fp8|-O prec 'fp8': neither 'f32' nor 'bf16'
+	steps=0|steps '0': not a number from 1 to 1000000000000000
+	lr=much|lr 'much': not a number from 0 to 10
+	lr=nan|lr 'nan': not a number from 0 to 10
+	prec=fp8|prec 'fp8': neither 'f32' nor 'bf16'
 	gguf=1|-O 'gguf=1': takes no value
 	lr|-O 'lr': its value is missing
 	widht=3|-O 'widht=3': no such option
 	lora=4|-O lora needs a base: -i
 	adapter|-O adapter needs -O lora=rank
-	shards=3|-O shards 3: not a power of 2 that divides the batch of 16
-	shards=32|-O shards 32: not a power of 2 that divides the batch of 16
+	shards=3|shards 3: not a power of 2 that divides the batch of 16
+	shards=32|shards 32: not a power of 2 that divides the batch of 16
 	END
 	expect 2 getrain lm -O resume </dev/null
 	said 'getrain: checkpoints need a place: -o or -O checkpoints=dir'

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "data/tokenizer.h"
-#include "model/lm.h"
+#include "model/lmrun.h"
 #include "model/sizes.h"
 #include "util/file.h"
 #include "util/hook.h"

@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #include "cli.h"
-#include "lm.h"
-#include "model/lm.h"
+#include "train_lm.h"
+#include "model/lmrun.h"
 #include "util/mem.h"
 #include "util/num.h"
 
@@ -36,20 +36,18 @@ word(const char *name, const char *v, const char *const *words, int n,
 	for (i = 0; i < n; i++)
 		if (strcmp(v, words[i]) == 0)
 			return (i);
-	return (ge_fail(e, GE_EUSAGE, "-O %s '%s': neither '%s' nor '%s'", name,
+	return (ge_fail(e, GE_EUSAGE, "%s '%s': neither '%s' nor '%s'", name,
 	    v, words[0], words[1]));
 }
 
 static int
 set_number(const struct setting *s, const char *v, struct ge_err *e)
 {
-	char opt[64];
 	uint64_t n;
 	double x;
 
-	snprintf(opt, sizeof(opt), "-O %s", s->name);
 	if (s->kind == REAL || s->kind == FLOAT) {
-		if (cli_fraction(opt, v, s->min, s->max, &x, e) == -1)
+		if (cli_fraction(s->name, v, s->min, s->max, &x, e) == -1)
 			return (-1);
 		if (s->kind == REAL)
 			*(double *)s->to = x;
@@ -60,7 +58,7 @@ set_number(const struct setting *s, const char *v, struct ge_err *e)
 	if (ge_size_parse(v, &n) == -1 || n < (uint64_t)s->min ||
 	    n > (uint64_t)s->max)
 		return (ge_fail(e, GE_EUSAGE, "%s '%s': not a number from %.0f "
-		    "to %.0f", opt, v, s->min, s->max));
+		    "to %.0f", s->name, v, s->min, s->max));
 	if (s->kind == COUNT)
 		*(size_t *)s->to = n;
 	else
@@ -187,7 +185,7 @@ check(const struct options *o, struct ge_err *e)
 	if (l->adapter && t->lora.rank == 0)
 		return (ge_fail(e, GE_EUSAGE, "-O adapter needs -O lora=rank"));
 	if ((t->shards & (t->shards - 1)) != 0 || t->batch % t->shards != 0)
-		return (ge_fail(e, GE_EUSAGE, "-O shards %zu: not a power of 2 "
+		return (ge_fail(e, GE_EUSAGE, "shards %zu: not a power of 2 "
 		    "that divides the batch of %zu", t->shards, t->batch));
 	if (l->checkpoints == NULL && (l->command != NULL || l->resume ||
 	    l->every > 0))
