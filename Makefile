@@ -38,6 +38,17 @@ PKGS = libisal libcrypto libarchive zlib libcurl expat jansson
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null)
 
+# Ranks of getrain: Open MPI (ompi-c) or MPICH (mpich), or another of which
+# MPI_CFLAGS and MPI_LIBS are given; MPI=0 is none.
+MPI ?= $(firstword $(foreach p,ompi-c mpich,\
+	$(shell $(PKG_CONFIG) --exists $(p) && echo $(p))) 0)
+MPI := $(MPI)
+ifneq ($(MPI),0)
+MPI_CFLAGS ?= $(patsubst -I%,-isystem %,\
+	$(shell $(PKG_CONFIG) --cflags-only-I $(MPI)))
+MPI_LIBS ?= $(shell $(PKG_CONFIG) --libs $(MPI))
+endif
+
 ifeq ($(shell uname -m),x86_64)
 AVX2 = -mavx2 -mfma
 AVX512 = $(AVX2) -mavx512f -mavx512dq -mprefer-vector-width=512
@@ -54,12 +65,13 @@ COMMON = $(STD) $(WARN) $(PKG_CFLAGS) -fPIE -pthread
 COMPILE = $(CC) $(COMMON) $(HARDEN) $(CPPFLAGS) $(CFLAGS) $(SANFLAGS)
 LINK = $(CC) $(CFLAGS) $(SANFLAGS) -pie -pthread \
 	-Wl,-z,relro,-z,now,--as-needed $(LDFLAGS)
-LIBS = $(PKG_LIBS) -lm $(LDLIBS)
+LIBS = $(PKG_LIBS) $(MPI_LIBS) -lm $(LDLIBS)
 W = $(if $(filter 1,$(WERROR)),-Werror)
 Q = $(if $(V),,@)
 
-LIB = $(patsubst %.c,%.o,$(wildcard lib/*/*.c))
-CLI = cmd/cli.o cmd/lm.o cmd/remote.o cmd/tally.o
+LIB = $(filter-out $(if $(filter 0,$(MPI)),%/ranks_mpi.o,%/ranks_none.o),\
+	$(patsubst %.c,%.o,$(wildcard lib/*/*.c)))
+CLI = cmd/cli.o cmd/train_lm.o cmd/remote.o cmd/tally.o
 WORLD = $(patsubst %.c,%.o,$(wildcard tests/fixed/*.c))
 NAMES = $(patsubst cmd/%.c,%,$(wildcard cmd/ge*.c))
 MAN = $(wildcard man/*.[1-8])
@@ -79,6 +91,7 @@ FAULT = $(B)/fault/sysfault $(B)/fault/failmalloc.so $(B)/fault/notmpfile.so
 
 # What tests/ and contrib/ learn from here.
 TESTENV = GE_BUILD='$(abspath $(B))' B='$(abspath $(B))' GE_SAN='$(SAN)' \
+	GE_MPI='$(MPI)' \
 	GE_CC='$(CC)' GE_CFLAGS='$(COMMON)' PATH="$(abspath $(B))/bin:$$PATH"
 
 .DELETE_ON_ERROR:
@@ -155,6 +168,9 @@ $(B)/%.o: %.c $(B)/flags
 	$(Q)$(COMPILE) $(W) -MMD -MP -c -o $@ $<
 
 $(B)/cmd/cli.o: private COMMON += -DGE_VERSION='"$(VERSION)"'
+
+RANKS = $(B)/lib/model/ranks_mpi.o build-fuzz/lib/model/ranks_mpi.o
+$(RANKS): private COMMON += $(MPI_CFLAGS)
 
 # Loops over numbers, and only the fused multiply-adds that are written as such.
 $(B)/lib/model/%.o: private CFLAGS += -O3 -ffp-contract=off -fno-math-errno

@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "frag/frag.h"
 #include "seal/seal.h"
 #include "util/file.h"
 #include "util/hook.h"
@@ -25,6 +26,8 @@
 enum {
 	SECURE_HEAP = 1 << 18
 };
+
+_Static_assert((int)CLI_KEYS_MAX == (int)GE_WRAPS_MAX, "so many are asked for");
 
 static const char *prog, *usage_text;
 static char **words;			/* argv */

@@ -32,8 +32,8 @@ struct ge_gemm;
 
 /*
  * ge_gemm_new(pool, prec, room, e):
- * room: the most that (rows rounded up to 64) * (inner rounded up to 2) of either
- * factor comes to.  pool is borrowed until ge_gemm_free (NULL is fine).
+ * room: the most that (m or n, whichever is less, plus 64) * (k plus 1) comes to.
+ * pool is borrowed until ge_gemm_free (NULL is fine).
  *
  * ge_gemm(g, m, n, k, a, b, c, ldc, add):
  * C = A B, or C += A B with add.
@@ -48,6 +48,9 @@ struct ge_gemm *ge_gemm_new(struct ge_pool *pool, enum ge_prec prec,
 void ge_gemm_free(struct ge_gemm *g);
 void ge_gemm(struct ge_gemm *g, size_t m, size_t n, size_t k,
     struct ge_mat a, struct ge_mat b, float *c, size_t ldc, int add);
+
+/* ge_gemm_bytes(jobs, prec, room): what ge_gemm_new takes with a pool of jobs. */
+size_t ge_gemm_bytes(int jobs, enum ge_prec prec, size_t room);
 
 /*
  * ge_gemm_variant(g): the kernel in use: "avx512bf16", "avx512", "avx2", "plain".

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/lm.h"
+#include "model/lmrun.h"
 #include "util/mem.h"
 #include "util/num.h"
 
@@ -75,9 +75,10 @@ options(const struct ge_lm *lm)
 	    "beta1", (double)t->b1, "beta2", (double)t->b2,
 	    "eps", (double)t->eps, "decay", (double)t->decay,
 	    "clip", (double)t->clip);
-	if (j != NULL && t->lora > 0) {
-		json_object_set_new(j, "lora", json_integer((json_int_t)t->lora));
-		json_object_set_new(j, "alpha", json_real((double)t->alpha));
+	if (j != NULL && t->lora.rank > 0) {
+		json_object_set_new(j, "lora", json_integer(
+		    (json_int_t)t->lora.rank));
+		json_object_set_new(j, "alpha", json_real((double)t->lora.alpha));
 	}
 	if (j != NULL && t->outer > 0) {
 		json_object_set_new(j, "outer",
@@ -142,7 +143,7 @@ ge_lm_report(const struct ge_lm *lm, struct ge_err *e)
 	if (j != NULL && lm->o.base != NULL)
 		json_object_set_new(j, "base", json_string(lm->o.base));
 	if (j != NULL)
-		text = json_dumps(j, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
+		text = json_dumps(j, JSON_INDENT(2) | JSON_REAL_PRECISION(7));
 	if (text == NULL)
 		ge_fail(e, GE_EFAIL, "out of memory");
 	else if ((out = ge_alloc(strlen(text) + 2, e)) != NULL)

@@ -1,8 +1,9 @@
-#ifndef GE_LM_H
-#define GE_LM_H
+#ifndef GE_LMRUN_H
+#define GE_LMRUN_H
 
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 #include "data/corpus.h"
 #include "data/docs.h"
@@ -90,6 +91,9 @@ struct ge_lm {
 };
 
 /*
+ * Started by mpirun, all processes make the same calls; only the first reads, and has
+ * something to save.  A failure is the same everywhere.
+ *
  * ge_lm_open(lm, o, e): o is copied, what it points to borrowed.
  * ge_lm_release: of what is zeroed as well.
  *

@@ -1,4 +1,3 @@
-#include <fcntl.h>
 #include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
@@ -7,7 +6,7 @@
 #include <unistd.h>
 
 #include "data/tokenizer.h"
-#include "model/lm.h"
+#include "model/lmrun.h"
 #include "model/sizes.h"
 #include "util/file.h"
 #include "util/hook.h"
@@ -17,8 +16,8 @@
 #include "util/world.h"
 
 enum {
-	TOKENIZER_MAX = 256 << 20,	/* bytes of tokenizer.json */
-	CHECKPOINT_SECONDS = 600
+	CHECKPOINT_SECONDS = 600,
+	EVAL_WINDOWS = 64		/* looked at while training */
 };
 
 static int
@@ -127,7 +126,7 @@ load_tokenizer(struct ge_lm *lm, struct ge_err *e)
 	size_t len;
 	int rc;
 
-	if (ge_slurp(lm->o.tokenizer, TOKENIZER_MAX, &buf, &len, e) == -1)
+	if (ge_slurp(lm->o.tokenizer, GE_TOKENIZER_MAX, &buf, &len, e) == -1)
 		return (-1);
 	rc = ge_tokenizer_parse(&lm->model.bpe, (const char *)buf, len, e);
 	if (rc == -1)
@@ -165,56 +164,72 @@ static int
 share(struct ge_lm *lm, struct ge_err *e)
 {
 	struct {
-		struct ge_llama_dims dims;
 		uint64_t n[2], bytes[2];
-		int32_t end;
 		size_t ntokens;
+		int32_t end;
+		uint8_t data[32], tokenizer[32];
 	} s;
 	struct ge_token_file *f[2] = { &lm->train_file, &lm->val_file };
+	int32_t *v;
 	int i;
 
+	if (lm->ranks == NULL)
+		return (0);
 	memset(&s, 0, sizeof(s));
-	s.dims = lm->model.dims;
-	s.end = lm->model.bpe.end;
-	s.ntokens = lm->model.bpe.ntokens;
 	for (i = 0; i < 2; i++) {
 		s.n[i] = f[i]->n;
 		s.bytes[i] = f[i]->bytes;
 	}
-	ge_ranks_share(lm->ranks, &s, sizeof(s));
-	ge_ranks_share(lm->ranks, lm->data, sizeof(lm->data));
-	ge_ranks_share(lm->ranks, lm->tokenizer, sizeof(lm->tokenizer));
-	lm->model.dims = s.dims;
-	lm->model.bpe.end = s.end;
+	s.ntokens = lm->o.vocab;
+	s.end = lm->model.bpe.end;
+	memcpy(s.data, lm->data, sizeof(s.data));
+	memcpy(s.tokenizer, lm->tokenizer, sizeof(s.tokenizer));
+	if (ge_ranks_share(lm->ranks, &s, sizeof(s), e) == -1)
+		return (-1);
 	lm->o.vocab = s.ntokens;
+	lm->model.bpe.end = s.end;
+	memcpy(lm->data, s.data, sizeof(s.data));
+	memcpy(lm->tokenizer, s.tokenizer, sizeof(s.tokenizer));
 	for (i = 0; i < 2; i++) {
-		if (!first(lm) && ge_token_file_room(f[i], s.n[i], e) == -1)
+		v = first(lm) ? (int32_t *)(uintptr_t)f[i]->v :
+		    ge_token_file_room(f[i], s.n[i], e);
+		if (ge_ranks_agree(lm->ranks, first(lm) || v != NULL ? 0 : -1,
+		    e) == -1 || ge_ranks_share(lm->ranks, v, s.n[i] *
+		    sizeof(*v), e) == -1)
 			return (-1);
 		f[i]->bytes = s.bytes[i];
-		ge_ranks_share(lm->ranks, f[i]->room, s.n[i] *
-		    sizeof(*f[i]->v));
 	}
+	return (0);
+}
+
+static int
+read_all(struct ge_lm *lm, struct ge_err *e)
+{
+
+	if (lm->o.base != NULL && ge_model_load(&lm->model, lm->o.base, e) ==
+	    -1)
+		return (-1);
+	if (!first(lm))
+		return (0);
+	if (documents(lm, e) == -1 || tokenizer(lm, e) == -1 ||
+	    ge_corpus_tokens(&lm->corpus, &lm->model.bpe, lm->o.jobs,
+	    &lm->train_file, &lm->val_file, e) == -1)
+		return (-1);
+	lm->o.vocab = lm->model.bpe.ntokens;
 	return (0);
 }
 
 int
 ge_lm_read(struct ge_lm *lm, struct ge_err *e)
 {
-	struct ge_token_file *t = &lm->train_file, *v = &lm->val_file;
 
-	if (lm->o.base != NULL && ge_model_load(&lm->model, lm->o.base, e) ==
-	    -1)
+	if (ge_ranks_agree(lm->ranks, read_all(lm, e), e) == -1 ||
+	    share(lm, e) == -1)
 		return (-1);
-	if (first(lm) && (documents(lm, e) == -1 || tokenizer(lm, e) == -1 ||
-	    ge_corpus_tokens(&lm->corpus, &lm->model.bpe, lm->o.jobs, t, v,
-	    e) == -1))
-		return (-1);
-	if (share(lm, e) == -1)
-		return (-1);
-	lm->train.v = t->v;
-	lm->train.n = t->n;
-	lm->val.v = v->v;
-	lm->val.n = v->n;
+	lm->train.v = lm->train_file.v;
+	lm->train.n = lm->train_file.n;
+	lm->val.v = lm->val_file.v;
+	lm->val.n = lm->val_file.n;
 	lm->train.end = lm->val.end = lm->model.bpe.end;
 	return (0);
 }
@@ -291,13 +306,15 @@ defaults(struct ge_lm *lm)
 	if (t->len == 0)
 		t->len = t->dims.ctx;
 	if (t->lr <= 0)
-		t->lr = t->lora > 0 ? 3e-4f : o->base != NULL ? 1e-4f :
+		t->lr = t->lora.rank > 0 ? 3e-4f : o->base != NULL ? 1e-4f :
 		    ge_llama_params(&t->dims) < 60000000 ? 1e-3f : 6e-4f;
 	if (t->lr_end < 0)
 		t->lr_end = t->lr / 10;
 	if (o->steps == 0 && o->tokens == 0 && o->epochs <= 0 &&
 	    o->minutes <= 0 && o->joules <= 0)
 		o->epochs = 1;
+	if (t->lora.rank > 0 && t->lora.alpha <= 0)
+		t->lora.alpha = 2 * (float)t->lora.rank;
 	t->base = lm->model.params;
 	t->ranks = lm->ranks;
 }
@@ -319,14 +336,14 @@ identity(struct ge_lm *lm, struct ge_err *e)
 	    "dim %zu layers %zu heads %zu kv %zu head %zu ff %zu ctx %zu tied "
 	    "%d theta %a eps %a prec %d seed %" PRIu64 " batch %zu len %zu "
 	    "shards %zu warmup %" PRIu64 " schedule %d lr %a %a beta %a %a "
-	    "eps %a decay %a clip %a lora %zu %a outer %zu ranks %d limits %"
-	    PRIu64 " %" PRIu64 " %a %a %a", ge_hex(data, lm->data, 32),
+	    "eps %a decay %a clip %a lora %zu %a outer %" PRIu64 " ranks %d "
+	    "limits %" PRIu64 " %" PRIu64 " %a %a %a", ge_hex(data, lm->data, 32),
 	    ge_hex(tok, lm->tokenizer, 32), lm->o.val, d->vocab, d->dim,
 	    d->layers, d->heads, d->kv, d->hd, d->ff, d->ctx, d->tied,
 	    (double)d->theta, (double)d->eps, (int)t->prec, t->seed, t->batch,
 	    t->len, t->shards, t->warmup, (int)t->schedule, (double)t->lr,
 	    (double)t->lr_end, (double)t->b1, (double)t->b2, (double)t->eps,
-	    (double)t->decay, (double)t->clip, t->lora, (double)t->alpha,
+	    (double)t->decay, (double)t->clip, t->lora.rank, (double)t->lora.alpha,
 	    t->outer, ranks, lm->o.steps, lm->o.tokens, lm->o.epochs,
 	    lm->o.minutes, lm->o.joules);
 	if (n < 0 || (size_t)n >= sizeof(text))
@@ -341,33 +358,88 @@ identity(struct ge_lm *lm, struct ge_err *e)
 }
 
 /* One step's work, undone, and what it took. */
-static void
-rehearse(struct ge_lm *lm)
+static int
+rehearse(struct ge_lm *lm, struct ge_err *e)
 {
-	double s = seconds(lm), j = ge_energy_joules(&lm->energy);
+	double s = seconds(lm), j = ge_energy_joules(&lm->energy), took[2];
 
-	ge_train_rehearse(lm->t);
-	lm->step_seconds = seconds(lm) - s;
-	lm->step_joules = ge_energy_joules(&lm->energy) - j;
-	ge_ranks_share(lm->ranks, &lm->step_seconds, sizeof(double));
-	ge_ranks_share(lm->ranks, &lm->step_joules, sizeof(double));
+	if (ge_train_rehearse(lm->t, e) == -1)
+		return (-1);
+	took[0] = seconds(lm) - s;
+	took[1] = ge_energy_joules(&lm->energy) - j;
+	if (ge_ranks_share(lm->ranks, took, sizeof(took), e) == -1)
+		return (-1);
+	lm->step_seconds = took[0];
+	lm->step_joules = took[1];
+	return (0);
+}
+
+/* With DiLoCo each rank has a state, and a folder, of its own. */
+static int
+apart(const struct ge_lm *lm)
+{
+
+	return (lm->o.train.outer > 0 && lm->ranks != NULL);
+}
+
+static int
+folder(const struct ge_lm *lm, char *buf, size_t cap, struct ge_err *e)
+{
+	int n;
+
+	n = apart(lm) ? snprintf(buf, cap, "%s/rank-%d", lm->o.checkpoints,
+	    ge_ranks_rank(lm->ranks)) : snprintf(buf, cap, "%s",
+	    lm->o.checkpoints);
+	return (n < 0 || (size_t)n >= cap ? ge_fail(e, GE_EUSAGE, "'%s': too "
+	    "long", lm->o.checkpoints) : 0);
+}
+
+/* The newest checkpoint that all ranks have. */
+static int
+resume_together(struct ge_lm *lm, const char *dir, struct ge_err *e)
+{
+	int rc, older;
+
+	rc = ge_checkpoint_resume(dir, lm->t, lm->ident, &lm->s.p, e);
+	if (ge_ranks_agree(lm->ranks, rc == -1 ? -1 : 0, e) == -1)
+		return (-1);
+	older = -(int)lm->s.p.step;
+	if (ge_ranks_most(lm->ranks, &older, e) == -1)
+		return (-1);
+	if (lm->s.p.step > (uint64_t)-older)
+		rc = ge_checkpoint_resume_at(dir, (uint64_t)-older, lm->t,
+		    lm->ident, &lm->s.p, e);
+	if (rc != -1 && lm->s.p.step != (uint64_t)-older)
+		rc = ge_fail(e, GE_EREFUSED, "'%s': its step %" PRIu64 " is "
+		    "that of no other rank", dir, lm->s.p.step);
+	return (ge_ranks_agree(lm->ranks, rc == -1 ? -1 : 0, e) == -1 ? -1 :
+	    rc);
 }
 
 static int
 resume(struct ge_lm *lm, struct ge_err *e)
 {
+	char dir[4096];
 	int rc = 0;
 
-	if (lm->o.checkpoints == NULL || !lm->o.resume)
+	if (!lm->o.resume)
 		return (0);
-	rc = ge_checkpoint_resume(lm->o.checkpoints, lm->t, lm->ident, &lm->s.p,
-	    e);
-	if (rc == 1) {
-		lm->before_seconds = lm->s.p.seconds;
-		lm->before_joules = lm->s.p.joules;
-		lm->s.steps = lm->s.p.steps;
-	}
-	return (rc == -1 ? -1 : 0);
+	if (folder(lm, dir, sizeof(dir), e) == -1)
+		return (-1);
+	if (apart(lm))
+		rc = resume_together(lm, dir, e);
+	else if (first(lm))
+		rc = ge_checkpoint_resume(dir, lm->t, lm->ident, &lm->s.p, e);
+	if (ge_ranks_agree(lm->ranks, rc == -1 ? -1 : 0, e) == -1 ||
+	    ge_ranks_share(lm->ranks, &rc, sizeof(rc), e) == -1 ||
+	    ge_ranks_share(lm->ranks, &lm->s.p, sizeof(lm->s.p), e) == -1)
+		return (-1);
+	if (rc == 0)
+		return (0);
+	lm->before_seconds = lm->s.p.seconds;
+	lm->before_joules = lm->s.p.joules;
+	lm->s.steps = lm->s.p.steps;
+	return (ge_train_changed(lm->t, e));
 }
 
 int
@@ -385,8 +457,9 @@ ge_lm_ready(struct ge_lm *lm, struct ge_err *e)
 	    (lm->t = ge_train_new(t, &lm->train, lm->pool, e)) == NULL ||
 	    resume(lm, e) == -1)
 		return (-1);
-	if (lm->s.p.step == 0 || lm->s.p.step < lm->s.steps)
-		rehearse(lm);
+	if ((lm->s.p.step == 0 || lm->s.p.step < lm->s.steps) &&
+	    rehearse(lm, e) == -1)
+		return (-1);
 	if (lm->s.steps == 0)
 		lm->s.steps = planned(lm, &lm->stopped);
 	else
@@ -408,20 +481,34 @@ ge_lm_ready(struct ge_lm *lm, struct ge_err *e)
  */
 
 static int
-checkpoint(struct ge_lm *lm, struct ge_err *e)
+write_checkpoint(struct ge_lm *lm, struct ge_err *e)
 {
-	char path[4096];
+	char dir[4096], *path;
 	int rc;
 
-	if (lm->o.checkpoints == NULL || !first(lm))
+	if (!first(lm) && !apart(lm))
 		return (0);
-	ge_hook_hold(1);
-	rc = ge_checkpoint_write(lm->o.checkpoints, lm->t, lm->ident,
-	    &lm->s.p, path, sizeof(path), e);
-	if (rc == 0 && lm->o.command != NULL)
-		rc = ge_checkpoint_pipe(lm->o.command, path, e);
-	ge_hook_hold(0);
+	if (folder(lm, dir, sizeof(dir), e) == -1 || ge_checkpoint_write(dir,
+	    lm->t, lm->ident, &lm->s.p, e) == -1)
+		return (-1);
+	if (lm->o.command == NULL)
+		return (0);
+	if ((path = ge_checkpoint_path(dir, lm->t->step, e)) == NULL)
+		return (-1);
+	rc = ge_checkpoint_pipe(lm->o.command, path, e);
+	ge_free(path);
 	return (rc);
+}
+
+static int
+checkpoint(struct ge_lm *lm, struct ge_err *e)
+{
+
+	if (lm->o.checkpoints == NULL)
+		return (0);
+	if (ge_train_whole(lm->t, e) == -1)
+		return (-1);
+	return (ge_ranks_agree(lm->ranks, write_checkpoint(lm, e), e));
 }
 
 /* After a step: figures for people. */
@@ -442,36 +529,39 @@ count(struct ge_lm *lm, double took)
 	lm->s.eta = (double)(lm->s.steps - p->step) * tokens / lm->s.speed;
 }
 
-/* Is it time to stop?  All ranks do what the first says. */
+/* Is it time to stop?  What one rank says holds for all. */
 enum { GO, LIMIT, INTERRUPTED };
 
 static int
-verdict(struct ge_lm *lm, struct ge_err *e)
+verdict(struct ge_lm *lm, int *v, struct ge_err *e)
 {
 	const struct ge_progress *p = &lm->s.p;
-	int v = GO;
 
+	*v = GO;
 	if (ge_hook_tick(0, e) == -1)
-		v = INTERRUPTED;
-	else if (p->step >= lm->s.steps)
-		v = LIMIT;
-	else if (lm->o.minutes > 0 && p->seconds >= lm->o.minutes * 60) {
-		v = LIMIT;
-		lm->stopped = "minutes";
-	} else if (lm->o.joules > 0 && p->joules >= lm->o.joules) {
-		v = LIMIT;
-		lm->stopped = "joules";
-	}
-	ge_ranks_share(lm->ranks, &v, sizeof(v));
-	return (v);
+		*v = INTERRUPTED;
+	else if (p->step >= lm->s.steps || (lm->o.minutes > 0 && p->seconds >=
+	    lm->o.minutes * 60) || (lm->o.joules > 0 && p->joules >=
+	    lm->o.joules))
+		*v = LIMIT;
+	return (ge_ranks_most(lm->ranks, v, e));
+}
+
+static int
+evaluate(struct ge_lm *lm, uint64_t most, struct ge_err *e)
+{
+
+	lm->s.evaluated = lm->val.n > 0;
+	return (lm->s.evaluated ? ge_train_eval(lm->t, &lm->val, most,
+	    &lm->s.p.val, e) : 0);
 }
 
 int
 ge_lm_train(struct ge_lm *lm, void (*tell)(void *, const struct ge_lm_state *),
     void *arg, struct ge_err *e)
 {
-	double at;
 	uint64_t step;
+	double at;
 	int v = lm->s.p.step >= lm->s.steps ? LIMIT : GO;
 
 	while (v == GO) {
@@ -480,40 +570,79 @@ ge_lm_train(struct ge_lm *lm, void (*tell)(void *, const struct ge_lm_state *),
 			return (-1);
 		count(lm, seconds(lm) - at);
 		step = lm->s.p.step;
-		lm->s.evaluated = lm->val.n > 0 && (step % lm->o.eval == 0 ||
-		    step == lm->s.steps);
-		if (lm->s.evaluated)
-			lm->s.p.val = ge_train_eval(lm->t, &lm->val,
-			    step == lm->s.steps ? UINT64_MAX : 64);
+		lm->s.evaluated = 0;
+		if (verdict(lm, &v, e) == -1 || (v == GO && step % lm->o.eval ==
+		    0 && evaluate(lm, EVAL_WINDOWS, e) == -1))
+			return (-1);
+		if (v == LIMIT && (ge_train_join(lm->t, e) == -1 ||
+		    evaluate(lm, UINT64_MAX, e) == -1))
+			return (-1);
 		tell(arg, &lm->s);
-		v = verdict(lm, e);
-		if ((v == INTERRUPTED || step % lm->o.every == 0) &&
-		    checkpoint(lm, e) == -1)
+		if ((v != GO || step % lm->o.every == 0) && checkpoint(lm, e) ==
+		    -1)
 			return (-1);
 	}
-	if (v == INTERRUPTED)
-		return (ge_fail(e, GE_EFAIL, "interrupted"));
-	if (!lm->s.evaluated && lm->val.n > 0)
-		lm->s.p.val = ge_train_eval(lm->t, &lm->val, UINT64_MAX);
-	return (checkpoint(lm, e));
+	return (v == INTERRUPTED ? ge_fail(e, GE_EFAIL, "interrupted") : 0);
 }
 
 int
 ge_lm_compare(struct ge_lm *lm, struct ge_err *e)
 {
 
-	if (lm->val.n == 0 || !first(lm))
-		return (0);
-	return (ge_baselines(&lm->train, &lm->val, lm->model.dims.vocab,
-	    lm->base, e));
+	return (ge_ranks_agree(lm->ranks, lm->val.n == 0 || !first(lm) ? 0 :
+	    ge_baselines(&lm->train, &lm->val, lm->model.dims.vocab, lm->base,
+	    e), e));
 }
 
 double
 ge_lm_bits(const struct ge_lm *lm, double nats)
 {
 
-	return (lm->val_file.bytes > 0 ? nats * (double)lm->val.n /
-	    (double)lm->val_file.bytes / 0.69314718055994530942 : 0);
+	return (lm->val_file.bytes > 0 ? nats *
+	    (double)ge_tokens_wanted(&lm->val) / (double)lm->val_file.bytes /
+	    0.69314718055994530942 : 0);
+}
+
+/* What PEFT loads onto the base. */
+static int
+save_adapter(struct ge_lm *lm, const struct ge_save *s, struct ge_outdir *out,
+    struct ge_err *e)
+{
+	const struct ge_lora *l = &lm->o.train.lora;
+	struct ge_st st = { 0 };
+	const float **data = NULL;
+	struct ge_tensor y;
+	char *config = NULL;
+	size_t n, i, len;
+	int rc = -1;
+
+	for (n = 0; ge_train_tensor(lm->t, n, &y); n++)
+		;
+	if ((st.tensor = ge_alloc(n * sizeof(*st.tensor), e)) == NULL ||
+	    (data = ge_alloc(n * sizeof(*data), e)) == NULL)
+		goto out;
+	for (i = 0; ge_train_tensor(lm->t, i, &y); i++) {
+		if ((st.tensor[i].name = ge_strdup(y.name, e)) == NULL)
+			goto out;
+		st.ntensors = i + 1;
+		st.tensor[i].dtype = s->dtype;
+		st.tensor[i].ndims = 2;
+		st.tensor[i].dim[0] = y.rows;
+		st.tensor[i].dim[1] = y.cols;
+		data[i] = lm->t->theta + y.off;
+	}
+	if (ge_lora_config(l, lm->o.base, &config, &len, e) == -1 ||
+	    ge_outdir_file(out, "adapter_config.json", config, len, e) == -1 ||
+	    ge_outdir_file(out, "run.json", s->run, strlen(s->run), e) == -1 ||
+	    ge_outdir_file(out, "README.md", s->card, strlen(s->card), e) ==
+	    -1)
+		goto out;
+	rc = ge_st_write(&st, data, out, "adapter_model.safetensors", e);
+out:
+	ge_free(config);
+	ge_free(data);
+	ge_st_release(&st);
+	return (rc);
 }
 
 int
@@ -529,7 +658,8 @@ ge_lm_save(struct ge_lm *lm, struct ge_outdir *out, struct ge_err *e)
 	    (card = ge_lm_card(lm, e)) != NULL) {
 		s.run = run;
 		s.card = card;
-		rc = ge_model_save(&m, &s, out, e);
+		rc = lm->o.adapter ? save_adapter(lm, &s, out, e) :
+		    ge_model_save(&m, &s, out, e);
 	}
 	ge_free(run);
 	ge_free(card);
