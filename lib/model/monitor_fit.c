@@ -214,8 +214,8 @@ gram_fold(void *arg, size_t b, int worker, struct ge_err *e)
 	int fresh = 0, rc = -1;
 
 	(void)worker;
-	if ((h.g = ge_gemm_new(NULL, GE_F32, (k + 64) * (size_t)CHUNK, e)) ==
-	    NULL ||
+	if ((h.g = ge_gemm_new(NULL, GE_F32, (k + 64) * (size_t)(CHUNK + 1),
+	    e)) == NULL ||
 	    (h.a = ge_block_alloc(CHUNK * k * sizeof(float), e)) == NULL ||
 	    (h.c = ge_block_alloc(k * k * sizeof(float), e)) == NULL ||
 	    (w = ge_watch_new(m, e)) == NULL)

@@ -1,0 +1,524 @@
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "data/decimal.h"
+#include "data/table.h"
+#include "util/mem.h"
+
+enum {
+	PIECE = 64 << 10,
+	CELLS = 64,
+	ROW = 16			/* longest row, in longest fields */
+};
+
+void
+ge_table_opts_init(struct ge_table_opts *o)
+{
+
+	o->sep = 0;
+	o->header = 1;
+	o->cols = 65536;
+	o->field = 1 << 20;
+}
+
+int
+ge_table_init(struct ge_table *t, const struct ge_table_opts *o,
+    const char *name, int (*fn)(void *arg, const struct ge_row *row,
+    struct ge_err *e), void *arg, struct ge_err *e)
+{
+
+	memset(t, 0, sizeof(*t));
+	t->o = *o;
+	t->name = name;
+	t->fn = fn;
+	t->arg = arg;
+	t->line = 1;
+	t->cap = 2 * PIECE;
+	t->room = CELLS;
+	if ((t->buf = ge_alloc(t->cap, e)) == NULL ||
+	    (t->cell = ge_alloc(t->room * sizeof(*t->cell), e)) == NULL) {
+		ge_table_release(t);
+		return (-1);
+	}
+	return (0);
+}
+
+void
+ge_table_release(struct ge_table *t)
+{
+	size_t i;
+
+	for (i = 0; t->names != NULL && i < t->ncols; i++)
+		ge_free(t->names[i]);
+	ge_free(t->names);
+	ge_free(t->cell);
+	ge_free(t->buf);
+	memset(t, 0, sizeof(*t));
+}
+
+/* A row that is being taken apart. */
+struct cursor {
+	const char *p, *end;
+	const char *start;		/* of the line that p is on */
+	uint64_t line;
+};
+
+static int
+refuse(const struct ge_table *t, const struct cursor *c, const char *at,
+    const char *what, struct ge_err *e)
+{
+
+	return (ge_fail(e, GE_EREFUSED, "'%s:%llu:%zu': %s", t->name,
+	    (unsigned long long)c->line, (size_t)(at - c->start) + 1, what));
+}
+
+/* The end of the first line, line feeds within quotes passed over; NULL: not there. */
+static const char *
+first_line(const char *s, const char *end)
+{
+	int inside = 0;
+
+	for (; s < end; s++) {
+		inside ^= *s == '"';
+		if (!inside && *s == '\n')
+			return (s);
+	}
+	return (NULL);
+}
+
+/* The most frequent of them outside quotes in the first line. */
+static char
+separator(const char *s, size_t len)
+{
+	static const char may[3] = { '\t', ';', ',' };
+	const char *end = s + (len < PIECE ? len : PIECE), *stop;
+	size_t n[3] = { 0 }, i, best = 2;
+	int inside = 0;
+
+	if ((stop = first_line(s, end)) == NULL)
+		stop = end;
+	for (; s < stop; s++) {
+		inside ^= *s == '"';
+		for (i = 0; i < 3 && !inside; i++)
+			n[i] += *s == may[i];
+	}
+	for (i = 0; i < 3; i++)
+		if (n[i] > n[best])
+			best = i;
+	return (may[best]);
+}
+
+static int
+word(const char *s, size_t len, const char *is)
+{
+
+	for (; len > 0 && *is != '\0'; s++, is++, len--)
+		if ((*s | 0x20) != *is)
+			return (0);
+	return (len == 0 && *is == '\0');
+}
+
+static int
+missing(const char *s, size_t len)
+{
+
+	return (len == 0 || (len == 1 && *s == '?') || word(s, len, "na") ||
+	    (len == 3 && word(s, 1, "n") && s[1] == '/' &&
+	    word(s + 2, 1, "a")) || word(s, len, "nan") ||
+	    word(s, len, "null") || word(s, len, "none"));
+}
+
+static int
+infinite(const char *s, size_t len, double *x)
+{
+	int minus = *s == '-';
+
+	if (*s == '-' || *s == '+') {
+		s++;
+		len--;
+	}
+	if (!word(s, len, "inf") && !word(s, len, "infinity"))
+		return (0);
+	*x = minus ? -(double)INFINITY : (double)INFINITY;
+	return (1);
+}
+
+/* What a field says, behind which is a byte that is no part of a number. */
+static void
+judge(struct ge_cell *c)
+{
+	const char *s = c->s, *end = s + c->len;
+
+	while (s < end && (*s == ' ' || *s == '\t'))
+		s++;
+	while (end > s && (end[-1] == ' ' || end[-1] == '\t'))
+		end--;
+	c->s = s;
+	c->len = (size_t)(end - s);
+	c->num = (double)NAN;
+	c->kind = GE_CELL_TEXT;
+	if (missing(s, c->len))
+		c->kind = GE_CELL_MISSING;
+	else if (ge_decimal(s, &c->num) == end ||
+	    infinite(s, c->len, &c->num))
+		c->kind = GE_CELL_NUMBER;
+	else
+		c->num = (double)NAN;
+}
+
+static int
+more_cells(struct ge_table *t, const struct cursor *c, struct ge_err *e)
+{
+
+	if (t->ncells == t->o.cols)
+		return (refuse(t, c, c->p, "more columns than are taken", e));
+	return (ge_grow(&t->cell, &t->room, t->ncells + 1, sizeof(*t->cell),
+	    e));
+}
+
+/* Behind the end of a field: 1 if the row goes on, 0 if it ends, -1. */
+static int
+field_end(const struct ge_table *t, struct cursor *c, int final,
+    struct ge_err *e)
+{
+
+	if (c->p < c->end && *c->p == t->o.sep) {
+		c->p++;
+		return (1);
+	}
+	if (c->p == c->end || *c->p == '\n')
+		return (0);
+	if (*c->p == '\r' && (c->p + 1 == c->end ? final : c->p[1] == '\n')) {
+		c->p++;
+		return (0);
+	}
+	if (*c->p == '\r' && c->p + 1 == c->end) {
+		c->p = c->end;
+		return (0);
+	}
+	return (refuse(t, c, c->p, *c->p == '\0' ? "a NUL byte" :
+	    *c->p == '\r' ? "a carriage return without a line feed" :
+	    *c->p == '"' ? "a quote inside a field" :
+	    "text behind a closing quote", e));
+}
+
+/*
+ * A quoted field, p behind its quote.  1 when it ends, 0 when the buffer does, -1.
+ * Its quotes are made single only when the row is whole: len is of what is written.
+ */
+static int
+quoted(const struct ge_table *t, struct cursor *c, struct ge_cell *cell,
+    struct ge_err *e)
+{
+	const char *p = c->p, *open = p - 1, *line = c->start;
+	uint64_t n = c->line;
+
+	for (cell->s = p;; p++) {
+		if ((size_t)(p - cell->s) > t->o.field)
+			return (refuse(t, c, open,
+			    "a field longer than is taken", e));
+		if (p >= c->end)
+			return (0);
+		if (*p == '\0')
+			return (refuse(t, c, open,
+			    "a NUL byte in a quoted field", e));
+		if (*p == '\n') {
+			n++;
+			line = p + 1;
+		}
+		if (*p != '"')
+			continue;
+		if (p + 1 < c->end && p[1] == '"')
+			p++;
+		else
+			break;
+	}
+	cell->len = (size_t)(p - cell->s);
+	c->p = p + 1;
+	c->line = n;
+	c->start = line;
+	return (1);
+}
+
+static void
+unquote(struct ge_cell *c)
+{
+	char *to = (char *)(uintptr_t)c->s;
+	size_t i, n = 0;
+
+	for (i = 0; i < c->len; i++) {
+		to[n++] = c->s[i];
+		if (c->s[i] == '"')
+			i++;
+	}
+	if (n < c->len)
+		to[n] = '"';
+	c->len = n;
+}
+
+/* The plain field at p, up to what ends it. */
+static void
+plain(const struct ge_table *t, struct cursor *c, struct ge_cell *cell)
+{
+	const char *p = c->p, sep = t->o.sep;
+
+	while (*p != sep && *p != '\n' && *p != '\r' && *p != '"' &&
+	    *p != '\0')
+		p++;
+	cell->s = c->p;
+	cell->len = (size_t)(p - c->p);
+	c->p = p;
+	judge(cell);
+}
+
+/*
+ * The row at c->p, into t->cell.  1; 0 when it is not whole yet; -1.  At c->end
+ * is a line feed that is not of the table.
+ */
+static int
+row(struct ge_table *t, struct cursor *c, int final, struct ge_err *e)
+{
+	const char *p;
+	const char sep = t->o.sep;
+	struct ge_cell *cell;
+	size_t i, quotes = 0;
+	int rc;
+
+	t->ncells = 0;
+	do {
+		if (t->ncells >= t->room || t->ncells >= t->o.cols)
+			if (more_cells(t, c, e) == -1)
+				return (-1);
+		cell = t->cell + t->ncells++;
+		cell->col = (size_t)(c->p - c->start) + 1;
+		cell->quoted = 0;
+		p = ge_decimal(c->p, &cell->num);
+		if (p != NULL && (*p == sep || *p == '\n') && p < c->end) {
+			cell->kind = GE_CELL_NUMBER;
+			cell->s = c->p;
+			cell->len = (size_t)(p - c->p);
+			c->p = p;
+			if (*p == sep) {
+				c->p++;
+				rc = 1;
+				continue;
+			}
+			rc = 0;
+			break;
+		}
+		if (*c->p == '"' && c->p < c->end) {
+			c->p++;
+			if ((rc = quoted(t, c, cell, e)) == -1)
+				return (-1);
+			if (rc == 0)
+				return (final ? refuse(t, c, cell->s - 1,
+				    "a quote that does not end", e) : 0);
+			cell->quoted = 1;
+			quotes++;
+		} else
+			plain(t, c, cell);
+		if (cell->len > t->o.field)
+			return (refuse(t, c, c->p, "a field longer than is "
+			    "taken", e));
+		if ((rc = field_end(t, c, final, e)) == -1)
+			return (-1);
+	} while (rc == 1);
+	if (c->p >= c->end && !final)
+		return (0);
+	for (i = 0; quotes > 0 && i < t->ncells; i++)
+		if (t->cell[i].quoted) {
+			unquote(t->cell + i);
+			judge(t->cell + i);
+			quotes--;
+		}
+	return (1);
+}
+
+static char *
+number_name(size_t i, struct ge_err *e)
+{
+	char s[24];
+
+	snprintf(s, sizeof(s), "%zu", i + 1);
+	return (ge_strdup(s, e));
+}
+
+static char *
+text_name(const struct ge_cell *c, struct ge_err *e)
+{
+	char *s;
+
+	if ((s = ge_alloc(c->len + 1, e)) != NULL)
+		memcpy(s, c->s, c->len);
+	return (s);
+}
+
+struct named {
+	const char *name;
+	size_t i;
+};
+
+static int
+by_name(const void *a, const void *b)
+{
+	const struct named *x = a, *y = b;
+	int c = strcmp(x->name, y->name);
+
+	return (c != 0 ? c : (x->i > y->i) - (x->i < y->i));
+}
+
+static int
+unique(const struct ge_table *t, const struct cursor *c, struct ge_err *e)
+{
+	struct named *v;
+	size_t i;
+	int rc = 0;
+
+	if ((v = ge_alloc(t->ncols * sizeof(*v), e)) == NULL)
+		return (-1);
+	for (i = 0; i < t->ncols; i++) {
+		v[i].name = t->names[i];
+		v[i].i = i;
+	}
+	qsort(v, t->ncols, sizeof(*v), by_name);
+	for (i = 1; i < t->ncols && rc == 0; i++)
+		if (strcmp(v[i].name, v[i - 1].name) == 0)
+			rc = ge_fail(e, GE_EREFUSED,
+			    "'%s:%llu:%zu': column '%s' is there twice",
+			    t->name, (unsigned long long)c->line,
+			    t->cell[v[i].i].col, v[i].name);
+	ge_free(v);
+	return (rc);
+}
+
+/* The first row: how many columns there are and what they are called. */
+static int
+title(struct ge_table *t, const struct cursor *c, struct ge_err *e)
+{
+	size_t i;
+
+	t->ncols = t->ncells;
+	if ((t->names = ge_alloc(t->ncols * sizeof(*t->names), e)) == NULL)
+		return (-1);
+	for (i = 0; i < t->ncols; i++)
+		if ((t->names[i] = t->o.header && t->cell[i].len > 0 ?
+		    text_name(t->cell + i, e) : number_name(i, e)) == NULL)
+			return (-1);
+	return (unique(t, c, e));
+}
+
+static int
+hand_on(struct ge_table *t, const struct cursor *c, uint64_t line,
+    struct ge_err *e)
+{
+	struct ge_row r = { line, t->ncells, t->cell };
+
+	if (t->ncells == 1 && t->cell[0].len == 0 && !t->cell[0].quoted &&
+	    t->ncols != 1)
+		return (0);
+	if (t->ncols == 0) {
+		if (title(t, c, e) == -1)
+			return (-1);
+		if (t->o.header)
+			return (0);
+	}
+	if (t->ncells != t->ncols)
+		return (ge_fail(e, GE_EREFUSED, "'%s:%llu:%zu': %zu fields "
+		    "in a table of %zu columns", t->name,
+		    (unsigned long long)c->line, t->ncells > t->ncols ?
+		    t->cell[t->ncols].col : (size_t)(c->p - c->start) + 1,
+		    t->ncells, t->ncols));
+	t->rows++;
+	return (t->fn(t->arg, &r, e));
+}
+
+/* All rows that are whole, out of the buffer. */
+static int
+rows(struct ge_table *t, int final, struct ge_err *e)
+{
+	struct cursor c;
+	const char *from = t->buf;
+	int rc = 0;
+
+	t->buf[t->have] = '\n';
+	c.end = t->buf + t->have;
+	while (from < c.end) {
+		c.p = c.start = from;
+		c.line = t->line;
+		if ((rc = row(t, &c, final, e)) != 1)
+			break;
+		if ((rc = hand_on(t, &c, t->line, e)) == -1)
+			break;
+		from = c.p < c.end ? c.p + 1 : c.end;
+		t->line = c.line + 1;
+	}
+	t->have = (size_t)(c.end - from);
+	memmove(t->buf, from, t->have);
+	t->retry = t->have < PIECE ? 0 : 2 * t->have;
+	if (rc != -1 && t->have > ROW * t->o.field)
+		rc = ge_fail(e, GE_EREFUSED,
+		    "'%s:%llu:1': a row longer than is taken", t->name,
+		    (unsigned long long)t->line);
+	return (rc == -1 ? -1 : 0);
+}
+
+/* The mark of UTF-8 and the separator, once the first line is there. */
+static void
+begin(struct ge_table *t)
+{
+
+	if (t->have >= 3 && memcmp(t->buf, "\xef\xbb\xbf", 3) == 0) {
+		t->have -= 3;
+		memmove(t->buf, t->buf + 3, t->have);
+	}
+	if (t->o.sep == 0)
+		t->o.sep = separator(t->buf, t->have);
+	t->begun = 1;
+}
+
+static int
+take(struct ge_table *t, int final, struct ge_err *e)
+{
+
+	if (!t->begun) {
+		if (!final && t->have < PIECE + 3 &&
+		    first_line(t->buf, t->buf + t->have) == NULL)
+			return (0);
+		begin(t);
+	}
+	if (!final && t->have < t->retry)
+		return (0);
+	return (rows(t, final, e));
+}
+
+int
+ge_table_push(struct ge_table *t, const void *buf, size_t len,
+    struct ge_err *e)
+{
+	const char *s = buf;
+	size_t n;
+
+	for (; len > 0; s += n, len -= n) {
+		n = len < PIECE ? len : PIECE;
+		if (ge_grow(&t->buf, &t->cap, t->have + n + 1, 1, e) == -1)
+			return (-1);
+		memcpy(t->buf + t->have, s, n);
+		t->have += n;
+		if (take(t, 0, e) == -1)
+			return (-1);
+	}
+	return (0);
+}
+
+int
+ge_table_end(struct ge_table *t, struct ge_err *e)
+{
+
+	if (take(t, 1, e) == -1)
+		return (-1);
+	if (t->ncols == 0)
+		return (ge_fail(e, GE_EUSAGE, "'%s': no table", t->name));
+	return (0);
+}
