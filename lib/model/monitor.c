@@ -19,6 +19,10 @@ enum {
 #define CUT_AVERAGE 3.0f
 #define GUILT_KEPT 0.95f
 #define MODE_RATE 0.3f
+/* What the numbers of a model stay within, so that those of a watch do. */
+#define LARGEST 2e30f
+#define LARGE 1e6f
+#define SMALL 1e-4f
 #define HINGE 0.674f			/* the quartile of a normal variable */
 
 static const float rate[SCALES] = { 0.3f, SLOWEST };
@@ -271,6 +275,16 @@ multiply(struct ge_watch *w, size_t from, size_t to, size_t predictors)
 		    w->at, n);
 }
 
+static void
+take_off(struct ge_watch *w, size_t i, float off)
+{
+	float x = within(w->a[i] - off, w->m->clip);
+
+	w->off[i] += w->a[i] - x;
+	w->a[i] = x;
+	bend(w, i);
+}
+
 /*
  * What is missing, or far off for the first time, is for the others what the past
  * lets expect: a single outlier spoils no relation but its own.
@@ -293,9 +307,7 @@ doubt(struct ge_watch *w)
 		w->odd[i] = !w->missing[i];
 		if (m->used[p + i] <= 0)
 			continue;
-		w->off[i] = r / m->innovation[i * m->width + i];
-		w->a[i] -= w->off[i];
-		bend(w, i);
+		take_off(w, i, r / m->innovation[i * m->width + i]);
 		n++;
 	}
 	return (n);
@@ -306,17 +318,12 @@ static void
 amend(struct ge_watch *w)
 {
 	const struct ge_monitor *m = w->m;
-	float off;
 	size_t i;
 
-	for (i = 0; i < m->p; i++) {
-		if (w->off[i] == 0 || m->used[i] <= 0)
-			continue;
-		off = w->r[0][i] / m->relation[i * m->width + i];
-		w->off[i] += off;
-		w->a[i] -= off;
-		bend(w, i);
-	}
+	for (i = 0; i < m->p; i++)
+		if (w->off[i] != 0 && m->used[i] > 0)
+			take_off(w, i, w->r[0][i] /
+			    m->relation[i * m->width + i]);
 	multiply(w, 0, m->stride, m->width);
 }
 
@@ -716,10 +723,12 @@ settings_in(struct ge_monitor *m, const float *s)
 }
 
 static int
-copy_in(const struct ge_monitor_array *to, const struct ge_monitor_array *a,
-    size_t n, struct ge_err *e)
+copy_in(const struct ge_monitor *m, const struct ge_monitor_array *to,
+    const struct ge_monitor_array *a, size_t n, struct ge_err *e)
 {
 	const struct ge_monitor_array *from = find(a, n, to->name);
+	const float bound = to->v == m->centre || to->v == m->inverse ?
+	    LARGEST : LARGE;
 	size_t i, count = to->dim[0] * to->dim[1];
 
 	if (from == NULL || from->ndims != to->ndims ||
@@ -728,7 +737,7 @@ copy_in(const struct ge_monitor_array *to, const struct ge_monitor_array *a,
 		return (ge_fail(e, GE_EREFUSED, "array '%s' is missing or of "
 		    "another shape", to->name));
 	for (i = 0; i < count; i++)
-		if (!(fabsf(from->v[i]) < 1e30f))
+		if (!(fabsf(from->v[i]) < bound))
 			return (ge_fail(e, GE_EREFUSED,
 			    "array '%s' holds what is no number", to->name));
 	memcpy(to->v, from->v, count * sizeof(float));
@@ -738,18 +747,20 @@ copy_in(const struct ge_monitor_array *to, const struct ge_monitor_array *a,
 static int
 sound(const struct ge_monitor *m)
 {
+	const size_t next = m->width + 1;
 	size_t i;
 
 	for (i = 0; i < m->p; i++)
-		if (m->inverse[i] < 0)
+		if (m->inverse[i] < 0 || m->relation[i * next] < SMALL ||
+		    m->innovation[i * next] < SMALL)
 			return (0);
 	for (i = 0; i < 2 * m->p; i++)
 		if (m->used[i] != 0 && m->used[i] != 1)
 			return (0);
 	for (i = 0; i < GE_MONITOR_STATS; i++)
-		if (!(m->limit[i] > m->middle[i]))
+		if (!(m->limit[i] - m->middle[i] > SMALL / 1000))
 			return (0);
-	return (m->bound > 0);
+	return (m->bound > SMALL);
 }
 
 int
@@ -770,7 +781,7 @@ ge_monitor_load(struct ge_monitor *m, const struct ge_monitor_array *a,
 		goto out;
 	ge_monitor_arrays(m, scratch, to);
 	for (i = 1; i < GE_MONITOR_ARRAYS; i++)
-		if (copy_in(to + i, a, n, e) == -1)
+		if (copy_in(m, to + i, a, n, e) == -1)
 			goto out;
 	if (!sound(m)) {
 		ge_fail(e, GE_EREFUSED, "limits that cannot be");

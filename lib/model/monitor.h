@@ -28,6 +28,7 @@ enum {
 	GE_MONITOR_ROWS = 64,		/* fewest rows to learn from */
 	GE_MONITOR_LAGS = 8,		/* most */
 	GE_MONITOR_MODES = 4,		/* most modes of operation */
+	GE_MONITOR_GAP = 5,		/* steps that rows follow within */
 	GE_MONITOR_CAUSES = 8,
 	GE_MONITOR_STATS = 20,
 	GE_MONITOR_ARRAYS = 11
@@ -82,6 +83,14 @@ void ge_monitor_opts_init(struct ge_monitor_opts *o);
 int ge_monitor_fit(struct ge_monitor *m, const double *rows, size_t n,
     size_t p, const struct ge_monitor_opts *o, struct ge_err *e);
 void ge_monitor_release(struct ge_monitor *m);
+
+/*
+ * ge_monitor_gaps(t, n, fresh, step, e): fresh [n] for ge_monitor_fit from times [n] in
+ * seconds: 1 behind a gap of more than GE_MONITOR_GAP steps, or a time that runs
+ * backwards; *step is the median of the steps, 0 if there is none.
+ */
+int ge_monitor_gaps(const double *t, size_t n, uint8_t *fresh, double *step,
+    struct ge_err *e);
 
 /* A model as arrays of float with names: what is saved of it. */
 struct ge_monitor_array {

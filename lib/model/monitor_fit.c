@@ -15,6 +15,7 @@ enum {
 	SAMPLE = 1 << 16,		/* rows that quantiles are taken of */
 	KEPT = 1 << 17,			/* rows that limits are taken of */
 	PREDICTORS = 1024,		/* most of a linear relation */
+	LARGE = 256,			/* system, to solve sparingly */
 	HINGED = 128,			/* most variables to bend */
 	POINTS = 4096,			/* rows that modes are sought in */
 	TURNS = 20
@@ -459,21 +460,23 @@ struct choice {
 	double ridge[2], score[2];
 };
 
-/* The heaviest ridge that is about as good as the best one. */
+/*
+ * The heaviest ridge that is about as good as the best one; of large systems only
+ * every second is tried.
+ */
 static int
 tune(struct fit *f, struct choice *c, int channel, struct ge_err *e)
 {
-	double s, score[RIDGES], best = INFINITY;
-	size_t i;
+	size_t step = f->p * (c->lags + 1) > LARGE ? 2 : 1, i;
+	double score[RIDGES], best = INFINITY;
 
-	for (i = 0; i < RIDGES; i++) {
-		if (try(f, channel, c->lags, c->hinges, ridges[i], &s, e) ==
-		    -1)
+	for (i = 0; i < RIDGES; i += step) {
+		if (try(f, channel, c->lags, c->hinges, ridges[i], &score[i],
+		    e) == -1)
 			return (-1);
-		score[i] = s;
-		best = s < best ? s : best;
+		best = fmin(best, score[i]);
 	}
-	for (i = RIDGES - 1; i > 0 && score[i] > best + NEAR; i--)
+	for (i -= step; i > 0 && score[i] > best + NEAR; i -= step)
 		;
 	c->score[channel] = score[i];
 	c->ridge[channel] = ridges[i];
@@ -1188,6 +1191,28 @@ out:
 	fold_release(f);
 	gram_release(f);
 	return (rc);
+}
+
+int
+ge_monitor_gaps(const double *t, size_t n, uint8_t *fresh, double *step,
+    struct ge_err *e)
+{
+	double *d;
+	size_t i, k = 0;
+
+	*step = 0;
+	if ((d = ge_alloc((n + 1) * sizeof(*d), e)) == NULL)
+		return (-1);
+	for (i = 1; i < n; i++)
+		if (t[i] > t[i - 1])
+			d[k++] = t[i] - t[i - 1];
+	qsort(d, k, sizeof(*d), up);
+	*step = k > 0 ? d[k / 2] : 0;
+	for (i = 0; i < n; i++)
+		fresh[i] = i == 0 || !(t[i] >= t[i - 1] &&
+		    t[i] - t[i - 1] <= GE_MONITOR_GAP * *step);
+	ge_free(d);
+	return (0);
 }
 
 int

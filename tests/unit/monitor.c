@@ -551,6 +551,22 @@ wanderer(void)
 }
 
 static void
+gaps(void)
+{
+	static const double t[] = { 10, 11, 12, 14, 15, 16, 22, 23, 23, 20,
+	    21, NAN, 22 };
+	static const uint8_t want[] = { 1, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0, 1,
+	    1 };
+	uint8_t fresh[sizeof(want)];
+	struct ge_err e = { 0 };
+	double step;
+
+	check(ge_monitor_gaps(t, sizeof(want), fresh, &step, &e) == 0 &&
+	    step > 0.99 && step < 1.01 && memcmp(fresh, want, sizeof(want)) ==
+	    0, "gaps between times");
+}
+
+static void
 odd(void)
 {
 	static double x[N * P];
@@ -634,6 +650,7 @@ main(int argc, char **argv)
 	ge_monitor_release(&m);
 	bent();
 	stated();
+	gaps();
 	odd();
 	modal();
 	wanderer();
