@@ -47,6 +47,9 @@ struct ge_watch {
 
 /* Shape m's arrays and allocate them, zeroed; p, lags, modes and hinges are set. */
 int ge_monitor_shape(struct ge_monitor *m, struct ge_err *e);
+/* The place in across of predictor j for variable i in channel c. */
+float *ge_monitor_across(const struct ge_monitor *m, size_t c, size_t i,
+    size_t j);
 /* across and reach from the others; across is there to be filled. */
 void ge_monitor_ready(struct ge_monitor *m);
 
