@@ -362,6 +362,17 @@ spread(struct ge_fit *f, struct ge_monitor *to, struct ge_err *e)
 	return (0);
 }
 
+static int
+judged(const struct ge_monitor *m)
+{
+	size_t i;
+
+	for (i = 0; i < 2 * m->p; i++)
+		if (m->used[i] > 0)
+			return (1);
+	return (0);
+}
+
 static float
 median(float *x, size_t n)
 {
@@ -588,7 +599,14 @@ round_of(struct ge_fit *f, struct ge_monitor *to, int *again, int turn,
 		rc = 0;
 		goto out;
 	}
-	if (spread(f, to, e) == -1 || pass(f, 1, e) == -1)
+	if (spread(f, to, e) == -1)
+		goto out;
+	if (!judged(to)) {
+		ge_fail(e, GE_EUSAGE, "%zu rows are too few to tell what is "
+		    "nominal: every column still drifts", f->n);
+		goto out;
+	}
+	if (pass(f, 1, e) == -1)
 		goto out;
 	if (turn <= 1) {
 		if (find_outliers(f, &found, e) == -1)

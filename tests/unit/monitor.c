@@ -594,6 +594,11 @@ odd(void)
 	    "columns that are constant or missing are left out");
 	check(look(&m, x, 100).alarms < 10, "and looked past");
 	ge_monitor_release(&m);
+	for (i = 0; i < N * P; i++)
+		x[i] = (double)(i / P) * (double)(i % P + 1) + normal();
+	check(learn(&m, x, GE_MONITOR_ROWS, P) == GE_EUSAGE || m.p == P,
+	    "nothing but drift");
+	ge_monitor_release(&m);
 	check(learn(&m, rows, GE_MONITOR_ROWS, P) == 0, "the fewest rows");
 	ge_monitor_release(&m);
 	check(learn(&m, rows, N, 1) == 0, "one column");
