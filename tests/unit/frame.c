@@ -1,0 +1,206 @@
+/*
+ * lib/data/frame.c: types of columns, words, and what is refused.
+ */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "data/frame.h"
+#include "util/mem.h"
+
+static int bad;
+
+static void
+check(int good, const char *name)
+{
+
+	printf("%s frame: %s\n", good ? "ok" : "not ok", name);
+	bad |= !good;
+}
+
+static int
+load(struct ge_frame *f, const struct ge_frame_opts *o, const char *s,
+    struct ge_err *e)
+{
+	size_t i, len = strlen(s);
+
+	if (ge_frame_init(f, o, "f.csv", e) == -1)
+		return (-1);
+	for (i = 0; i < len; i++)
+		if (ge_frame_push(f, s + i, 1, e) == -1)
+			return (-1);
+	return (ge_frame_end(f, e));
+}
+
+static int
+is(double x, double want)
+{
+
+	return (isnan(want) ? isnan(x) : x >= want && x <= want);
+}
+
+static void
+types(void)
+{
+	static const char text[] =
+	    "n,when,what,mixed,none\n"
+	    "1,2024-01-01T00:00:00Z,red,1,\n"
+	    "NA,2024-01-01 00:00:01.5,blue,x,NA\n"
+	    "-2.5,,red,1.0,?\n"
+	    "1e3,2024-01-01,,0.1,\n";
+	static const double want[4][5] = {
+		{ 1, 1704067200, 0, 1, NAN },
+		{ NAN, 1704067201.5, 1, 0, NAN },
+		{ -2.5, NAN, 0, 1, NAN },
+		{ 1000, 1704067200, NAN, 2, NAN }
+	};
+	struct ge_frame f;
+	struct ge_frame_opts o;
+	struct ge_err e = { 0 };
+	size_t i, j;
+	int good;
+
+	ge_frame_opts_init(&o);
+	if (load(&f, &o, text, &e) == -1) {
+		check(0, e.msg);
+		return;
+	}
+	check(f.ncols == 5 && f.n == 4 && f.col[0].type == GE_FRAME_NUMBER &&
+	    f.col[1].type == GE_FRAME_TIME &&
+	    f.col[2].type == GE_FRAME_CATEGORY &&
+	    f.col[3].type == GE_FRAME_CATEGORY &&
+	    f.col[4].type == GE_FRAME_NUMBER && f.col[4].missing == 4,
+	    "types");
+	for (good = 1, i = 0; i < 4; i++)
+		for (j = 0; j < 5; j++)
+			good &= is(f.v[i * 5 + j], want[i][j]);
+	check(good, "values");
+	check(f.col[2].nwords == 2 && strcmp(f.col[2].word[1], "blue") == 0 &&
+	    f.col[3].nwords == 3 && strcmp(f.col[3].word[0], "x") == 0 &&
+	    strcmp(f.col[3].word[1], "1") == 0 &&
+	    strcmp(f.col[3].word[2], "0.1") == 0, "words");
+	check(ge_frame_find(&f, "what") == 2 &&
+	    ge_frame_find(&f, "nothing") == SIZE_MAX, "found by name");
+	ge_frame_release(&f);
+}
+
+static void
+lists(void)
+{
+	static const char *const only[] = { "c", "a" };
+	static const char *const skip[] = { "a" };
+	static const char *const wrong[] = { "z" };
+	struct ge_frame f;
+	struct ge_frame_opts o;
+	struct ge_err e = { 0 };
+
+	ge_frame_opts_init(&o);
+	o.only = only;
+	o.nonly = 2;
+	check(load(&f, &o, "a,b,c\n1,x,3\n", &e) == 0 && f.ncols == 2 &&
+	    is(f.v[0], 1) && is(f.v[1], 3), "only some columns");
+	ge_frame_release(&f);
+	o.skip = skip;
+	o.nskip = 1;
+	check(load(&f, &o, "a,b,c\n1,x,3\n", &e) == 0 && f.ncols == 1 &&
+	    is(f.v[0], 3), "without others");
+	ge_frame_release(&f);
+	o.skip = wrong;
+	check(load(&f, &o, "a,b,c\n1,x,3\n", &e) == -1 &&
+	    e.code == GE_EREFUSED &&
+	    strcmp(e.msg, "'f.csv': no column 'z'") == 0,
+	    "a column that is not there");
+	ge_frame_release(&f);
+	o.skip = only;
+	o.nskip = 2;
+	check(load(&f, &o, "a,b,c\n1,x,3\n", &e) == -1 &&
+	    e.code == GE_EUSAGE, "none left");
+	ge_frame_release(&f);
+}
+
+static void
+limits(void)
+{
+	struct ge_frame f;
+	struct ge_frame_opts o;
+	struct ge_err e = { 0 };
+	char s[40000];
+	size_t i, n = 2;
+
+	ge_frame_opts_init(&o);
+	check(load(&f, &o, "a,b\n", &e) == -1 && e.code == GE_EUSAGE &&
+	    strcmp(e.msg, "'f.csv': a header and no rows") == 0,
+	    "a header and no rows");
+	ge_frame_release(&f);
+	check(load(&f, &o, "a,b\n2024-01-01,1\nx,2\n", &e) == -1 &&
+	    strcmp(e.msg, "'f.csv:3:1': column 'a' holds times and other "
+	    "values") == 0, "times and words");
+	ge_frame_release(&f);
+	memcpy(s, "a\n", 3);
+	for (i = 0; i < 2000; i++)
+		n += (size_t)snprintf(s + n, sizeof(s) - n, "w%zu\n", i);
+	check(load(&f, &o, s, &e) == 0 && f.col[0].nwords == 2000 &&
+	    is(f.v[1999], 1999) && strcmp(f.col[0].word[1234], "w1234") == 0,
+	    "two thousand words");
+	ge_frame_release(&f);
+	o.words = 1999;
+	check(load(&f, &o, s, &e) == 0 && f.col[0].type == GE_FRAME_TEXT &&
+	    isnan(f.v[0]), "one too many");
+	ge_frame_release(&f);
+}
+
+/* Each allocation failing in turn, in a process of its own. */
+static int
+starve(const char *i)
+{
+	struct ge_frame f;
+	struct ge_frame_opts o;
+	struct ge_err e = { 0 };
+
+	setenv("GE_FAILALLOC", i, 1);
+	ge_frame_opts_init(&o);
+	if (load(&f, &o, "a,b\nx,1\ny,z\n", &e) == 0)
+		e.code = 0;
+	ge_frame_release(&f);
+	return (e.code);
+}
+
+static void
+starved(void)
+{
+	char number[24];
+	int i, status, seen = 0, good = 1;
+
+	for (i = 1; i < 60 && good; i++) {
+		fflush(stdout);
+		snprintf(number, sizeof(number), "%d", i);
+		switch (fork()) {
+		case -1:
+			good = 0;
+			continue;
+		case 0:
+			_exit(starve(number));
+		}
+		if (wait(&status) == -1 || !WIFEXITED(status))
+			good = 0;
+		else if (WEXITSTATUS(status) == GE_EFAIL)
+			seen++;
+		else if (WEXITSTATUS(status) != 0)
+			good = 0;
+	}
+	check(good && seen > 10, "each allocation may fail");
+}
+
+int
+main(void)
+{
+
+	starved();
+	types();
+	lists();
+	limits();
+	return (bad);
+}
