@@ -210,7 +210,9 @@ fold_release(struct ge_fit *f)
 static void
 note_residuals(struct ge_fit *f, size_t b, struct ge_watch *w, size_t row)
 {
-	const size_t p = f->p, bin = row / f->bin;
+	const size_t p = f->p;
+	const size_t bin = b * f->nbins / FOLDS +
+	    (row - ge_fit_edge(f, b)) / f->bin;
 	double x, *mo = f->moment + b * 6 * p;
 	size_t c, i;
 
@@ -504,7 +506,7 @@ passes_alloc(struct ge_fit *f, struct ge_err *e)
 	if (most > 4096)
 		most = 4096;
 	f->bin = (f->n + most - 1) / most;
-	f->nbins = (f->n + f->bin - 1) / f->bin;
+	f->nbins = FOLDS * ((f->n / FOLDS + f->bin) / f->bin);
 	f->every = (f->n * p + (1 << 20) - 1) >> 20;
 	f->nsample = (f->n + f->every - 1) / f->every;
 	f->stride = (f->n + KEPT - 1) / KEPT;

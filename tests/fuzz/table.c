@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "data/decimal.h"
+#include "data/frame.h"
 #include "data/table.h"
 #include "fuzz.h"
 
@@ -94,6 +95,36 @@ run(const uint8_t *buf, size_t len, size_t step, int header, struct seen *s,
 	ge_table_release(&t);
 }
 
+/* Held as numbers: each is of its type. */
+static void
+hold(const uint8_t *buf, size_t len, int header)
+{
+	struct ge_frame f;
+	struct ge_frame_opts o;
+	struct ge_err e = { 0 };
+	size_t i, j;
+	double x;
+
+	ge_frame_opts_init(&o);
+	o.table.header = header;
+	o.words = 5;
+	must(ge_frame_init(&f, &o, "f", &e) == 0, "init");
+	if (ge_frame_push(&f, buf, len, &e) == -1 ||
+	    ge_frame_end(&f, &e) == -1)
+		must(e.code == GE_EREFUSED || e.code == GE_EUSAGE, "status");
+	else
+		for (i = 0; i < f.n; i++)
+			for (j = 0; j < f.ncols; j++) {
+				x = f.v[i * f.ncols + j];
+				must(f.col[j].type != GE_FRAME_CATEGORY ||
+				    isnan(x) || (x >= 0 &&
+				    x < (double)f.col[j].nwords), "a word");
+				must(f.col[j].type != GE_FRAME_TEXT ||
+				    isnan(x), "text holds nothing");
+			}
+	ge_frame_release(&f);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *buf, size_t len)
 {
@@ -102,6 +133,7 @@ LLVMFuzzerTestOneInput(const uint8_t *buf, size_t len)
 
 	if (len < 1 || len > 3000)
 		return (0);
+	hold(buf + 1, len - 1, buf[0] & 1);
 	run(buf + 1, len - 1, len, buf[0] & 1, &a, &e);
 	run(buf + 1, len - 1, 1 + buf[0] / 2 % 7, buf[0] & 1, &b, &f);
 	must(memcmp(&a, &b, sizeof(a)) == 0 && strcmp(e.msg, f.msg) == 0,

@@ -430,6 +430,7 @@ same(const struct ge_monitor *m)
 	struct ge_monitor l;
 	struct ge_monitor_opts o;
 	struct ge_err e = { 0 };
+	uint64_t many;
 	int good;
 
 	ge_monitor_opts_init(&o);
@@ -437,6 +438,14 @@ same(const struct ge_monitor *m)
 	good = ge_monitor_fit(&l, rows, N, P, &o, &e) == 0 &&
 	    digest(&l) == digest(m);
 	check(good, "the same bits on four threads");
+	ge_monitor_release(&l);
+	good = ge_monitor_fit(&l, more, MORE - 1, P, &o, &e) == 0;
+	many = digest(&l);
+	ge_monitor_release(&l);
+	o.jobs = 1;
+	good = good && ge_monitor_fit(&l, more, MORE - 1, P, &o, &e) == 0 &&
+	    digest(&l) == many;
+	check(good, "of an odd number of rows, too");
 	ge_monitor_release(&l);
 	setenv("GE_CPU", "portable", 1);
 	good = ge_monitor_fit(&l, rows, N, P, &o, &e) == 0 &&
