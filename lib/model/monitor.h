@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "data/outdir.h"
 #include "util/err.h"
 
 /*
@@ -110,6 +111,15 @@ void ge_monitor_arrays(const struct ge_monitor *m, float *settings,
     struct ge_monitor_array a[GE_MONITOR_ARRAYS]);
 int ge_monitor_load(struct ge_monitor *m, const struct ge_monitor_array *a,
     size_t n, struct ge_err *e);
+
+/*
+ * ge_monitor_save(m, out, name, e): those arrays as a safetensors file.
+ * ge_monitor_parse(m, buf, len, e): from the bytes of one, untrusted; -1 GE_EREFUSED.
+ */
+int ge_monitor_save(const struct ge_monitor *m, struct ge_outdir *out,
+    const char *name, struct ge_err *e);
+int ge_monitor_parse(struct ge_monitor *m, const uint8_t *buf, size_t len,
+    struct ge_err *e);
 
 struct ge_monitor_cause {
 	size_t col;

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "data/safetensors.h"
 #include "fuzz.h"
 #include "model/monitor.h"
 #include "util/mem.h"
@@ -113,6 +114,57 @@ change_model(const uint8_t *buf, size_t len)
 		free(v[i]);
 }
 
+/* A good model as a file: the header, and numbers behind it. */
+static uint8_t *
+file_of(size_t *len)
+{
+	struct ge_monitor_array a[GE_MONITOR_ARRAYS];
+	struct ge_st_tensor t[GE_MONITOR_ARRAYS];
+	struct ge_st st = { .tensor = t, .ntensors = GE_MONITOR_ARRAYS };
+	struct ge_err e;
+	float set[16];
+	uint8_t *head, *all;
+	size_t i, n, sum = 0;
+
+	ge_monitor_arrays(&good, set, a);
+	memset(t, 0, sizeof(t));
+	for (i = 0; i < GE_MONITOR_ARRAYS; i++) {
+		t[i].name = (char *)(uintptr_t)a[i].name;
+		t[i].ndims = a[i].ndims;
+		t[i].dim[0] = a[i].dim[0];
+		t[i].dim[1] = a[i].dim[1];
+		t[i].len = a[i].dim[0] * a[i].dim[1] * 4;
+		sum += t[i].len;
+	}
+	must(ge_st_header(&st, &head, &n, &e) == 0, "header");
+	must((all = malloc(n + sum)) != NULL, "malloc");
+	memcpy(all, head, n);
+	for (i = 0; i < GE_MONITOR_ARRAYS; i++)
+		memcpy(all + n + t[i].off, a[i].v, t[i].len);
+	*len = n + sum;
+	ge_free(head);
+	return (all);
+}
+
+static void
+change_file(const uint8_t *buf, size_t len)
+{
+	struct ge_monitor m;
+	struct ge_err e;
+	uint8_t *all;
+	size_t n, i;
+
+	all = file_of(&n);
+	for (i = 0; i + 3 <= len; i += 3)
+		all[(buf[i] | (size_t)buf[i + 1] << 8) % n] = buf[i + 2];
+	if (ge_monitor_parse(&m, all, n, &e) == 0)
+		watch(&m, NULL, 0);
+	else
+		must(len >= 3 && e.code == GE_EREFUSED, "code of a bad file");
+	ge_monitor_release(&m);
+	free(all);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *buf, size_t len)
 {
@@ -121,7 +173,9 @@ LLVMFuzzerTestOneInput(const uint8_t *buf, size_t len)
 		learn();
 	if (len < 1)
 		return (0);
-	if (buf[0] & 1)
+	if (buf[0] & 2)
+		change_file(buf + 1, len - 1);
+	else if (buf[0] & 1)
 		change_state(buf + 1, len - 1);
 	else
 		change_model(buf + 1, len - 1);

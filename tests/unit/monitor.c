@@ -362,6 +362,57 @@ saved(const struct ge_monitor *m)
 	m->limit[4] = old;
 }
 
+static uint64_t
+digest(const struct ge_monitor *m)
+{
+	struct ge_monitor_array a[GE_MONITOR_ARRAYS];
+	float set[16];
+	uint64_t h = 0;
+	size_t i;
+
+	ge_monitor_arrays(m, set, a);
+	for (i = 0; i < GE_MONITOR_ARRAYS; i++)
+		h = hash(h, a[i].v, a[i].dim[0] * a[i].dim[1] *
+		    sizeof(float));
+	return (h);
+}
+
+/* The same through a file. */
+static void
+filed(const struct ge_monitor *m)
+{
+	char dir[] = "/tmp/monitor.XXXXXX", path[64], name[96];
+	struct ge_monitor l;
+	struct ge_err e = { 0 };
+	struct ge_outdir *o = NULL;
+	static uint8_t buf[1 << 18];
+	size_t len = 0, i, refused = 0;
+	FILE *f;
+
+	if (mkdtemp(dir) == NULL)
+		return;
+	snprintf(path, sizeof(path), "%s/model", dir);
+	snprintf(name, sizeof(name), "%s/monitor.safetensors", path);
+	check((o = ge_outdir_new(path, -1, 0, &e)) != NULL &&
+	    ge_monitor_save(m, o, "monitor.safetensors", &e) == 0 &&
+	    ge_outdir_commit(o, &e) == 0, "saved");
+	ge_outdir_free(o);
+	if ((f = fopen(name, "rb")) != NULL) {
+		len = fread(buf, 1, sizeof(buf), f);
+		fclose(f);
+	}
+	unlink(name);
+	rmdir(path);
+	rmdir(dir);
+	check(ge_monitor_parse(&l, buf, len, &e) == 0 &&
+	    digest(&l) == digest(m), "parsed");
+	ge_monitor_release(&l);
+	for (i = 0; i < len; i += 97)
+		refused += ge_monitor_parse(&l, buf, i, &e) == -1 &&
+		    e.code == GE_EREFUSED;
+	check(refused == (len + 96) / 97, "cut short it is refused");
+}
+
 static void
 resumed(const struct ge_monitor *m)
 {
@@ -407,21 +458,6 @@ resumed(const struct ge_monitor *m)
 	ge_free(buf);
 	ge_watch_free(w);
 	ge_watch_free(r);
-}
-
-static uint64_t
-digest(const struct ge_monitor *m)
-{
-	struct ge_monitor_array a[GE_MONITOR_ARRAYS];
-	float set[16];
-	uint64_t h = 0;
-	size_t i;
-
-	ge_monitor_arrays(m, set, a);
-	for (i = 0; i < GE_MONITOR_ARRAYS; i++)
-		h = hash(h, a[i].v, a[i].dim[0] * a[i].dim[1] *
-		    sizeof(float));
-	return (h);
 }
 
 static void
@@ -658,6 +694,7 @@ main(int argc, char **argv)
 		return (1);
 	faults(&m);
 	saved(&m);
+	filed(&m);
 	resumed(&m);
 	same(&m);
 	dirty(&m);
