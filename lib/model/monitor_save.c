@@ -67,7 +67,7 @@ ge_monitor_parse(struct ge_monitor *m, const uint8_t *buf, size_t len,
 	memset(&st, 0, sizeof(st));
 	memset(a, 0, sizeof(a));
 	if (ge_st_parse(&st, buf, len, len, e) == -1)
-		return (-1);
+		goto out;
 	if (st.ntensors != GE_MONITOR_ARRAYS) {
 		ge_fail(e, GE_EREFUSED, "%zu arrays are not a monitor",
 		    st.ntensors);

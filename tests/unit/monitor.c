@@ -1,6 +1,7 @@
 /*
  * lib/model/monitor*.c and chol.c: on processes whose truth is known.
  */
+#define _DEFAULT_SOURCE			/* mkdtemp */
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -381,7 +382,8 @@ digest(const struct ge_monitor *m)
 static void
 filed(const struct ge_monitor *m)
 {
-	char dir[] = "/tmp/monitor.XXXXXX", path[64], name[96];
+	const char *tmp = getenv("TMPDIR");
+	char dir[200], path[240], name[280];
 	struct ge_monitor l;
 	struct ge_err e = { 0 };
 	struct ge_outdir *o = NULL;
@@ -389,8 +391,12 @@ filed(const struct ge_monitor *m)
 	size_t len = 0, i, refused = 0;
 	FILE *f;
 
-	if (mkdtemp(dir) == NULL)
+	snprintf(dir, sizeof(dir), "%.150s/ge-monitor.XXXXXX",
+	    tmp != NULL && *tmp != '\0' ? tmp : "/tmp");
+	if (mkdtemp(dir) == NULL) {
+		check(0, "a folder to save in");
 		return;
+	}
 	snprintf(path, sizeof(path), "%s/model", dir);
 	snprintf(name, sizeof(name), "%s/monitor.safetensors", path);
 	check((o = ge_outdir_new(path, -1, 0, &e)) != NULL &&
