@@ -478,7 +478,8 @@ ge_fit_modes(struct ge_fit *f, struct ge_fit_choice *c, struct ge_err *e)
 	for (b = 0; b < FOLDS; b++)
 		if (ge_fit_walk(f, b, m, note_point, e) == -1)
 			goto out;
-	for (k = 2; k <= f->o->modes && f->npoints > 10 * k; k++) {
+	for (k = 2; k <= f->o->modes && k <= GE_MONITOR_MODES &&
+	    f->npoints > 10 * k; k++) {
 		m->modes = k;
 		if (means(f, m->mode, k, sum) > APART ||
 		    !recur(f, m->mode, k))

@@ -674,6 +674,10 @@ ge_monitor_fit(struct ge_monitor *m, const double *rows, size_t n, size_t p,
 		return (ge_fail(e, GE_EUSAGE,
 		    "%zu columns of numbers: 1 to %d are possible", p,
 		    GE_MONITOR_COLS));
+	if (!(o->far > 0 && o->far < 0.1))
+		return (ge_fail(e, GE_EUSAGE,
+		    "a false-alarm rate of %g a row: above 0 and below 0.1 is "
+		    "possible", o->far));
 	if (n < GE_MONITOR_ROWS)
 		return (ge_fail(e, GE_EUSAGE,
 		    "%zu rows of nominal operation: %d are needed at least",

@@ -575,6 +575,40 @@ modal(void)
 	ge_monitor_release(&m);
 }
 
+/* A level that nothing else tells, but the last rows do. */
+static void
+levels(void)
+{
+	struct ge_monitor m;
+	struct count c;
+	size_t i, j;
+	int mode = 0;
+
+	seed = 18;
+	for (i = 0; i < MORE; i++) {
+		if (uniform() < 0.02)
+			mode = !mode;
+		for (j = 0; j < P; j++)
+			more[i * P + j] = normal() +
+			    (j == 0 && mode ? 16 : 0);
+	}
+	if (learn(&m, more, MORE / 2, P) != 0) {
+		check(0, "learning two levels");
+		return;
+	}
+	c = look(&m, more + MORE / 2 * P, MORE / 2);
+	printf("# modes %zu, held-out %.3f %.3f, alarms %zu\n", m.modes,
+	    m.held[0], m.held[1], c.alarms);
+	check(m.modes == 2 && c.alarms < 60, "two levels are two modes");
+	for (i = MORE / 2 + 1000; i < MORE; i++)
+		more[i * P] += 5;
+	c = look(&m, more + MORE / 2 * P, MORE / 2);
+	printf("# %zu from %zu, %zu blame it\n", c.alarms, c.first,
+	    c.cause[0]);
+	check(c.alarms > 1500 && c.cause[0] > 1500, "levels beside them are none");
+	ge_monitor_release(&m);
+}
+
 static void
 wanderer(void)
 {
@@ -622,8 +656,14 @@ odd(void)
 {
 	static double x[N * P];
 	struct ge_monitor m;
+	struct ge_monitor_opts o;
+	struct ge_err e = { 0 };
 	size_t i;
 
+	ge_monitor_opts_init(&o);
+	o.far = 0;
+	check(ge_monitor_fit(&m, rows, N, P, &o, &e) == -1 &&
+	    e.code == GE_EUSAGE, "no false alarms at all");
 	check(learn(&m, rows, 1, P) == GE_EUSAGE, "one row is too few");
 	check(learn(&m, rows, N, 0) == GE_EUSAGE, "no columns");
 	check(learn(&m, rows, 1, 100000) == GE_EUSAGE, "too many columns");
@@ -710,6 +750,7 @@ main(int argc, char **argv)
 	gaps();
 	odd();
 	modal();
+	levels();
 	wanderer();
 	starved();
 	return (bad);
