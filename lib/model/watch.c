@@ -154,12 +154,14 @@ ge_watch_take(struct ge_watch *w, const double *row, int fresh)
 		x = w->z[i];
 		if (m->wander[i] > 0) {
 			if (first)
-				w->base[i] = x;
+				w->base[i] = fabsf(x) < WATCH_CLIP ? x : 0;
 			x -= w->base[i];
-			w->base[i] += (float)m->baseline * x;
+			w->base[i] += (float)m->baseline *
+			    within(x, FIT_CLIP);
 		}
 		x = within(x, clip);
-		w->slow[i] += (first ? 1 : MODE_RATE) * (x - w->slow[i]);
+		w->slow[i] += (first ? 1 : MODE_RATE) *
+		    (within(x, FIT_CLIP) - w->slow[i]);
 		w->a[i] = x - mode[i];
 	}
 	w->a[p * (m->lags + 1)] = 1;

@@ -632,6 +632,11 @@ wanderer(void)
 	    c.alarms, MORE - N);
 	check(m.wander[5] > 0 && m.wander[0] <= 0 &&
 	    c.alarms < (MORE - N) / 50, "a variable that wanders may");
+	for (i = N; i < MORE; i += 211)
+		x[i * P + 5] = 1e6;
+	printf("# with outliers %zu\n", look(&m, x + N * P, MORE - N).alarms);
+	check(look(&m, x + N * P, MORE - N).alarms < c.alarms + 40,
+	    "with outliers, too");
 	ge_monitor_release(&m);
 }
 
