@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/lm.h"
+#include "model/lmrun.h"
 #include "util/mem.h"
 #include "util/num.h"
 

@@ -1,5 +1,5 @@
-#ifndef GE_LM_H
-#define GE_LM_H
+#ifndef GE_LMRUN_H
+#define GE_LMRUN_H
 
 #include <stddef.h>
 #include <stdint.h>
