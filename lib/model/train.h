@@ -122,9 +122,10 @@ struct ge_train_size {
  * follow.  0, -1.
  *
  * With DiLoCo (Douillard et al., 2023) the ranks are as one for o->together steps;
- * then each has theta and moments of its own between exchanges, after each outer-th
- * step and the last: from the mean of what they found Nesterov's momentum goes on, so each saves its own state and all must set theirs, and what
- * comes out depends on the number of ranks.  t->loss is that of this rank's part.
+ * then each has theta and moments of its own, and after each outer-th step and the
+ * last they exchange: Nesterov's momentum goes on from the mean of what they found.
+ * Each rank saves its own state and sets its own again; what comes out depends on the
+ * number of ranks.  t->loss is that of this rank's part of the batch.
  *
  * ge_train_join(t, e): the exchange that is due before the weights are used, if one
  * is: all ranks have the same then.  0, -1.
