@@ -9,6 +9,7 @@
 #include "lm.h"
 #include "model/lm.h"
 #include "util/mem.h"
+#include "util/num.h"
 
 struct options {
 	struct ge_lm_opts lm;
@@ -56,8 +57,10 @@ set_number(const struct setting *s, const char *v, struct ge_err *e)
 			*(float *)s->to = (float)x;
 		return (0);
 	}
-	if (cli_size(opt, v, (uint64_t)s->min, (uint64_t)s->max, &n, e) == -1)
-		return (-1);
+	if (ge_size_parse(v, &n) == -1 || n < (uint64_t)s->min ||
+	    n > (uint64_t)s->max)
+		return (ge_fail(e, GE_EUSAGE, "%s '%s': not a number from %.0f "
+		    "to %.0f", opt, v, s->min, s->max));
 	if (s->kind == COUNT)
 		*(size_t *)s->to = n;
 	else
@@ -77,50 +80,50 @@ set(struct options *o, const char *arg, struct ge_err *e)
 	const struct setting table[] = {
 		{ "adapter", FLAG, 0, 0, &l->adapter },
 		{ "alpha", FLOAT, 0, 1e6, &t->lora.alpha },
-		{ "batch", COUNT, 1, 1 << 20, &t->batch },
+		{ "batch", COUNT, 1, 1e6, &t->batch },
 		{ "beta1", FLOAT, 0, 0.999999, &t->b1 },
 		{ "beta2", FLOAT, 0, 0.999999, &t->b2 },
-		{ "bytes", LONG, 1, 0x1p62, &l->caps.bytes },
 		{ "checkpoint", TEXT, 0, 0, &l->command },
 		{ "checkpoints", TEXT, 0, 0, &l->checkpoints },
 		{ "clip", FLOAT, 0, 1e6, &t->clip },
-		{ "ctx", COUNT, 1, 1 << 24, &l->dims.ctx },
+		{ "ctx", COUNT, 1, 1e7, &l->dims.ctx },
 		{ "decay", FLOAT, 0, 10, &t->decay },
 		{ "digest", TEXT, 0, 0, &l->digest },
-		{ "dim", COUNT, 1, 1 << 20, &l->dims.dim },
-		{ "doc", COUNT, 1 << 10, 1 << 30, &l->caps.doc },
-		{ "entries", LONG, 1, 0x1p62, &l->caps.entries },
+		{ "dim", COUNT, 1, 1e6, &l->dims.dim },
+		{ "document", COUNT, 1024, 1e8, &l->caps.doc },
+		{ "entries", LONG, 1, 1e18, &l->caps.entries },
 		{ "epochs", REAL, 0, 1e9, &l->epochs },
 		{ "eps", FLOAT, 1e-20, 1, &t->eps },
-		{ "eval", LONG, 1, 0x1p40, &l->eval },
-		{ "every", LONG, 1, 0x1p40, &l->every },
-		{ "ff", COUNT, 1, 1 << 22, &l->dims.ff },
+		{ "eval", LONG, 1, 1e12, &l->eval },
+		{ "every", LONG, 1, 1e12, &l->every },
+		{ "ff", COUNT, 1, 1e7, &l->dims.ff },
 		{ "gco2", REAL, 0, 1e6, &l->gco2 },
 		{ "gguf", FLAG, 0, 0, &l->gguf },
-		{ "head", COUNT, 2, 1 << 16, &l->dims.hd },
-		{ "heads", COUNT, 1, 1 << 16, &l->dims.heads },
+		{ "head", COUNT, 2, 1e5, &l->dims.hd },
+		{ "heads", COUNT, 1, 1e5, &l->dims.heads },
 		{ "joules", REAL, 0, 1e18, &l->joules },
-		{ "kv", COUNT, 1, 1 << 16, &l->dims.kv },
+		{ "kv", COUNT, 1, 1e5, &l->dims.kv },
 		{ "layers", COUNT, 1, GE_LLAMA_LAYERS, &l->dims.layers },
-		{ "len", COUNT, 2, 1 << 24, &t->len },
+		{ "len", COUNT, 2, 1e7, &t->len },
 		{ "log", TEXT, 0, 0, &o->log },
 		{ "lora", COUNT, 1, 4096, &t->lora.rank },
 		{ "lr", FLOAT, 0, 10, &t->lr },
 		{ "lr-end", FLOAT, 0, 10, &t->lr_end },
 		{ "minutes", REAL, 0, 1e9, &l->minutes },
-		{ "outer", LONG, 1, 1 << 20, &t->outer },
-		{ "ratio", LONG, 1, 0x1p40, &l->caps.ratio },
+		{ "outer", LONG, 1, 1e6, &t->outer },
+		{ "ratio", LONG, 1, 1e12, &l->caps.ratio },
 		{ "resume", FLAG, 0, 0, &l->resume },
-		{ "seed", LONG, 0, 0x1p62, &t->seed },
+		{ "seed", LONG, 0, 1e18, &t->seed },
 		{ "shards", COUNT, 1, 1 << 15, &t->shards },
 		{ "size", TEXT, 0, 0, &l->size },
-		{ "steps", LONG, 1, 0x1p50, &l->steps },
+		{ "steps", LONG, 1, 1e15, &l->steps },
 		{ "theta", FLOAT, 1, 1e9, &l->dims.theta },
 		{ "tokenizer", TEXT, 0, 0, &l->tokenizer },
-		{ "tokens", LONG, 1, 0x1p62, &l->tokens },
+		{ "tokens", LONG, 1, 1e18, &l->tokens },
+		{ "unpacked", LONG, 1, 1e18, &l->caps.bytes },
 		{ "val", REAL, 0, 0.5, &l->val },
-		{ "vocab", COUNT, 257, 1 << 20, &l->vocab },
-		{ "warmup", LONG, 1, 0x1p50, &t->warmup }
+		{ "vocab", COUNT, 257, 1e6, &l->vocab },
+		{ "warmup", LONG, 1, 1e15, &t->warmup }
 	};
 	const char *v;
 	size_t i;

@@ -69,6 +69,28 @@ ge_kernel_best(void)
 	return (&ge_kernel_plain);
 }
 
+static size_t
+size_of(enum ge_prec prec)
+{
+
+	return (prec == GE_BF16 ? sizeof(uint16_t) : sizeof(float));
+}
+
+static size_t
+step(const struct ge_kernel *kn, enum ge_prec prec)
+{
+
+	return (PANEL_BYTES / (kn->nr * size_of(prec)) / 32 * 32);
+}
+
+/* What a worker packs into. */
+static size_t
+share(const struct ge_kernel *kn, enum ge_prec prec)
+{
+
+	return (BLOCK * step(kn, prec) * size_of(prec));
+}
+
 struct ge_gemm *
 ge_gemm_new(struct ge_pool *pool, enum ge_prec prec, size_t room,
     struct ge_err *e)
@@ -80,9 +102,9 @@ ge_gemm_new(struct ge_pool *pool, enum ge_prec prec, size_t room,
 	g->pool = pool;
 	g->prec = prec;
 	g->kernel = ge_kernel_best();
-	g->size = prec == GE_BF16 ? sizeof(uint16_t) : sizeof(float);
-	g->step = PANEL_BYTES / (g->kernel->nr * g->size) / 32 * 32;
-	g->share = (BLOCK + GE_NR_MAX) * g->step * g->size;
+	g->size = size_of(prec);
+	g->step = step(g->kernel, prec);
+	g->share = share(g->kernel, prec);
 	if ((g->whole = ge_block_alloc(room * g->size, e)) == NULL ||
 	    (g->own = ge_block_alloc((size_t)ge_pool_jobs(pool) * g->share,
 	    e)) == NULL) {
@@ -107,9 +129,9 @@ size_t
 ge_gemm_bytes(int jobs, enum ge_prec prec, size_t room)
 {
 
-	(void)jobs;
-	return (2 * room * (prec == GE_BF16 ? sizeof(uint16_t) :
-	    sizeof(float)));
+	const struct ge_kernel *kn = ge_kernel_best();
+
+	return (room * size_of(prec) + (size_t)jobs * share(kn, prec));
 }
 
 const char *
@@ -232,17 +254,20 @@ pack_whole(void *arg, size_t i, int worker)
 	    g->size, g->k * f->w);
 }
 
+/* A tile of C, of which so many columns are wanted. */
 static void
 multiply(const struct ge_gemm *g, size_t k, const uint8_t *a,
-    const uint8_t *b, float *c, size_t ldc, int add)
+    const uint8_t *b, float *c, size_t ldc, int add, size_t cols)
 {
+	const struct ge_kernel *kn = g->kernel;
+	int half = cols <= kn->nr / 2 && kn->f32_half != NULL;
 
 	if (g->prec == GE_F32)
-		g->kernel->f32(k, (const float *)(const void *)a,
-		    (const float *)(const void *)b, c, ldc, add);
+		(half ? kn->f32_half : kn->f32)(k, (const float *)(const void *)
+		    a, (const float *)(const void *)b, c, ldc, add);
 	else
-		g->kernel->bf16(k, (const uint16_t *)(const void *)a,
-		    (const uint16_t *)(const void *)b, c, ldc, add);
+		(half ? kn->bf16_half : kn->bf16)(k, (const uint16_t *)(const
+		    void *)a, (const uint16_t *)(const void *)b, c, ldc, add);
 }
 
 /* A tile of C that is not all inside. */
@@ -258,7 +283,7 @@ edge(const struct ge_gemm *g, size_t k, const uint8_t *a, const uint8_t *b,
 	for (r = 0; r < rows && add; r++)
 		memcpy(t + r * nr, g->c + (r0 + r) * g->ldc + c0,
 		    cols * sizeof(*t));
-	multiply(g, k, a, b, t, nr, add);
+	multiply(g, k, a, b, t, nr, add, cols);
 	for (r = 0; r < rows; r++)
 		memcpy(g->c + (r0 + r) * g->ldc + c0, t + r * nr,
 		    cols * sizeof(*t));
@@ -274,17 +299,20 @@ static void
 block(const struct ge_gemm *g, size_t k, const struct panels *a,
     const struct panels *b, int add)
 {
-	size_t mr = g->a.w, nr = g->b.w, p, q;
+	size_t mr = g->a.w, nr = g->b.w, p, q, cols;
 	const uint8_t *x, *y;
+	int inside;
 
 	for (q = b->from; q < b->end; q++) {
 		y = b->v + (q - b->from) * b->stride;
+		cols = least(g->b.rows - q * nr, nr);
+		inside = cols == nr || (cols == nr / 2 &&
+		    g->kernel->f32_half != NULL);
 		for (p = a->from; p < a->end; p++) {
 			x = a->v + (p - a->from) * a->stride;
-			if ((p + 1) * mr <= g->a.rows &&
-			    (q + 1) * nr <= g->b.rows)
+			if (inside && (p + 1) * mr <= g->a.rows)
 				multiply(g, k, x, y, g->c + p * mr * g->ldc +
-				    q * nr, g->ldc, add);
+				    q * nr, g->ldc, add, cols);
 			else
 				edge(g, k, x, y, p * mr, q * nr, add);
 		}

@@ -20,6 +20,11 @@ struct ge_kernel {
 	    size_t ldc, int add);
 	void (*bf16)(size_t k, const uint16_t *a, const uint16_t *b, float *c,
 	    size_t ldc, int add);
+	/* The same for the first half of the columns alone; or NULL. */
+	void (*f32_half)(size_t k, const float *a, const float *b, float *c,
+	    size_t ldc, int add);
+	void (*bf16_half)(size_t k, const uint16_t *a, const uint16_t *b,
+	    float *c, size_t ldc, int add);
 	/*
 	 * Packing, NULL where plain code does it.  rows: one panel of w from n rows
 	 * of k numbers, v[r * ld + i]; cols: panels of w, one every stride elements,

@@ -401,7 +401,7 @@ resume_together(struct ge_lm *lm, const char *dir, struct ge_err *e)
 	int rc, older;
 
 	rc = ge_checkpoint_resume(dir, lm->t, lm->ident, &lm->s.p, e);
-	if (ge_ranks_agree(lm->ranks, rc, e) == -1)
+	if (ge_ranks_agree(lm->ranks, rc == -1 ? -1 : 0, e) == -1)
 		return (-1);
 	older = -(int)lm->s.p.step;
 	if (ge_ranks_most(lm->ranks, &older, e) == -1)
@@ -412,7 +412,8 @@ resume_together(struct ge_lm *lm, const char *dir, struct ge_err *e)
 	if (rc != -1 && lm->s.p.step != (uint64_t)-older)
 		rc = ge_fail(e, GE_EREFUSED, "'%s': its step %" PRIu64 " is "
 		    "that of no other rank", dir, lm->s.p.step);
-	return (ge_ranks_agree(lm->ranks, rc, e) == -1 ? -1 : rc);
+	return (ge_ranks_agree(lm->ranks, rc == -1 ? -1 : 0, e) == -1 ? -1 :
+	    rc);
 }
 
 static int
@@ -429,7 +430,7 @@ resume(struct ge_lm *lm, struct ge_err *e)
 		rc = resume_together(lm, dir, e);
 	else if (first(lm))
 		rc = ge_checkpoint_resume(dir, lm->t, lm->ident, &lm->s.p, e);
-	if (ge_ranks_agree(lm->ranks, rc, e) == -1 ||
+	if (ge_ranks_agree(lm->ranks, rc == -1 ? -1 : 0, e) == -1 ||
 	    ge_ranks_share(lm->ranks, &rc, sizeof(rc), e) == -1 ||
 	    ge_ranks_share(lm->ranks, &lm->s.p, sizeof(lm->s.p), e) == -1)
 		return (-1);

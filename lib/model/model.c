@@ -41,7 +41,7 @@ struct load {
 	json_t *index, *map;		/* NULL: there is one file */
 	struct shard *shard;
 	size_t nshards;
-	struct wanted *want;		/* the last is the head, if it is tied */
+	struct wanted *want;		/* last the head, if it is tied */
 	size_t nwant, found;
 	float *buf;			/* [CHUNK] */
 	uint8_t *raw;			/* [CHUNK * 4] */

@@ -410,7 +410,7 @@ ge_train_whole(struct ge_train *t, struct ge_err *e)
 	size_t n = t->ntheta, size = sizeof(float);
 
 	if (t->o.outer > 0)
-		return (ge_ranks_spread(r, t->outer_m, n, size, PART, e));
+		return (0);
 	if (ge_ranks_spread(r, t->m, n, size, PART, e) == -1)
 		return (-1);
 	return (ge_ranks_spread(r, t->v, n, size, PART, e));
