@@ -179,9 +179,9 @@ halves(const float *v, size_t n)
 /* The next panel's numbers come while this one's are turned. */
 #define AHEAD(v, n)							\
 	do {								\
-		__builtin_prefetch(v);					\
+		__builtin_prefetch(v, 0, 2);					\
 		if ((n) > 16)						\
-			__builtin_prefetch((v) + 16);			\
+			__builtin_prefetch((v) + 16, 0, 2);			\
 	} while (0)
 
 /* Of up to 16 rows `step` numbers each make a line of 16 words; those turned. */
