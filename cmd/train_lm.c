@@ -290,6 +290,10 @@ tell_plan(const struct ge_lm *lm)
 		return;
 	cli_say("%.1f M parameters; %" PRIu64 " tokens, %" PRIu64 " held out",
 	    (double)ge_llama_params(d) / 1e6, lm->train.n, lm->val.n);
+	if (lm->o.val > 0 && (lm->val.n == 0 || lm->val.n > lm->train.n / 2))
+		cli_say("%s of %" PRIu64 " document%s is held out: choose with "
+		    "-O val", lm->val.n == 0 ? "none" : "much", lm->corpus.ndocs,
+		    cli_plural(lm->corpus.ndocs));
 	if (lm->s.p.step > 0)
 		cli_say("going on from step %" PRIu64, lm->s.p.step);
 	cli_say("%" PRIu64 " step%s of %zu tokens: about %s, %.3g J (%s)", left,

@@ -323,6 +323,14 @@ same() {
 	[ -z "$(ls -A "$TMPDIR")" ]
 }
 
+@test "getrain: what is held out of few documents is told" {
+	words 9000 >one
+	expect 0 getrain lm -t -O vocab=300 -O len=16 one
+	told 'none of 1 document is held out: choose with -O val'
+	expect 0 getrain lm -t -O vocab=300 -O len=16 -O val=0 one
+	fails told 'held out: choose' >/dev/null
+}
+
 @test "getrain: no room for a checkpoint, a model, or the text" {
 	(
 		ulimit -f 2000
