@@ -241,14 +241,15 @@ ge_lm_read(struct ge_lm *lm, struct ge_err *e)
 static int
 dimensions(struct ge_lm *lm, struct ge_err *e)
 {
+	const char *size = lm->o.size != NULL ? lm->o.size : "3m";
 	const struct ge_llama_dims *o = &lm->o.dims;
 	struct ge_llama_dims *d = &lm->model.dims;
 
 	if (lm->o.base != NULL)
 		return (0);
-	if (ge_size_find(lm->o.size, lm->o.vocab, d) == -1)
+	if (ge_size_find(size, lm->o.vocab, d) == -1)
 		return (ge_fail(e, GE_EUSAGE, "size '%s': no such size; there "
-		    "are %s", lm->o.size, ge_size_names()));
+		    "are %s", size, ge_size_names()));
 	d->dim = o->dim > 0 ? o->dim : d->dim;
 	d->layers = o->layers > 0 ? o->layers : d->layers;
 	d->ff = o->ff > 0 ? o->ff : d->ff;

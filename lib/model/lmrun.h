@@ -33,7 +33,8 @@ struct ge_lm_opts {
 	const char *digest;		/* the user's name of the data, or NULL */
 
 	/* The model. */
-	const char *size, *base, *tokenizer;	/* or NULL */
+	const char *size;		/* NULL: 3m */
+	const char *base, *tokenizer;	/* or NULL */
 	enum ge_split split;
 	size_t vocab;
 	struct ge_llama_dims dims;	/* a field of 0 is as `size` has it */
