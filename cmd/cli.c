@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "frag/frag.h"
 #include "seal/seal.h"
 #include "util/file.h"
 #include "util/hook.h"
@@ -25,6 +26,8 @@
 enum {
 	SECURE_HEAP = 1 << 18
 };
+
+_Static_assert((int)CLI_KEYS_MAX == (int)GE_WRAPS_MAX, "so many are asked for");
 
 static const char *prog, *usage_text;
 static char **words;			/* argv */
@@ -70,11 +73,31 @@ cli_bytes(char out[32], uint64_t n)
 	return (out);
 }
 
+static void
+bytes_done(char *out, size_t cap)
+{
+	char done[32], rate[32];
+
+	cli_bytes(done, ge_hook_done());
+	cli_bytes(rate, (uint64_t)((double)ge_hook_done() / (since(&began) +
+	    1e-9)));
+	snprintf(out, cap, "%s, %s/s", done, rate);
+}
+
+static void (*far)(char *, size_t) = bytes_done;
+
+void
+cli_progress(void (*fn)(char *out, size_t cap))
+{
+
+	far = fn;
+}
+
 /* The library calls this now and then, one thread at a time. */
 static int
 tick(void)
 {
-	char done[32], rate[32];
+	char text[256];
 	double t;
 	int ask = want_progress;
 
@@ -87,14 +110,13 @@ tick(void)
 		return (0);
 	want_progress = 0;
 	clock_gettime(CLOCK_MONOTONIC, &shown);
-	cli_bytes(done, ge_hook_done());
-	cli_bytes(rate, (uint64_t)((double)ge_hook_done() / (t + 1e-9)));
+	far(text, sizeof(text));
 	if (on_terminal) {
-		fprintf(stderr, "\r%s: %s, %s/s, %.0f s \033[K%s", prog, done,
-		    rate, t, ask ? "\n" : "");
+		fprintf(stderr, "\r%s: %s, %.0f s \033[K%s", prog, text, t,
+		    ask ? "\n" : "");
 		line_shown = !ask;
 	} else {
-		fprintf(stderr, "%s: %s, %s/s, %.0f s\n", prog, done, rate, t);
+		fprintf(stderr, "%s: %s, %.0f s\n", prog, text, t);
 	}
 	return (0);
 }
@@ -116,6 +138,13 @@ note(int level, const char *line)
 		return;
 	clear_line();
 	fprintf(stderr, "%s: %s\n", prog, line);
+}
+
+const char *
+cli_version(void)
+{
+
+	return (GE_VERSION);
 }
 
 const char *

@@ -1,9 +1,9 @@
 #ifndef GE_CLI_H
 #define GE_CLI_H
 
+#include <stddef.h>
 #include <stdint.h>
 
-#include "frag/frag.h"
 #include "util/err.h"
 
 /*
@@ -12,8 +12,13 @@
 
 enum {
 	CLI_PASS_MAX = 4096,
-	CLI_KEYS_MAX = GE_WRAPS_MAX
+	CLI_KEYS_MAX = 16		/* GE_WRAPS_MAX */
 };
+
+/* Of frag/frag.h, which not all who print know. */
+struct ge_finding;
+struct ge_pile;
+struct ge_pins;
 
 /*
  * cli_init(argc, argv, usage):
@@ -70,6 +75,14 @@ void cli_quiet(void);
 void cli_verbose(void);
 int cli_is_quiet(void);
 int cli_verbosity(void);
+
+/*
+ * cli_progress(fn): progress is what fn writes into out[cap], not bytes done.
+ */
+void cli_progress(void (*fn)(char *out, size_t cap));
+
+/* cli_version(): of the programs. */
+const char *cli_version(void);
 
 /* cli_plural(n): "s", or "" of one. */
 const char *cli_plural(uint64_t n);

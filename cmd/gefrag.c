@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "frag/frag.h"
 #include "seal/seal.h"
 #include "util/file.h"
 #include "util/mem.h"

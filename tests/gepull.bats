@@ -661,7 +661,7 @@ swollen() {
 	done
 	pulls "$set"
 	expect 3 geverify -s sites "$set"
-	told 'manifests too long to be counted as history: 3'
+	told 'sites without the manifest: 3'
 	expect 0 gerepair -s sites "$set"
 	cmp "$out" m
 	expect 0 geverify -q -s sites "$set"

@@ -657,10 +657,12 @@ repair() {
 	rm "$new"
 	seg=${new##*/}
 	seg=${seg%%.*}
-	find s? -name "$seg.*" | grep -v 001 | sort >stay
+	find s? -type f -name "$seg.*" | grep -v 001 | sort >stay
 	[ -s stay ]
-	expect 0 repair m
-	find s? -name "$seg.*" | grep -v 001 | sort | diff stay -
+	mkdir s{1,2,3,4}/"$set/${new##*/}"	# in its way wherever it may go
+	expect 3 repair m
+	find s? -type f -name "$seg.*" | grep -v 001 | sort | diff stay -
+	rmdir s{1,2,3,4}/"$set/${new##*/}"
 	expect 0 repair m
 	diff <(find s? -name '*.gef' | sort) <(echo "$old")
 	whole

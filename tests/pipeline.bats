@@ -123,6 +123,14 @@ run_page() {
 	run_page "$GE_TOP/man/germ.1"
 }
 
+@test "pipeline: the examples of gepredict(1) do what they show" {
+	printf '%s\n' 'the quick brown fox jumps over the lazy dog' \
+	    'one two three four five six seven' \
+	    'roses are red\nviolets are blue' |
+	    "$GE_BUILD/tool/tinylm" 150 model
+	run_page "$GE_TOP/man/gepredict.1"
+}
+
 @test "pipeline: the examples of gepush(1) do what they show" {
 	run_page "$GE_TOP/man/gepush.1"
 }
@@ -130,6 +138,13 @@ run_page() {
 @test "pipeline: the examples of gepull(1) do what they show" {
 	export HOME=$PWD
 	run_page "$GE_TOP/man/gepull.1"
+}
+
+@test "pipeline: the examples of getrain(1) do what they show" {
+	cp -r "$GE_TOP/man" pages
+	tar cf pages.tar pages
+	run_page "$GE_TOP/man/getrain.1"
+	[ "$(wc -c <text)" -gt 1 ]
 }
 
 @test "pipeline: the story of ge(7) goes as it is told" {

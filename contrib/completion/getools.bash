@@ -8,10 +8,12 @@ _getools_options() {
 	gefrag)		echo 'b:d:fj:k:N:n:O:o:P:pqr:S:vz' ;;
 	gejoin)		echo 'fi:j:m:O:o:P:qR:V:v' ;;
 	gels)		echo 'j:O:qs:V:vx:' ;;
+	gepredict)	echo 'j:O:qv' ;;
 	gepull)		echo 'j:m:O:qR:s:V:vx:' ;;
 	gepush)		echo 'j:O:qS:s:tvx:' ;;
 	gerepair)	echo 'j:m:O:qS:s:tV:vx:' ;;
 	germ)		echo 'fj:O:qs:tV:vx:' ;;
+	getrain)	echo 'fi:j:O:o:qtv' ;;
 	geverify)	echo 'c:fj:m:O:o:qs:V:vx:' ;;
 	esac
 }
@@ -24,10 +26,21 @@ _getools_rare() {
 	gefrag)		echo 'payload=' ;;
 	gejoin)		echo "$pin" ;;
 	gels)		echo "$pin $net" ;;
+	gepredict)	echo "ctx= format=json format=line format=raw length= nll" \
+			    "prec=bf16 prec=f32 rule= seed= stop= temperature=" \
+			    "top-k= top-p= whole" ;;
 	gepull)		echo "$pin $net" ;;
 	gepush)		echo "quorum= s3-unsigned verify=full $pin $net" ;;
 	gerepair)	echo "blind s3-unsigned $pin $net" ;;
 	germ)		echo "shares $pin $net" ;;
+	getrain)	echo "adapter alpha= batch= beta1= beta2= checkpoint= checkpoints=" \
+			    "clip= ctx= decay= digest= dim= document= dtype=bf16" \
+			    "dtype=f32 entries= epochs= eps= eval= every= ff= gco2= gguf" \
+			    "head= heads= joules= kv= layers= len= log= lora= lr-end= lr=" \
+			    "minutes= outer= prec=bf16 prec=f32 ratio= resume" \
+			    "schedule=cosine schedule=wsd seed= shards= size= split=gpt2" \
+			    "split=llama3 steps= theta= tied=no tied=yes tokenizer=" \
+			    "tokens= unpacked= val= vocab= warmup=" ;;
 	geverify)	echo "afr= all alone blind common= format=json" \
 			    "format=prometheus format=text loss= repair-days=" \
 			    "$pin $net" ;;
@@ -135,5 +148,5 @@ _getools() {
 	esac
 }
 
-complete -o default -F _getools gefrag gejoin gels gepull gepush gerepair germ \
-    geverify
+complete -o default -F _getools gefrag gejoin gels gepredict gepull gepush \
+    gerepair germ getrain geverify

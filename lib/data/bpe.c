@@ -126,56 +126,6 @@ power_over(size_t n)
 	return (p);
 }
 
-int
-ge_bpe_ready(struct ge_bpe *b, struct ge_err *e)
-{
-	const struct ge_bpe_merge *m;
-	uint32_t *slot, l, r;
-	size_t i;
-
-	b->npair = power_over(b->nmerges);
-	b->npiece = power_over(b->ntokens);
-	if ((b->pair = ge_alloc(b->npair * sizeof(*b->pair), e)) == NULL ||
-	    (b->piece = ge_alloc(b->npiece * sizeof(*b->piece), e)) == NULL)
-		return (-1);
-	for (i = 0; i < 256; i++)
-		b->byte[i] = -1;
-	for (i = 0; i < b->ntokens; i++) {
-		if (b->token[i].special || b->token[i].len == 0)
-			continue;
-		if (b->token[i].len == 1)
-			b->byte[*bytes_of(b, (int32_t)i)] = (int32_t)i;
-		slot = piece_slot(b, bytes_of(b, (int32_t)i), b->token[i].len);
-		if (*slot != 0)
-			return (ge_fail(e, GE_EREFUSED, "tokens %u and %zu are "
-			    "the same", *slot - 1, i));
-		*slot = (uint32_t)i + 1;
-	}
-	for (i = 0; i < 256; i++)
-		if (b->byte[i] == -1)
-			return (ge_fail(e, GE_EREFUSED, "the byte %zu has no "
-			    "token", i));
-	for (i = 0; i < b->nmerges; i++) {
-		m = &b->merge[i];
-		if (m->left < 0 || m->right < 0 || m->both < 0 ||
-		    (size_t)m->left >= b->ntokens || (size_t)m->right >=
-		    b->ntokens || (size_t)m->both >= b->ntokens)
-			return (ge_fail(e, GE_EREFUSED, "merge %zu is of "
-			    "tokens that are not there", i));
-		l = b->token[m->left].len;
-		r = b->token[m->right].len;
-		slot = pair_slot(b, m->left, m->right);
-		if (*slot != 0 || l == 0 || r == 0 || l + r !=
-		    b->token[m->both].len || memcmp(bytes_of(b, m->both),
-		    bytes_of(b, m->left), l) != 0 || memcmp(bytes_of(b,
-		    m->both) + l, bytes_of(b, m->right), r) != 0)
-			return (ge_fail(e, GE_EREFUSED, "merge %zu does not "
-			    "make its token", i));
-		*slot = (uint32_t)i + 1;
-	}
-	return (0);
-}
-
 void
 ge_bpe_release(struct ge_bpe *b)
 {
@@ -226,7 +176,9 @@ merge_short(const struct ge_bpe *b, int32_t *id, size_t n)
 	return (n);
 }
 
-/* The same for long pieces: a heap of pairs, lowest rank first, then leftmost. */
+/*
+ * The same for long pieces: a heap of pairs, lowest rank first, then leftmost.
+ */
 struct long_pair {
 	uint32_t rank, at;
 	int32_t left, right;
@@ -330,34 +282,198 @@ out:
 	return (rc);
 }
 
+/* The tokens of one piece at id, which has room for len. */
+static int
+merge(const struct ge_bpe *b, const uint8_t *s, size_t len, int32_t *id,
+    size_t *n, struct ge_err *e)
+{
+	size_t i;
+
+	for (i = *n = 0; i < len; i++)
+		if ((id[*n] = b->byte[s[i]]) != -1)
+			++*n;
+	if (*n > SHORT)
+		return (merge_long(b, id, n, e));
+	*n = merge_short(b, id, *n);
+	return (0);
+}
+
+/*
+ * Whether all of a piece is looked up: the merges are to make the same of it.
+ */
+static int
+look_alone(struct ge_bpe *b, size_t token, struct ge_err *e)
+{
+	struct ge_bpe_token *t = &b->token[token];
+	int32_t few[SHORT], *id = few;
+	size_t n;
+	int rc = 0;
+
+	t->alone = b->whole;
+	if (t->special || t->len == 0 || b->whole)
+		return (0);
+	if (t->len > SHORT && (id = ge_alloc(t->len * sizeof(*id), e)) == NULL)
+		return (-1);
+	rc = merge(b, b->bytes + t->off, t->len, id, &n, e);
+	t->alone = rc == 0 && n == 1 && id[0] == (int32_t)token;
+	if (id != few)
+		ge_free(id);
+	return (rc);
+}
+
+static int
+ready_tokens(struct ge_bpe *b, struct ge_err *e)
+{
+	const struct ge_bpe_token *t;
+	uint32_t *slot;
+	int missing = 0;
+	size_t i;
+
+	for (i = 0; i < 256; i++)
+		b->byte[i] = -1;
+	for (i = 0; i < b->ntokens; i++) {
+		t = &b->token[i];
+		if (t->special || t->len == 0)
+			continue;
+		if (t->len == 1)
+			b->byte[b->bytes[t->off]] = (int32_t)i;
+		slot = piece_slot(b, b->bytes + t->off, t->len);
+		if (*slot != 0)
+			return (ge_fail(e, GE_EREFUSED, "tokens %u and %zu are "
+			    "the same", *slot - 1, i));
+		*slot = (uint32_t)i + 1;
+	}
+	for (i = 0; i < 256; i++)
+		if (b->byte[i] == -1 && ++missing > b->missing)
+			return (ge_fail(e, GE_EREFUSED, "the byte %zu has no "
+			    "token", i));
+	return (0);
+}
+
+/* A token that text can have. */
+static int
+is_of_text(const struct ge_bpe *b, int32_t id)
+{
+
+	return (id >= 0 && (size_t)id < b->ntokens && b->token[id].len > 0 &&
+	    !b->token[id].special);
+}
+
+static int
+ready_merges(struct ge_bpe *b, struct ge_err *e)
+{
+	const struct ge_bpe_merge *m;
+	uint32_t *slot, l, r;
+	size_t i;
+
+	for (i = 0; i < b->nmerges; i++) {
+		m = &b->merge[i];
+		if (!is_of_text(b, m->left) || !is_of_text(b, m->right) ||
+		    !is_of_text(b, m->both))
+			return (ge_fail(e, GE_EREFUSED, "merge %zu is of no "
+			    "tokens of text", i));
+		slot = pair_slot(b, m->left, m->right);
+		if (*slot != 0)
+			return (ge_fail(e, GE_EREFUSED, "merge %zu comes "
+			    "twice", i));
+		l = b->token[m->left].len;
+		r = b->token[m->right].len;
+		if (l + r != b->token[m->both].len || memcmp(bytes_of(b,
+		    m->both), bytes_of(b, m->left), l) != 0 ||
+		    memcmp(bytes_of(b, m->both) + l, bytes_of(b, m->right),
+		    r) != 0)
+			return (ge_fail(e, GE_EREFUSED, "merge %zu does not "
+			    "make its token", i));
+		*slot = (uint32_t)i + 1;
+	}
+	return (0);
+}
+
+int
+ge_bpe_ready(struct ge_bpe *b, struct ge_err *e)
+{
+	size_t i;
+
+	b->npair = power_over(b->nmerges);
+	b->npiece = power_over(b->ntokens);
+	if ((b->pair = ge_alloc(b->npair * sizeof(*b->pair), e)) == NULL ||
+	    (b->piece = ge_alloc(b->npiece * sizeof(*b->piece), e)) == NULL ||
+	    ready_tokens(b, e) == -1 || ready_merges(b, e) == -1)
+		return (-1);
+	for (i = 0; i < b->ntokens; i++)
+		if (look_alone(b, i, e) == -1)
+			return (-1);
+	return (0);
+}
+
 int
 ge_bpe_encode(const struct ge_bpe *b, const uint8_t *s, size_t len,
     int32_t **out, size_t *n, size_t *cap, struct ge_err *e)
 {
-	size_t at, now, i;
+	size_t at, now, made;
 	uint32_t whole;
-	int32_t *id;
 
 	for (at = 0; at < len; at += now) {
 		now = ge_split_next(b->split, s + at, len - at);
 		if (ge_grow(out, cap, *n + now, sizeof(**out), e) == -1)
 			return (-1);
-		id = *out + *n;
-		if (b->whole && (whole = *piece_slot(b, s + at, now)) != 0) {
-			*id = (int32_t)whole - 1;
-			++*n;
+		whole = *piece_slot(b, s + at, now);
+		if (whole != 0 && b->token[whole - 1].alone) {
+			(*out)[(*n)++] = (int32_t)whole - 1;
 			continue;
 		}
-		for (i = 0; i < now; i++)
-			id[i] = b->byte[s[at + i]];
-		i = now;
-		if (now <= SHORT)
-			i = merge_short(b, id, now);
-		else if (merge_long(b, id, &i, e) == -1)
+		if (merge(b, s + at, now, *out + *n, &made, e) == -1)
 			return (-1);
-		*n += i;
+		*n += made;
 	}
 	return (0);
+}
+
+const uint8_t *
+ge_bpe_bytes(const struct ge_bpe *b, int32_t token, size_t *len)
+{
+
+	*len = b->token[token].len;
+	return (bytes_of(b, token));
+}
+
+void
+ge_bpe_visible(char *out, const uint8_t *s, size_t len)
+{
+	uint32_t c;
+	size_t i;
+
+	for (i = 0; i < len; i++) {
+		c = s[i];
+		if (c <= 0x20)
+			c += 0x100;
+		else if (c >= 0x7f && c <= 0xa0)
+			c += 0x121 - 0x7f;
+		else if (c == 0xad)
+			c = 0x143;
+		if (c >= 0x80) {
+			*out++ = (char)(0xc0 | c >> 6);
+			c = 0x80 | (c & 0x3f);
+		}
+		*out++ = (char)c;
+	}
+	*out = '\0';
+}
+
+char *
+ge_bpe_show(const struct ge_bpe *b, int32_t token, struct ge_err *e)
+{
+	size_t len;
+	const uint8_t *s = ge_bpe_bytes(b, token, &len);
+	char *out;
+
+	if ((out = ge_alloc(2 * len + 1, e)) == NULL)
+		return (NULL);
+	if (b->token[token].special)
+		memcpy(out, s, len);
+	else
+		ge_bpe_visible(out, s, len);
+	return (out);
 }
 
 uint8_t

@@ -442,6 +442,7 @@ ge_bpe_train(struct ge_bpe *b, struct ge_bpe_count *c, size_t vocab,
 
 	memset(b, 0, sizeof(*b));
 	b->split = c->split;
+	b->begin = -1;
 	if ((t.made = ge_alloc(t.nmade * sizeof(*t.made), e)) == NULL ||
 	    first_tokens(b, e) == -1 || begin(&t, b, e) == -1)
 		goto out;

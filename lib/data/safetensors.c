@@ -189,6 +189,8 @@ ge_st_header(struct ge_st *st, uint8_t **head, size_t *len, struct ge_err *e)
 	*head = NULL;
 	if (ge_grow(head, &cap, 1024, 1, e) == -1)
 		return (-1);
+	n += (size_t)sprintf((char *)*head + n,
+	    "{\"__metadata__\":{\"format\":\"pt\"}");
 	for (i = 0; i < st->ntensors; i++) {
 		t = &st->tensor[i];
 		t->off = at;
@@ -198,9 +200,8 @@ ge_st_header(struct ge_st *st, uint8_t **head, size_t *len, struct ge_err *e)
 			*head = NULL;
 			return (-1);
 		}
-		n += (size_t)sprintf((char *)*head + n, "%s\"%s\":"
-		    "{\"dtype\":\"%s\",\"shape\":[", i == 0 ?
-		    "{\"__metadata__\":{\"format\":\"pt\"}," : ",", t->name,
+		n += (size_t)sprintf((char *)*head + n, ",\"%s\":"
+		    "{\"dtype\":\"%s\",\"shape\":[", t->name,
 		    type[t->dtype]);
 		for (q = 0; q < t->ndims; q++)
 			n += (size_t)sprintf((char *)*head + n, "%s%" PRIu64,
@@ -245,4 +246,110 @@ ge_st_floats(float *dst, const uint8_t *src, size_t n, enum ge_dtype dtype)
 		dst[i] = dtype == GE_DTYPE_F16 ? half((uint16_t)(v.u >> 16)) :
 		    v.f;
 	}
+}
+
+/* To nearest even; what is below the normal range has one exponent. */
+static uint16_t
+to_half(uint32_t u)
+{
+	union { uint32_t u; float f; } v;
+	uint32_t sign = u >> 16 & 0x8000;
+
+	v.u = u & 0x7fffffff;
+	if (v.u >= 0x477ff000)
+		return ((uint16_t)(sign | 0x7c00));
+	if (v.u < 0x38800000) {
+		v.f += 0.5f;
+		return ((uint16_t)(sign | (v.u - 0x3f000000)));
+	}
+	v.u += 0xfff + (v.u >> 13 & 1);
+	return ((uint16_t)(sign | (v.u - 0x38000000) >> 13));
+}
+
+int
+ge_st_bytes(uint8_t *dst, const float *src, size_t n, enum ge_dtype dtype)
+{
+	uint32_t infinite = dtype == GE_DTYPE_F16 ? 0x7c00 : 0x7f80;
+	union { uint32_t u; float f; } v;
+	uint16_t x;
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		v.f = src[i];
+		if ((v.u & 0x7f800000) == 0x7f800000)
+			return (-1);
+		if (dtype == GE_DTYPE_F32) {
+			ge_put32(dst + 4 * i, v.u);
+			continue;
+		}
+		x = dtype == GE_DTYPE_F16 ? to_half(v.u) :
+		    (uint16_t)((v.u + 0x7fff + (v.u >> 16 & 1)) >> 16);
+		if ((x & infinite) == infinite)
+			return (-1);
+		ge_put16(dst + 2 * i, x);
+	}
+	return (0);
+}
+
+size_t
+ge_st_size(enum ge_dtype dtype)
+{
+
+	return (dtype == GE_DTYPE_F32 ? 4 : 2);
+}
+
+static int
+write_data(const struct ge_st *st, const float *const *data,
+    struct ge_outdir *out, struct ge_err *e)
+{
+	enum { EACH = 1 << 16 };
+	const struct ge_st_tensor *t;
+	size_t i, size, at, n, all;
+	uint8_t *buf;
+	int rc = 0;
+
+	if ((buf = ge_alloc(EACH * 4, e)) == NULL)
+		return (-1);
+	for (i = 0; rc == 0 && i < st->ntensors; i++) {
+		t = &st->tensor[i];
+		size = ge_st_size(t->dtype);
+		all = (size_t)t->len / size;
+		for (at = 0; rc == 0 && at < all; at += n) {
+			n = all - at < EACH ? all - at : EACH;
+			rc = ge_st_bytes(buf, data[i] + at, n, t->dtype);
+			if (rc == -1)
+				ge_fail(e, GE_EREFUSED, "tensor '%s': a number "
+				    "is none, or too large", t->name);
+			else
+				rc = ge_outdir_write(out, buf, n * size, e);
+		}
+	}
+	ge_free(buf);
+	return (rc);
+}
+
+int
+ge_st_write(struct ge_st *st, const float *const *data,
+    struct ge_outdir *out, const char *name, struct ge_err *e)
+{
+	struct ge_st_tensor *t;
+	uint64_t total = 0;
+	uint8_t *head;
+	size_t i, len;
+	int q, rc = -1;
+
+	for (i = 0; i < st->ntensors; i++) {
+		t = &st->tensor[i];
+		t->len = ge_st_size(t->dtype);
+		for (q = 0; q < t->ndims; q++)
+			t->len *= t->dim[q];
+		total += t->len;
+	}
+	if (ge_st_header(st, &head, &len, e) == -1)
+		return (-1);
+	if (ge_outdir_begin(out, name, len + total, e) == 0 &&
+	    ge_outdir_write(out, head, len, e) == 0)
+		rc = write_data(st, data, out, e);
+	ge_free(head);
+	return (rc);
 }

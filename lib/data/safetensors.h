@@ -4,6 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "data/outdir.h"
 #include "util/err.h"
 
 /*
@@ -56,8 +57,26 @@ const struct ge_st_tensor *ge_st_find(const struct ge_st *st,
 int ge_st_header(struct ge_st *st, uint8_t **head, size_t *len,
     struct ge_err *e);
 
-/* ge_st_floats(dst, src, n, dtype): n numbers as float; dtype not OTHER. */
+/*
+ * ge_st_size(dtype): bytes of a number; dtype not OTHER, here and below.
+ *
+ * ge_st_floats(dst, src, n, dtype): n numbers as float.
+ *
+ * ge_st_bytes(dst, src, n, dtype):
+ * The nearest of that type, of two the even one.  0; -1 if one is no number or
+ * infinite, or too large for the type.
+ */
+size_t ge_st_size(enum ge_dtype dtype);
 void ge_st_floats(float *dst, const uint8_t *src, size_t n,
     enum ge_dtype dtype);
+int ge_st_bytes(uint8_t *dst, const float *src, size_t n, enum ge_dtype dtype);
+
+/*
+ * ge_st_write(st, data, out, name, e):
+ * A file of tensors in their order, off and len set from dtype and dim; data
+ * [ntensors]: the numbers of each.  GE_EREFUSED if there is one that is none.
+ */
+int ge_st_write(struct ge_st *st, const float *const *data,
+    struct ge_outdir *out, const char *name, struct ge_err *e);
 
 #endif

@@ -8,11 +8,17 @@ ge_utf8_check(const uint8_t *s, size_t len)
 {
 	static const uint32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
 	uint32_t c;
+	uint64_t eight;
 	size_t i = 0, j, n;
 
 	while (i < len) {
 		if (s[i] < 0x80) {
 			i++;
+			for (; len - i >= 8; i += 8) {
+				memcpy(&eight, s + i, 8);
+				if ((eight & 0x8080808080808080u) != 0)
+					break;
+			}
 			continue;
 		}
 		n = (s[i] & 0xe0) == 0xc0 ? 2 : (s[i] & 0xf0) == 0xe0 ? 3 :
@@ -80,8 +86,24 @@ wide_class(uint32_t c)
 	return (OTHER);
 }
 
+#define L4 LETTER, LETTER, LETTER, LETTER
+#define N4 NUMBER, NUMBER, NUMBER, NUMBER
+#define O4 OTHER, OTHER, OTHER, OTHER
+#define S4 SPACE, SPACE | BREAK, SPACE, SPACE
+
+static const uint8_t ascii[128] = {
+	O4, O4, OTHER, S4, SPACE | BREAK, OTHER, OTHER,
+	O4, O4, O4, O4,
+	SPACE, OTHER, OTHER, OTHER, O4, O4, O4,
+	N4, N4, NUMBER, NUMBER, OTHER, OTHER, O4,
+	OTHER, LETTER, LETTER, LETTER, L4, L4, L4,
+	L4, L4, LETTER, LETTER, LETTER, OTHER, O4,
+	OTHER, LETTER, LETTER, LETTER, L4, L4, L4,
+	L4, L4, LETTER, LETTER, LETTER, OTHER, O4
+};
+
 /* The class of the character at i; *n its bytes.  0 at the end. */
-static enum class
+static inline enum class
 class_at(const uint8_t *s, size_t len, size_t i, size_t *n)
 {
 	uint32_t c;
@@ -90,16 +112,8 @@ class_at(const uint8_t *s, size_t len, size_t i, size_t *n)
 	if (i >= len)
 		return (0);
 	*n = 1;
-	c = s[i];
-	if (c < 0x80) {
-		if ((c | 0x20) >= 'a' && (c | 0x20) <= 'z')
-			return (LETTER);
-		if (c >= '0' && c <= '9')
-			return (NUMBER);
-		if (c == '\r' || c == '\n')
-			return (SPACE | BREAK);
-		return (c == ' ' || (c >= '\t' && c <= '\r') ? SPACE : OTHER);
-	}
+	if (s[i] < 0x80)
+		return (ascii[s[i]]);
 	*n = ge_utf8_next(s + i, len - i, &c);
 	return (wide_class(c));
 }
@@ -139,21 +153,22 @@ contraction(const uint8_t *s, size_t len, int anycase)
 	return (0);
 }
 
-/* \s+(?!\S)|\s+ */
+/* \s+(?!\S)|\s+, where text also ends at characters of the classes `end`. */
 static size_t
-blanks(const uint8_t *s, size_t len)
+blanks(const uint8_t *s, size_t len, int end)
 {
 	size_t i = 0, n, last = 0;
+	int c;
 
-	while (((int)class_at(s, len, i, &n) & SPACE) != 0) {
+	while (((c = (int)class_at(s, len, i, &n)) & SPACE) != 0) {
 		last = i;
 		i += n;
 	}
-	return (i < len && last > 0 ? last : i);
+	return (c != 0 && (c & end) == 0 && last > 0 ? last : i);
 }
 
 static size_t
-gpt2(const uint8_t *s, size_t len)
+gpt2(const uint8_t *s, size_t len, int end)
 {
 	size_t n, at;
 	int c;
@@ -162,9 +177,17 @@ gpt2(const uint8_t *s, size_t len)
 		return (n);
 	at = s[0] == ' ';
 	c = (int)class_at(s, len, at, &n);
-	if ((c & SPACE) == 0 && c != 0)
+	if (c != 0 && (c & (SPACE | end)) == 0)
 		return (run(s, len, at + n, c, SIZE_MAX));
-	return (blanks(s, len));
+	return (blanks(s, len, end));
+}
+
+static size_t
+smollm(const uint8_t *s, size_t len)
+{
+	size_t n;
+
+	return (class_at(s, len, 0, &n) == NUMBER ? n : gpt2(s, len, NUMBER));
 }
 
 static size_t
@@ -190,12 +213,14 @@ llama3(const uint8_t *s, size_t len)
 	    i += n)
 		if ((c & BREAK) != 0)
 			at = i + n;
-	return (at > 0 ? at : blanks(s, len));
+	return (at > 0 ? at : blanks(s, len, 0));
 }
 
 size_t
 ge_split_next(enum ge_split kind, const uint8_t *s, size_t len)
 {
 
-	return (kind == GE_SPLIT_GPT2 ? gpt2(s, len) : llama3(s, len));
+	if (kind == GE_SPLIT_GPT2)
+		return (gpt2(s, len, 0));
+	return (kind == GE_SPLIT_LLAMA3 ? llama3(s, len) : smollm(s, len));
 }

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include "util/err.h"
+#include "util/tar.h"
 
 /*
  * Fragments: headers, manifests, the pile of what was found, and the four jobs:
@@ -511,19 +512,6 @@ uint64_t ge_feed_unread(const struct ge_feed *f);
 uint64_t ge_feed_foreign(const struct ge_feed *f);
 int ge_feed_cut(const struct ge_feed *f);	/* an archive ended early */
 void ge_feed_close(struct ge_feed *f);
-
-/*
- * Streams written: POSIX ustar, for those who fetch.  ge_tar_entry begins an entry
- * of `size` bytes, ge_tar_add gives its data, ge_tar_close ends the archive and
- * frees; after a failure ge_tar_abort frees.
- */
-struct ge_tar;
-struct ge_tar *ge_tar_open(int fd, struct ge_err *e);
-int ge_tar_entry(struct ge_tar *t, const char *name, uint64_t size,
-    struct ge_err *e);
-int ge_tar_add(struct ge_tar *t, const void *buf, size_t len, struct ge_err *e);
-int ge_tar_close(struct ge_tar *t, struct ge_err *e);
-void ge_tar_abort(struct ge_tar *t);
 
 /*
  * Parts of one fragment, for those who have them from afar.  `hdr` is any header

@@ -9,15 +9,22 @@
 #include "util/mem.h"
 
 /*
- * Both factors are packed into panels, all of them before the first product; then
- * each task computes a block of C over the whole inner index, a part of it at a
- * time, so that a panel of b stays in the first cache and a block of a in the
- * second.  After Goto and van de Geijn (2008).
+ * The smaller factor is packed into panels as a whole before the first product.
+ * Then each task packs some panels of the other, a part of the inner index at a
+ * time, and multiplies them by all of the first: a panel of b stays in the first
+ * cache, what the task has packed in the second.  After Goto and van de Geijn
+ * (2008).
  */
 enum {
-	PANEL_BYTES = 24 << 10,		/* of b */
-	ROWS = 192,			/* of a block */
+	PANEL_BYTES = 20 << 10,		/* of b, a part of the inner index */
+	BLOCK = 192,			/* rows or columns of a task */
+	GROUP = 8,			/* panels of a task that packs */
 	TASKS = 4			/* at least so many a thread */
+};
+
+struct factor {
+	struct ge_mat m;		/* a, or b with rows for columns */
+	size_t rows, w, panels;
 };
 
 struct ge_gemm {
@@ -25,21 +32,21 @@ struct ge_gemm {
 	const struct ge_kernel *kernel;
 	enum ge_prec prec;
 	size_t size;			/* bytes of a packed element */
-	size_t room;
-	uint8_t *a, *b;			/* packed */
+	size_t step;			/* of the inner index, even */
+	uint8_t *whole, *own;		/* packed: [room]; [jobs][share] */
+	size_t share;
 	/* The product under way: */
-	size_t m, n, k;			/* k: padded */
-	size_t inner;			/* as it came */
-	struct ge_mat am, bm;
-	size_t apanels, bpanels;
-	size_t rows, cols;		/* panels of a block of C */
+	size_t k, inner;		/* padded; as it came */
+	struct factor a, b;
+	int across;			/* tasks are columns of b, not rows of a */
+	size_t each;			/* panels a task */
 	float *c;
 	size_t ldc;
 	int add;
 };
 
-static const struct ge_kernel *
-choose(void)
+const struct ge_kernel *
+ge_kernel_best(void)
 {
 	const char *cpu = getenv("GE_CPU");
 	int best = 3;
@@ -62,6 +69,28 @@ choose(void)
 	return (&ge_kernel_plain);
 }
 
+static size_t
+size_of(enum ge_prec prec)
+{
+
+	return (prec == GE_BF16 ? sizeof(uint16_t) : sizeof(float));
+}
+
+static size_t
+step(const struct ge_kernel *kn, enum ge_prec prec)
+{
+
+	return (PANEL_BYTES / (kn->nr * size_of(prec)) / 32 * 32);
+}
+
+/* What a worker packs into. */
+static size_t
+share(const struct ge_kernel *kn, enum ge_prec prec)
+{
+
+	return (BLOCK * step(kn, prec) * size_of(prec));
+}
+
 struct ge_gemm *
 ge_gemm_new(struct ge_pool *pool, enum ge_prec prec, size_t room,
     struct ge_err *e)
@@ -72,11 +101,13 @@ ge_gemm_new(struct ge_pool *pool, enum ge_prec prec, size_t room,
 		return (NULL);
 	g->pool = pool;
 	g->prec = prec;
-	g->kernel = choose();
-	g->size = prec == GE_BF16 ? sizeof(uint16_t) : sizeof(float);
-	g->room = room;
-	if ((g->a = ge_block_alloc(room * g->size, e)) == NULL ||
-	    (g->b = ge_block_alloc(room * g->size, e)) == NULL) {
+	g->kernel = ge_kernel_best();
+	g->size = size_of(prec);
+	g->step = step(g->kernel, prec);
+	g->share = share(g->kernel, prec);
+	if ((g->whole = ge_block_alloc(room * g->size, e)) == NULL ||
+	    (g->own = ge_block_alloc((size_t)ge_pool_jobs(pool) * g->share,
+	    e)) == NULL) {
 		ge_gemm_free(g);
 		return (NULL);
 	}
@@ -89,8 +120,8 @@ ge_gemm_free(struct ge_gemm *g)
 
 	if (g == NULL)
 		return;
-	ge_block_free(g->a);
-	ge_block_free(g->b);
+	ge_block_free(g->whole);
+	ge_block_free(g->own);
 	ge_free(g);
 }
 
@@ -98,9 +129,9 @@ size_t
 ge_gemm_bytes(int jobs, enum ge_prec prec, size_t room)
 {
 
-	(void)jobs;
-	return (2 * room * (prec == GE_BF16 ? sizeof(uint16_t) :
-	    sizeof(float)));
+	const struct ge_kernel *kn = ge_kernel_best();
+
+	return (room * size_of(prec) + (size_t)jobs * share(kn, prec));
 }
 
 const char *
@@ -110,95 +141,133 @@ ge_gemm_variant(const struct ge_gemm *g)
 	return (g->kernel->name);
 }
 
-/* Rows r0.. of m, as a panel of w: dst[k][w]. */
+/*
+ * A panel of w: dst[k][w] or, in bfloat16, dst[k / 2][w][2], from n rows of k
+ * numbers; what is not there is 0.
+ */
 static void
-pack_f32(const struct ge_kernel *kn, float *dst, struct ge_mat m, size_t r0,
-    size_t rows, size_t w, size_t k)
+plain_f32(float *dst, struct ge_mat m, size_t w, size_t n, size_t k)
 {
-	const float *v = m.v + r0 * m.rs;
-	size_t i, r, from = 0;
+	size_t i, r;
 
-	if (rows < w)
-		memset(dst, 0, k * w * sizeof(*dst));
-	if (m.rs == 1) {
-		for (i = 0; i < k; i++)
-			memcpy(dst + i * w, v + i * m.cs, rows * sizeof(*dst));
-		return;
-	}
-	if (rows == w && kn->rows_f32 != NULL)
-		from = kn->rows_f32(dst, v, m.rs, w, k);
-	for (r = 0; r < rows; r++)
-		for (i = from; i < k; i++)
-			dst[i * w + r] = v[r * m.rs + i];
-}
-
-/* The same in bfloat16, dst[k / 2][w][2]; inner: of k, what there is. */
-static void
-pack_bf16(const struct ge_kernel *kn, uint16_t *dst, struct ge_mat m,
-    size_t r0, size_t rows, size_t w, size_t inner, size_t k)
-{
-	const float *v = m.v + r0 * m.rs;
-	size_t i, r, from = 0;
-
-	if (rows < w || inner < k)
-		memset(dst, 0, k * w * sizeof(*dst));
-	if (m.rs == 1) {
-		if (rows == w && kn->cols_bf16 != NULL)
-			from = kn->cols_bf16(dst, v, m.cs, w, inner);
-		for (i = from; i < inner; i++)
-			for (r = 0; r < rows; r++)
-				dst[(i / 2 * w + r) * 2 + i % 2] =
-				    ge_bf16(v[i * m.cs + r]);
-		return;
-	}
-	if (rows == w && kn->rows_bf16 != NULL)
-		from = kn->rows_bf16(dst, v, m.rs, w, inner);
-	for (r = 0; r < rows; r++)
-		for (i = from; i < inner; i++)
-			dst[(i / 2 * w + r) * 2 + i % 2] =
-			    ge_bf16(v[r * m.rs + i]);
+	for (i = 0; i < k; i++)
+		for (r = 0; r < w; r++)
+			dst[i * w + r] = r < n ? m.v[r * m.rs + i * m.cs] : 0;
 }
 
 static void
-pack(void *arg, size_t i, int worker)
+plain_bf16(uint16_t *dst, struct ge_mat m, size_t w, size_t n, size_t k)
+{
+	size_t i, r;
+
+	for (i = 0; i < (k + 1) / 2 * 2; i++)
+		for (r = 0; r < w; r++)
+			dst[(i / 2 * w + r) * 2 + i % 2] = r < n && i < k ?
+			    ge_bf16(m.v[r * m.rs + i * m.cs]) : 0;
+}
+
+static void
+pack_f32(const struct ge_kernel *kn, float *dst, size_t stride,
+    struct ge_mat m, size_t w, size_t n, size_t k)
+{
+	size_t some;
+
+	if (m.rs == 1 && kn->cols_f32 != NULL) {
+		kn->cols_f32(dst, stride, m.v, m.cs, w, n, k);
+		return;
+	}
+	for (; n > 0; n -= some, dst += stride, m.v += some * m.rs) {
+		some = n < w ? n : w;
+		if (m.cs == 1 && kn->rows_f32 != NULL)
+			kn->rows_f32(dst, m.v, m.rs, w, some, k);
+		else
+			plain_f32(dst, m, w, some, k);
+	}
+}
+
+static void
+pack_bf16(const struct ge_kernel *kn, uint16_t *dst, size_t stride,
+    struct ge_mat m, size_t w, size_t n, size_t k)
+{
+	size_t some;
+
+	if (m.rs == 1 && kn->cols_bf16 != NULL) {
+		kn->cols_bf16(dst, stride, m.v, m.cs, w, n, k);
+		return;
+	}
+	for (; n > 0; n -= some, dst += stride, m.v += some * m.rs) {
+		some = n < w ? n : w;
+		if (m.cs == 1 && kn->rows_bf16 != NULL)
+			kn->rows_bf16(dst, m.v, m.rs, w, some, k);
+		else
+			plain_bf16(dst, m, w, some, k);
+	}
+}
+
+/*
+ * Panels from..end-1 of a factor, of the inner index what lies from at on and is k
+ * long when padded; a panel every stride elements.
+ */
+static void
+pack(const struct ge_gemm *g, const struct factor *f, size_t from, size_t end,
+    size_t at, size_t k, uint8_t *dst, size_t stride)
+{
+	struct ge_mat m = f->m;
+	size_t n = (end * f->w < f->rows ? end * f->w : f->rows) - from * f->w;
+
+	k = g->inner - at < k ? g->inner - at : k;
+	m.v += from * f->w * m.rs + at * m.cs;
+	if (g->prec == GE_F32)
+		pack_f32(g->kernel, (float *)(void *)dst, stride, m, f->w, n,
+		    k);
+	else
+		pack_bf16(g->kernel, (uint16_t *)(void *)dst, stride, m, f->w,
+		    n, k);
+}
+
+static size_t
+parts(size_t n, size_t each)
+{
+
+	return ((n + each - 1) / each);
+}
+
+static size_t
+least(size_t a, size_t b)
+{
+
+	return (a < b ? a : b);
+}
+
+/* A part of the factor that is packed as a whole. */
+static void
+pack_whole(void *arg, size_t i, int worker)
 {
 	struct ge_gemm *g = arg;
-	struct ge_mat m = g->am;
-	size_t w = g->kernel->mr, rows = g->m, r0;
-	uint8_t *dst = g->a;
+	const struct factor *f = g->across ? &g->a : &g->b;
+	size_t down = parts(g->k, g->step);
+	size_t from = i / down * GROUP, at = i % down * g->step;
 
 	(void)worker;
-	if (i >= g->apanels) {
-		i -= g->apanels;
-		m = g->bm;
-		m.rs = g->bm.cs;
-		m.cs = g->bm.rs;
-		w = g->kernel->nr;
-		rows = g->n;
-		dst = g->b;
-	}
-	r0 = i * w;
-	rows = rows - r0 < w ? rows - r0 : w;
-	dst += i * w * g->k * g->size;
-	if (g->prec == GE_F32)
-		pack_f32(g->kernel, (float *)(void *)dst, m, r0, rows, w,
-		    g->k);
-	else
-		pack_bf16(g->kernel, (uint16_t *)(void *)dst, m, r0, rows, w,
-		    g->inner, g->k);
+	pack(g, f, from, least(from + GROUP, f->panels), at,
+	    least(g->step, g->k - at), g->whole + (from * g->k + at) * f->w *
+	    g->size, g->k * f->w);
 }
 
+/* A tile of C, of which so many columns are wanted. */
 static void
 multiply(const struct ge_gemm *g, size_t k, const uint8_t *a,
-    const uint8_t *b, float *c, size_t ldc, int add)
+    const uint8_t *b, float *c, size_t ldc, int add, size_t cols)
 {
+	const struct ge_kernel *kn = g->kernel;
+	int half = cols <= kn->nr / 2 && kn->f32_half != NULL;
 
 	if (g->prec == GE_F32)
-		g->kernel->f32(k, (const float *)(const void *)a,
-		    (const float *)(const void *)b, c, ldc, add);
+		(half ? kn->f32_half : kn->f32)(k, (const float *)(const void *)
+		    a, (const float *)(const void *)b, c, ldc, add);
 	else
-		g->kernel->bf16(k, (const uint16_t *)(const void *)a,
-		    (const uint16_t *)(const void *)b, c, ldc, add);
+		(half ? kn->bf16_half : kn->bf16)(k, (const uint16_t *)(const
+		    void *)a, (const uint16_t *)(const void *)b, c, ldc, add);
 }
 
 /* A tile of C that is not all inside. */
@@ -207,31 +276,60 @@ edge(const struct ge_gemm *g, size_t k, const uint8_t *a, const uint8_t *b,
     size_t r0, size_t c0, int add)
 {
 	float t[GE_MR_MAX * GE_NR_MAX];
-	size_t mr = g->kernel->mr, nr = g->kernel->nr, r;
-	size_t rows = g->m - r0 < mr ? g->m - r0 : mr;
-	size_t cols = g->n - c0 < nr ? g->n - c0 : nr;
+	size_t mr = g->a.w, nr = g->b.w, r;
+	size_t rows = least(g->a.rows - r0, mr);
+	size_t cols = least(g->b.rows - c0, nr);
 
 	for (r = 0; r < rows && add; r++)
 		memcpy(t + r * nr, g->c + (r0 + r) * g->ldc + c0,
 		    cols * sizeof(*t));
-	multiply(g, k, a, b, t, nr, add);
+	multiply(g, k, a, b, t, nr, add, cols);
 	for (r = 0; r < rows; r++)
 		memcpy(g->c + (r0 + r) * g->ldc + c0, t + r * nr,
 		    cols * sizeof(*t));
 }
 
+/* Packed panels of a factor: those from `from` to `end`, a part of each. */
+struct panels {
+	const uint8_t *v;
+	size_t from, end, stride;	/* in bytes */
+};
+
 static void
-block(void *arg, size_t i, int worker)
+block(const struct ge_gemm *g, size_t k, const struct panels *a,
+    const struct panels *b, int add)
+{
+	size_t mr = g->a.w, nr = g->b.w, p, q, cols;
+	const uint8_t *x, *y;
+	int inside;
+
+	for (q = b->from; q < b->end; q++) {
+		y = b->v + (q - b->from) * b->stride;
+		cols = least(g->b.rows - q * nr, nr);
+		inside = cols == nr || (cols == nr / 2 &&
+		    g->kernel->f32_half != NULL);
+		for (p = a->from; p < a->end; p++) {
+			x = a->v + (p - a->from) * a->stride;
+			if (inside && (p + 1) * mr <= g->a.rows)
+				multiply(g, k, x, y, g->c + p * mr * g->ldc +
+				    q * nr, g->ldc, add, cols);
+			else
+				edge(g, k, x, y, p * mr, q * nr, add);
+		}
+	}
+}
+
+static void
+task(void *arg, size_t i, int worker)
 {
 	const struct ge_gemm *g = arg;
-	size_t mr = g->kernel->mr, nr = g->kernel->nr;
-	size_t across = (g->bpanels + g->cols - 1) / g->cols;
-	size_t i0 = i / across * g->rows, j0 = i % across * g->cols;
-	size_t i1 = i0 + g->rows < g->apanels ? i0 + g->rows : g->apanels;
-	size_t j1 = j0 + g->cols < g->bpanels ? j0 + g->cols : g->bpanels;
-	size_t step = PANEL_BYTES / (nr * g->size) / 2 * 2, p, q, at, k;
-	const uint8_t *a, *b;
-	int add;
+	const struct factor *f = g->across ? &g->b : &g->a;
+	const struct factor *o = g->across ? &g->a : &g->b;
+	uint8_t *mine = g->own + (size_t)worker * g->share;
+	struct panels own = { mine, i * g->each,
+	    least((i + 1) * g->each, f->panels), 0 };
+	struct panels whole = { NULL, 0, o->panels, g->k * o->w * g->size };
+	size_t at, k;
 #if defined(__x86_64__)
 	unsigned int was = _mm_getcsr();
 
@@ -239,59 +337,54 @@ block(void *arg, size_t i, int worker)
 	if (g->prec == GE_BF16)
 		_mm_setcsr(was | 0x8040);
 #endif
-	(void)worker;
 	for (at = 0; at < g->k; at += k) {
-		k = g->k - at < step ? g->k - at : step;
-		add = at > 0 || g->add;
-		for (q = j0; q < j1; q++) {
-			b = g->b + (q * g->k + at) * nr * g->size;
-			for (p = i0; p < i1; p++) {
-				a = g->a + (p * g->k + at) * mr * g->size;
-				if ((p + 1) * mr <= g->m &&
-				    (q + 1) * nr <= g->n)
-					multiply(g, k, a, b, g->c + p * mr *
-					    g->ldc + q * nr, g->ldc, add);
-				else
-					edge(g, k, a, b, p * mr, q * nr, add);
-			}
-		}
+		k = least(g->step, g->k - at);
+		pack(g, f, own.from, own.end, at, k, mine, k * f->w);
+		own.stride = k * f->w * g->size;
+		whole.v = g->whole + at * o->w * g->size;
+		block(g, k, g->across ? &whole : &own, g->across ? &own :
+		    &whole, at > 0 || g->add);
 	}
 #if defined(__x86_64__)
 	_mm_setcsr(was);
 #endif
 }
 
+static struct factor
+factor(struct ge_mat m, size_t rows, size_t w)
+{
+	struct factor f = { m, rows, w, parts(rows, w) };
+
+	return (f);
+}
+
 void
 ge_gemm(struct ge_gemm *g, size_t m, size_t n, size_t k, struct ge_mat a,
     struct ge_mat b, float *c, size_t ldc, int add)
 {
-	size_t least = TASKS * (size_t)ge_pool_jobs(g->pool), down, r;
+	size_t jobs = (size_t)ge_pool_jobs(g->pool), r;
+	struct ge_mat turned = { b.v, b.cs, b.rs };
+	const struct factor *own, *whole;
 
 	if (k == 0 || m == 0 || n == 0) {
 		for (r = 0; r < m && !add && n > 0; r++)
 			memset(c + r * ldc, 0, n * sizeof(*c));
 		return;
 	}
-	g->m = m;
-	g->n = n;
 	g->inner = k;
 	g->k = g->prec == GE_BF16 ? (k + 1) / 2 * 2 : k;
-	g->am = a;
-	g->bm = b;
-	g->apanels = (m + g->kernel->mr - 1) / g->kernel->mr;
-	g->bpanels = (n + g->kernel->nr - 1) / g->kernel->nr;
+	g->a = factor(a, m, g->kernel->mr);
+	g->b = factor(turned, n, g->kernel->nr);
 	g->c = c;
 	g->ldc = ldc;
 	g->add = add;
-	g->rows = ROWS / g->kernel->mr;
-	g->cols = g->bpanels;
-	down = (g->apanels + g->rows - 1) / g->rows;
-	if (down < least) {
-		g->cols = g->bpanels * down / least;
-		if (g->cols == 0)
-			g->cols = 1;
-	}
-	ge_pool_run(g->pool, g->apanels + g->bpanels, pack, g);
-	ge_pool_run(g->pool, down * ((g->bpanels + g->cols - 1) / g->cols),
-	    block, g);
+	g->across = n > m;
+	own = g->across ? &g->b : &g->a;
+	whole = g->across ? &g->a : &g->b;
+	g->each = BLOCK / own->w;
+	if (jobs > 1)
+		g->each = least(g->each, parts(own->panels, TASKS * jobs));
+	ge_pool_run(g->pool, parts(whole->panels, GROUP) * parts(g->k,
+	    g->step), pack_whole, g);
+	ge_pool_run(g->pool, parts(own->panels, g->each), task, g);
 }

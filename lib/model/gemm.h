@@ -32,8 +32,8 @@ struct ge_gemm;
 
 /*
  * ge_gemm_new(pool, prec, room, e):
- * room: the most that (rows rounded up to 64) * (inner rounded up to 2) of either
- * factor comes to.  pool is borrowed until ge_gemm_free (NULL is fine).
+ * room: the most that (m or n, whichever is less, plus 64) * (k plus 1) comes to.
+ * pool is borrowed until ge_gemm_free (NULL is fine).
  *
  * ge_gemm(g, m, n, k, a, b, c, ldc, add):
  * C = A B, or C += A B with add.

@@ -20,23 +20,33 @@ struct ge_kernel {
 	    size_t ldc, int add);
 	void (*bf16)(size_t k, const uint16_t *a, const uint16_t *b, float *c,
 	    size_t ldc, int add);
+	/* The same for the first half of the columns alone; or NULL. */
+	void (*f32_half)(size_t k, const float *a, const float *b, float *c,
+	    size_t ldc, int add);
+	void (*bf16_half)(size_t k, const uint16_t *a, const uint16_t *b,
+	    float *c, size_t ldc, int add);
 	/*
-	 * Panels of w columns from rows that lie one after the other (rows: v[r *
-	 * ld + i], r < w, i < k, transposed) or side by side (cols: v[i * ld +
-	 * r]).  They do whole blocks and return how many of k they have done, an
-	 * even number; the rest is done by plain code.  NULL: all of it.
+	 * Packing, NULL where plain code does it.  rows: one panel of w from n rows
+	 * of k numbers, v[r * ld + i]; cols: panels of w, one every stride elements,
+	 * from k rows of n numbers, v[i * ld + r].  Up to w and, in bfloat16, to
+	 * an even k there are zeros.
 	 */
-	size_t (*rows_f32)(float *dst, const float *v, size_t ld, size_t w,
-	    size_t k);
-	size_t (*rows_bf16)(uint16_t *dst, const float *v, size_t ld, size_t w,
-	    size_t k);
-	size_t (*cols_bf16)(uint16_t *dst, const float *v, size_t ld, size_t w,
-	    size_t k);
+	void (*rows_f32)(float *dst, const float *v, size_t ld, size_t w,
+	    size_t n, size_t k);
+	void (*rows_bf16)(uint16_t *dst, const float *v, size_t ld, size_t w,
+	    size_t n, size_t k);
+	void (*cols_f32)(float *dst, size_t stride, const float *v, size_t ld,
+	    size_t w, size_t n, size_t k);
+	void (*cols_bf16)(uint16_t *dst, size_t stride, const float *v,
+	    size_t ld, size_t w, size_t n, size_t k);
 };
 
 enum {
 	GE_MR_MAX = 16, GE_NR_MAX = 64
 };
+
+/* ge_kernel_best(): here, as GE_CPU allows. */
+const struct ge_kernel *ge_kernel_best(void);
 
 extern const struct ge_kernel ge_kernel_plain;
 #if defined(__x86_64__)

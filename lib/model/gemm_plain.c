@@ -55,4 +55,4 @@ bf16(size_t k, const uint16_t *a, const uint16_t *b, float *c, size_t ldc,
 }
 
 const struct ge_kernel ge_kernel_plain = { "plain", MR, NR, f32, bf16, NULL,
-    NULL, NULL };
+    NULL, NULL, NULL, NULL, NULL };

@@ -14,7 +14,8 @@
 enum {
 	ROWS = 64,			/* of a task */
 	QUERIES = 96,			/* of a task of attention */
-	HEAD_ROWS = 256,		/* logits at a time */
+	HEAD_ROWS = 256,		/* of logits at a time, at least */
+	HEAD_FLOATS = 1 << 25,		/* more rows up to so many of them */
 	COLS = 64
 };
 
@@ -30,6 +31,7 @@ struct ge_llama_work {
 	int jobs;
 	size_t nseqs, len, n;		/* n: rows */
 	size_t q, qw;			/* width of a row of qkv; of its queries */
+	size_t head_rows;
 	float *cs, *sn;			/* [len][hd / 2] */
 	/* Kept, for each layer: */
 	float *x1, *x2;			/* [layers][n][dim] */
@@ -41,7 +43,7 @@ struct ge_llama_work {
 	float *norm, *dnorm, *dx;	/* [n][dim] */
 	float *hidden;			/* [n][ff] */
 	float *dqkv, *datt;		/* [n][q], [n][qw] */
-	float *logits;			/* [HEAD_ROWS][vocab] */
+	float *logits;			/* [head_rows][vocab] */
 	float *part;			/* [n / ROWS][dim] */
 	float *scores;			/* [jobs][2][QUERIES][len] */
 	double *loss;			/* [n] */
@@ -159,6 +161,25 @@ ge_llama_tensor(const struct ge_llama_dims *d, size_t i, struct ge_tensor *t)
 	snprintf(t->name, sizeof(t->name), "model.layers.%zu.%s.weight",
 	    i / EACH, what[j]);
 	return (1);
+}
+
+/*
+ * Llama 3.1 stretches what turns less than `low` times in its first context by
+ * `factor`, leaves what turns more than `high` times, and between them mixes both.
+ */
+double
+ge_llama_angle(const struct ge_llama_dims *d, size_t i)
+{
+	double a = pow((double)d->theta, -2.0 * (double)i / (double)d->hd);
+	double turns, mix;
+
+	if (d->rope.factor <= 0)
+		return (a);
+	turns = (double)d->rope.ctx * a / (2 * 3.14159265358979323846);
+	mix = (turns - (double)d->rope.low) /
+	    ((double)d->rope.high - (double)d->rope.low);
+	mix = mix < 0 ? 0 : mix > 1 ? 1 : mix;
+	return ((1 - mix) * a / (double)d->rope.factor + mix * a);
 }
 
 static struct ge_mat
@@ -493,7 +514,7 @@ head(struct ge_llama_work *w)
 	size_t c = w->d.dim, v = w->d.vocab, rows, at, wt = head_at(&w->d);
 
 	for (at = 0; at < w->n; at += rows) {
-		rows = w->n - at < HEAD_ROWS ? w->n - at : HEAD_ROWS;
+		rows = w->n - at < w->head_rows ? w->n - at : w->head_rows;
 		linear(w, w->logits, w->norm + at * c, wt, rows, c, v, 0);
 		w->at = at;
 		ge_pool_run(w->pool, rows, row_loss, w);
@@ -626,7 +647,7 @@ lay_out(struct ge_llama_work *w, float *base)
 		{ &w->rstd, (2 * l + 1) * n }, { &w->norm, n * c },
 		{ &w->dnorm, n * c }, { &w->dx, n * c },
 		{ &w->hidden, n * d->ff }, { &w->dqkv, n * w->q },
-		{ &w->datt, n * w->qw }, { &w->logits, HEAD_ROWS * d->vocab },
+		{ &w->datt, n * w->qw }, { &w->logits, w->head_rows * d->vocab },
 		{ &w->part, (n + ROWS - 1) / ROWS * c },
 		{ &w->scores, (size_t)w->jobs * 2 * QUERIES * w->len }
 	};
@@ -639,6 +660,30 @@ lay_out(struct ge_llama_work *w, float *base)
 	return (at);
 }
 
+static size_t
+larger(size_t a, size_t b)
+{
+
+	return (a > b ? a : b);
+}
+
+static size_t
+smaller(size_t a, size_t b)
+{
+
+	return (a < b ? a : b);
+}
+
+/* Even pieces of all rows, so that no pair of them is parted. */
+static size_t
+head_rows(size_t n, size_t vocab)
+{
+	size_t most = larger(HEAD_ROWS, HEAD_FLOATS / vocab);
+	size_t pieces = (n + most - 1) / most;
+
+	return (((n + pieces - 1) / pieces + 1) / 2 * 2);
+}
+
 static void
 set_sizes(struct ge_llama_work *w, const struct ge_llama_dims *d,
     size_t nseqs, size_t len, int jobs)
@@ -648,16 +693,27 @@ set_sizes(struct ge_llama_work *w, const struct ge_llama_dims *d,
 	w->nseqs = nseqs;
 	w->len = len;
 	w->n = nseqs * len;
+	w->head_rows = head_rows(w->n, d->vocab);
 	w->q = qkv_width(d);
 	w->qw = d->heads * d->hd;
 	w->jobs = jobs;
 }
 
+/* As ge_gemm_new wants it. */
 static size_t
-larger(size_t a, size_t b)
+gemm_room(size_t m, size_t n, size_t k)
 {
 
-	return (a > b ? a : b);
+	return ((smaller(m, n) + 64) * (k + 1));
+}
+
+/* That of linear and of linear_back. */
+static size_t
+linear_room(size_t rows, size_t in, size_t out)
+{
+
+	return (larger(gemm_room(rows, out, in), larger(gemm_room(rows, in,
+	    out), gemm_room(out, in, rows))));
 }
 
 /* What the products of all rows need, and those of a head. */
@@ -665,18 +721,21 @@ static size_t
 room(const struct ge_llama_work *w)
 {
 	const struct ge_llama_dims *d = &w->d;
-	size_t wide = larger(larger(d->dim, w->q), larger(2 * d->ff, w->qw)) +
-	    64;
+	size_t c = d->dim, each;
 
-	return (larger((w->n + 64) * wide, larger((d->vocab + 64) *
-	    (larger(d->dim, HEAD_ROWS) + 64), wide * wide)));
+	each = larger(larger(linear_room(w->n, c, w->q), linear_room(w->n,
+	    w->qw, c)), larger(linear_room(w->n, c, 2 * d->ff),
+	    linear_room(w->n, d->ff, c)));
+	return (larger(each, linear_room(w->head_rows, c, d->vocab)));
 }
 
 static size_t
 own_room(const struct ge_llama_work *w)
 {
+	size_t hd = w->d.hd, len = w->len;
 
-	return ((w->len + 64) * (larger(w->d.hd, QUERIES) + 64));
+	return (larger(gemm_room(QUERIES, len, hd), larger(gemm_room(QUERIES,
+	    hd, len), gemm_room(len, hd, QUERIES))));
 }
 
 size_t
@@ -692,19 +751,18 @@ ge_llama_work_bytes(const struct ge_llama_dims *d, size_t nseqs, size_t len,
 	    ge_gemm_bytes(1, prec, own_room(&w)));
 }
 
-/* The angles of the positions. */
-static void
-set_angles(struct ge_llama_work *w)
+void
+ge_llama_angles(const struct ge_llama_dims *d, size_t len, float *cs,
+    float *sn)
 {
-	size_t half = w->d.hd / 2, t, i;
+	size_t half = d->hd / 2, t, i;
 	double a;
 
-	for (t = 0; t < w->len; t++)
+	for (t = 0; t < len; t++)
 		for (i = 0; i < half; i++) {
-			a = (double)t * pow((double)w->d.theta,
-			    -(double)i / (double)half);
-			w->cs[t * half + i] = (float)cos(a);
-			w->sn[t * half + i] = (float)sin(a);
+			a = (double)t * ge_llama_angle(d, i);
+			cs[t * half + i] = (float)cos(a);
+			sn[t * half + i] = (float)sin(a);
 		}
 }
 
@@ -727,7 +785,7 @@ ge_llama_work_new(const struct ge_llama_dims *d, size_t nseqs, size_t len,
 		goto fail;
 	lay_out(w, base);
 	w->ops = ge_ops();
-	set_angles(w);
+	ge_llama_angles(d, len, w->cs, w->sn);
 	if ((w->gemm = ge_gemm_new(pool, prec, room(w), e)) == NULL)
 		goto fail;
 	for (i = 0; i < w->jobs; i++)

@@ -20,6 +20,10 @@ struct ge_llama_dims {
 	size_t ff, ctx;			/* hidden width; positions */
 	int tied;			/* the head is the embedding */
 	float theta, eps;		/* of the positions; of the norms */
+	struct {			/* slower positions, as of Llama 3 */
+		float factor, low, high;	/* factor 0: none */
+		size_t ctx;		/* positions before they were made slower */
+	} rope;
 };
 
 enum {
@@ -38,11 +42,17 @@ struct ge_tensor {
  * ge_llama_params(d): how many floats the block has.
  * ge_llama_tensor(d, i, t): the i-th tensor, in the order in which they lie:
  * 1; 0 behind the last.
+ *
+ * ge_llama_angle(d, i): by how much a position turns pair i of a head, of hd / 2.
+ * ge_llama_angles(d, len, cs, sn): cosines and sines of len positions, [len][hd / 2].
  */
 int ge_llama_check(const struct ge_llama_dims *d, struct ge_err *e);
 size_t ge_llama_params(const struct ge_llama_dims *d);
 int ge_llama_tensor(const struct ge_llama_dims *d, size_t i,
     struct ge_tensor *t);
+double ge_llama_angle(const struct ge_llama_dims *d, size_t i);
+void ge_llama_angles(const struct ge_llama_dims *d, size_t len, float *cs,
+    float *sn);
 
 /*
  * Room for the activations of so many sequences of len tokens.

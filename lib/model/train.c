@@ -64,10 +64,10 @@ fill(const struct ge_train *t, const struct ge_tokens *data, uint64_t w,
 
 	for (i = 0; i < len; i++) {
 		t->token[at + i] = v[i];
-		t->target[at + i] = v[i] == data->end ? -1 : v[i + 1];
-		t->begin[at + i] = begin;
+		t->target[at + i] = v[i + 1];
 		if (v[i] == data->end)
-			begin = (uint32_t)i + 1;
+			begin = (uint32_t)i;
+		t->begin[at + i] = begin;
 	}
 }
 
@@ -489,16 +489,6 @@ ge_train_changed(struct ge_train *t, struct ge_err *e)
 	return (0);
 }
 
-static size_t
-wanted(const struct ge_tokens *data, uint64_t w, size_t len)
-{
-	size_t i, n = 0;
-
-	for (i = 0; i < len; i++)
-		n += data->v[w * len + i] != data->end;
-	return (n);
-}
-
 /* The sum of the losses of the windows from w on of a shard's worth. */
 static double
 eval_shard(struct ge_train *t, const struct ge_tokens *data, uint64_t w,
@@ -522,7 +512,7 @@ ge_train_eval(struct ge_train *t, const struct ge_tokens *data, uint64_t most,
 {
 	struct ge_ranks *r = apart(t) && t->joined != t->step ? NULL :
 	    t->o.ranks;
-	uint64_t n = windows(data, t->o.len), w, tokens = 0;
+	uint64_t n = windows(data, t->o.len);
 	size_t seqs = t->o.batch / t->o.shards, i, each, first;
 	double *loss, sum = 0;
 	int rc = -1;
@@ -541,9 +531,7 @@ ge_train_eval(struct ge_train *t, const struct ge_tokens *data, uint64_t most,
 		goto out;
 	for (i = 0; i * seqs < n; i++)
 		sum += loss[i];
-	for (w = 0; w < n; w++)
-		tokens += wanted(data, w, t->o.len);
-	*nats = tokens > 0 ? sum / (double)tokens : 0;
+	*nats = n > 0 ? sum / (double)(n * t->o.len) : 0;
 	rc = 0;
 out:
 	ge_free(loss);

@@ -38,7 +38,10 @@ struct ge_train_opts {
 	struct ge_ranks *ranks;		/* NULL: alone */
 };
 
-/* Tokens of documents, one after the other, each with an end token behind it. */
+/*
+ * Tokens of documents, one after the other, each with an end token behind it, after
+ * which the next one is learnt to begin: nothing before that is seen.
+ */
 struct ge_tokens {
 	const int32_t *v;
 	uint64_t n;

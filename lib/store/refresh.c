@@ -458,8 +458,8 @@ replaces(struct healer *hl, uint32_t segment, const struct spot *v, size_t n,
 }
 
 /*
- * Were all fragments of a segment, of which the tasks begin at t, found whole or made
- * so?  A newer epoch that was gone on with has a task for each.
+ * Are all fragments of a segment, of which the tasks begin at t, at their sites?
+ * Our own check found them, or each was confirmed or made.
  */
 static int
 whole_now(const struct healer *hl, size_t segment, size_t t)
@@ -472,10 +472,7 @@ whole_now(const struct healer *hl, size_t segment, size_t t)
 	return (n == hl->map.n || n + hl->whole[segment] == hl->map.n);
 }
 
-/*
- * Left behind by a repair that was killed: of a segment of which our own check
- * found nothing wrong.
- */
+/* Left behind by a repair that was killed. */
 static int
 left_behind(struct healer *hl, struct spots *old, struct ge_err *e)
 {

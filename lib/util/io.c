@@ -1,4 +1,6 @@
+#define _GNU_SOURCE		/* F_SETPIPE_SZ */
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
 #include <unistd.h>
@@ -155,4 +157,14 @@ ge_writev(int fd, struct iovec *iov, size_t n, struct ge_err *e)
 			}
 		}
 	}
+}
+
+void
+ge_pipe_widen(int fd)
+{
+#ifdef F_SETPIPE_SZ
+	(void)fcntl(fd, F_SETPIPE_SZ, 1 << 20);
+#else
+	(void)fd;
+#endif
 }

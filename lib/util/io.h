@@ -33,4 +33,10 @@ int ge_pwrite(int fd, const void *buf, size_t len, uint64_t off,
  */
 int ge_writev(int fd, struct iovec *iov, size_t n, struct ge_err *e);
 
+/*
+ * ge_pipe_widen(fd): a pipe of 64 KiB makes reader and writer take turns; of what is
+ * no pipe nothing comes.
+ */
+void ge_pipe_widen(int fd);
+
 #endif

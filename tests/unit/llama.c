@@ -15,9 +15,10 @@ enum {
 };
 
 static const struct ge_llama_dims dims[] = {
-	{ 11, 8, 2, 4, 2, 4, 12, LEN, 0, 10000, 1e-5f },
-	{ 13, 6, 1, 3, 3, 2, 7, LEN, 1, 500, 1e-6f },
-	{ 37, 16, 3, 2, 1, 10, 20, LEN, 1, 10000, 1e-5f }
+	{ 11, 8, 2, 4, 2, 4, 12, LEN, 0, 10000, 1e-5f, { 0, 0, 0, 0 } },
+	{ 13, 6, 1, 3, 3, 2, 7, LEN, 1, 500, 1e-6f, { 0, 0, 0, 0 } },
+	{ 37, 16, 3, 2, 1, 10, 20, LEN, 1, 10000, 1e-5f, { 0, 0, 0, 0 } },
+	{ 11, 8, 1, 1, 1, 8, 12, LEN, 1, 20, 1e-5f, { 8, 0.25f, 0.75f, 10 } }
 };
 static int32_t token[N], target[N];
 static uint32_t begin[N];
@@ -88,6 +89,22 @@ norm(double *y, const double *x, const double *w, const struct ge_llama_dims *d)
 		y[i] = x[i] / sqrt(s / (double)d->dim + (double)d->eps) * w[i];
 }
 
+/* As Hugging Face has it, by the length of a wave. */
+static double
+angle(const struct ge_llama_dims *d, size_t i)
+{
+	double a = 1 / pow((double)d->theta, 2.0 * (double)i / (double)d->hd);
+	double wave = 2 * acos(-1) / a, ctx = (double)d->rope.ctx, smooth;
+
+	if (d->rope.factor <= 0 || wave < ctx / (double)d->rope.high)
+		return (a);
+	if (wave > ctx / (double)d->rope.low)
+		return (a / (double)d->rope.factor);
+	smooth = (ctx / wave - (double)d->rope.low) / ((double)d->rope.high -
+	    (double)d->rope.low);
+	return ((1 - smooth) * a / (double)d->rope.factor + smooth * a);
+}
+
 static void
 turn(double *x, size_t pos, const struct ge_llama_dims *d)
 {
@@ -95,8 +112,7 @@ turn(double *x, size_t pos, const struct ge_llama_dims *d)
 	double a, u, v;
 
 	for (i = 0; i < half; i++) {
-		a = (double)pos * pow((double)d->theta, -2.0 * (double)i /
-		    (double)d->hd);
+		a = (double)pos * angle(d, i);
 		u = x[i];
 		v = x[i + half];
 		x[i] = u * cos(a) - v * sin(a);

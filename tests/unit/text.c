@@ -83,6 +83,8 @@ test_split(void)
 	static const char *const llama3[] = { "It|'S| |202|4|,| isn|'t",
 	    "a|  | b", "a| \n\n|\tb", "(abc|).\n\n|x", "x| \n| y",
 	    "1|-|1", " |123|456|7", "'\xc5\xbf|a", "I|'m|n", "\r\n|a" };
+	static const char *const smollm[] = { "in| |1|8|7|1|,| x|2|y", "a|  |1",
+	    "a| | -|1| |\xc2\xbd| b", " |7", "\n |3", "I|'ve|2|'s|  | a" };
 	size_t i;
 	int good = 1;
 
@@ -93,6 +95,10 @@ test_split(void)
 	for (i = 0; i < sizeof(llama3) / sizeof(llama3[0]); i++)
 		good &= cuts(GE_SPLIT_LLAMA3, llama3[i]);
 	check(good, "pieces as of Llama 3");
+	good = 1;
+	for (i = 0; i < sizeof(smollm) / sizeof(smollm[0]); i++)
+		good &= cuts(GE_SPLIT_SMOLLM, smollm[i]);
+	check(good, "pieces as of SmolLM");
 }
 
 /* By definition: of all pairs that merge the first in rank, then the leftmost. */
@@ -229,6 +235,41 @@ test_random(void)
 	ge_bpe_release(&c);
 }
 
+/* "bc" goes before "ab", so that merges never make "abc"; looking it up does. */
+static void
+test_whole(void)
+{
+	static const char *const more[] = { "bc", "ab", "abc" };
+	int32_t *id = NULL;
+	size_t n, cap = 0;
+	struct ge_bpe b;
+	struct ge_err e;
+	uint8_t c;
+	int i, k, good = 1;
+
+	for (i = 0; i < 2; i++) {
+		memset(&b, 0, sizeof(b));
+		b.whole = i;
+		for (k = 0; k < 256; k++) {
+			c = (uint8_t)k;
+			ge_bpe_add(&b, &c, 1, 0, &e);
+		}
+		for (k = 0; k < 3; k++)
+			ge_bpe_add(&b, more[k], strlen(more[k]), 0, &e);
+		ge_bpe_join(&b, 'b', 'c', 256, &e);
+		ge_bpe_join(&b, 'a', 'b', 257, &e);
+		ge_bpe_join(&b, 257, 'c', 258, &e);
+		n = 0;
+		good &= ge_bpe_ready(&b, &e) == 0 && ge_bpe_encode(&b,
+		    (const uint8_t *)"abc", 3, &id, &n, &cap, &e) == 0;
+		good &= i == 0 ? n == 2 && id[0] == 'a' && id[1] == 256 :
+		    n == 1 && id[0] == 258;
+		ge_bpe_release(&b);
+	}
+	ge_free(id);
+	check(good, "a piece that is a token, merged or looked up");
+}
+
 static void
 test_refused(void)
 {
@@ -269,6 +310,7 @@ main(void)
 	test_split();
 	test_hand();
 	test_random();
+	test_whole();
 	test_refused();
 	return (bad);
 }
