@@ -71,7 +71,7 @@ Q = $(if $(V),,@)
 
 LIB = $(filter-out $(if $(filter 0,$(MPI)),%/ranks_mpi.o,%/ranks_none.o),\
 	$(patsubst %.c,%.o,$(wildcard lib/*/*.c)))
-CLI = cmd/cli.o cmd/lm.o cmd/remote.o cmd/tally.o
+CLI = cmd/cli.o cmd/train_lm.o cmd/remote.o cmd/tally.o
 WORLD = $(patsubst %.c,%.o,$(wildcard tests/fixed/*.c))
 NAMES = $(patsubst cmd/%.c,%,$(wildcard cmd/ge*.c))
 MAN = $(wildcard man/*.[1-8])

@@ -208,7 +208,7 @@ on_terminal() {
 	script -qec "$1" /dev/null </dev/null
 }
 
-# answers PROGRAM: what all of the programs do alike.
+# answers PROGRAM [FAMILY]: what all of the programs do alike.
 answers() {
 	local o
 	expect 0 "$1" --help
@@ -221,16 +221,16 @@ answers() {
 	said "$1: cannot write standard output: No space left on device"
 	expect 1 bash -c "$1 --help >&-"
 	for o in -X -Zz --nonsense --help=x -j -O; do
-		expect 2 "$1" "$o"
+		expect 2 "$@" "$o"
 		grep -q "^usage: $1" "$err"
 		[ ! -s "$out" ]
 	done
 	for o in 0 65 -1 '' 2x 99999999999; do
-		expect 2 "$1" -j "$o"
+		expect 2 "$@" -j "$o"
 		said "$1: -j '$o': not a number from 1 to 64"
 	done
 	for o in nonsense =x Set=1 ''; do
-		expect 2 "$1" -O "$o"
+		expect 2 "$@" -O "$o"
 		said "$1: -O '$o': no such option"
 	done
 }

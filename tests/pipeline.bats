@@ -140,6 +140,13 @@ run_page() {
 	run_page "$GE_TOP/man/gepull.1"
 }
 
+@test "pipeline: the examples of getrain(1) do what they show" {
+	cp -r "$GE_TOP/man" pages
+	tar cf pages.tar pages
+	run_page "$GE_TOP/man/getrain.1"
+	[ "$(wc -c <text)" -gt 1 ]
+}
+
 @test "pipeline: the story of ge(7) goes as it is told" {
 	run_page "$GE_TOP/man/ge.7"
 }

@@ -13,6 +13,7 @@ _getools_options() {
 	gepush)		echo 'j:O:qS:s:tvx:' ;;
 	gerepair)	echo 'j:m:O:qS:s:tV:vx:' ;;
 	germ)		echo 'fj:O:qs:tV:vx:' ;;
+	getrain)	echo 'fi:j:O:o:qtv' ;;
 	geverify)	echo 'c:fj:m:O:o:qs:V:vx:' ;;
 	esac
 }
@@ -32,6 +33,14 @@ _getools_rare() {
 	gepush)		echo "quorum= s3-unsigned verify=full $pin $net" ;;
 	gerepair)	echo "blind s3-unsigned $pin $net" ;;
 	germ)		echo "shares $pin $net" ;;
+	getrain)	echo "adapter alpha= batch= beta1= beta2= checkpoint= checkpoints=" \
+			    "clip= ctx= decay= digest= dim= document= dtype=bf16" \
+			    "dtype=f32 entries= epochs= eps= eval= every= ff= gco2= gguf" \
+			    "head= heads= joules= kv= layers= len= log= lora= lr-end= lr=" \
+			    "minutes= outer= prec=bf16 prec=f32 ratio= resume" \
+			    "schedule=cosine schedule=wsd seed= shards= size= split=gpt2" \
+			    "split=llama3 steps= theta= tied=no tied=yes tokenizer=" \
+			    "tokens= unpacked= val= vocab= warmup=" ;;
 	geverify)	echo "afr= all alone blind common= format=json" \
 			    "format=prometheus format=text loss= repair-days=" \
 			    "$pin $net" ;;
@@ -140,4 +149,4 @@ _getools() {
 }
 
 complete -o default -F _getools gefrag gejoin gels gepredict gepull gepush \
-    gerepair germ geverify
+    gerepair germ getrain geverify

@@ -11,7 +11,8 @@
 
 enum {
 	CHUNK = 1 << 20,
-	DOC_TIMES = 16,			/* caps->doc, a document at most */
+	NEAR_TIMES = 4,			/* caps->doc: an empty line is looked for */
+	DOC_TIMES = 16,			/* a document at most */
 	LINE_TIMES = 1024,		/* a line of JSON lines */
 	LEVELS = 2			/* archives in one another */
 };
@@ -29,7 +30,6 @@ struct docs {
 	uint64_t line;
 	uint8_t *buf;
 	size_t len, cap;
-	size_t scanned;			/* no end of a document or line before */
 	int ended;			/* there is no more than buf */
 };
 
@@ -40,7 +40,7 @@ ge_docs_caps_init(struct ge_docs_caps *c)
 	c->bytes = (uint64_t)1 << 40;
 	c->entries = 10000000;
 	c->ratio = 200;
-	c->doc = 64 << 10;
+	c->doc = 16 << 10;
 }
 
 static size_t
@@ -147,18 +147,21 @@ character_end(const uint8_t *s, size_t len)
 
 /* The bytes of the first document of a text; 0: it depends on what comes. */
 static size_t
-first_doc(struct docs *d, const uint8_t *s, size_t len, int ended)
+first_doc(const struct docs *d, const uint8_t *s, size_t len, int ended)
 {
-	size_t max = doc_max(d), n = len < max ? len : max, cut;
+	size_t doc = d->caps.doc, max = doc_max(d), near = NEAR_TIMES * doc, cut;
+	const uint8_t *p = NULL;
 
-	if (d->scanned < d->caps.doc)
-		d->scanned = d->caps.doc;
-	if ((cut = empty_line(s, n, d->scanned)) == 0 && len >= max)
-		cut = character_end(s, max);
-	if (cut == 0 && ended)
-		cut = len;
-	d->scanned = cut > 0 ? 0 : n;
-	return (cut);
+	if (len < max && !ended)
+		return (0);
+	if (len <= doc)
+		return (len);
+	if ((cut = empty_line(s, len < near ? len : near, doc)) > 0)
+		return (cut);
+	if (len >= near)
+		p = memchr(s + doc, '\n', (len < max ? len : max) - doc);
+	return (p != NULL ? (size_t)(p - s) + 1 : len < max ? len :
+	    character_end(s, max));
 }
 
 static int
@@ -185,7 +188,7 @@ read_plain(struct docs *d, struct ge_flow *f, struct ge_err *e)
 		if (d->ended)
 			return (0);
 		shift(d, start);
-		if (fill(d, f, doc_max(d), e) == -1)
+		if (fill(d, f, 8 * doc_max(d), e) == -1)
 			return (-1);
 	}
 }
@@ -197,7 +200,7 @@ emit_line(struct docs *d, const uint8_t *s, size_t len, struct ge_err *e)
 
 	if (len <= doc_max(d))
 		return (emit(d, s, len, e));
-	for (d->scanned = 0; len > 0; s += n, len -= n) {
+	for (; len > 0; s += n, len -= n) {
 		n = first_doc(d, s, len, 1);
 		if (emit(d, s, n, e) == -1)
 			return (-1);
@@ -210,8 +213,8 @@ long_line(struct docs *d, struct ge_err *e)
 {
 
 	d->named = 1;
-	return (ge_fail(e, GE_EREFUSED, "'%s:%lu': a line beyond bytes %zu: "
-	    "raise -O document= if that is meant", d->name,
+	return (ge_fail(e, GE_EREFUSED, "'%s:%lu': a line of more than %zu "
+	    "bytes: raise -O document= if that is meant", d->name,
 	    (unsigned long)d->line, line_max(d)));
 }
 
@@ -327,7 +330,7 @@ read_text(struct docs *d, struct ge_flow *f, const char *name,
 
 	d->name = name;
 	d->line = 1;
-	d->len = d->scanned = 0;
+	d->len = 0;
 	d->ended = 0;
 	if (f->nhead >= 3 && memcmp(f->head, "\xef\xbb\xbf", 3) == 0 &&
 	    ge_flow_read(f, mark, 3, &got, e) == -1)
@@ -438,14 +441,14 @@ ge_docs_read(int fd, const char *name, const struct ge_docs_caps *caps,
 		return (-1);
 	rc = read_flow(&d, &f, name, 0, e);
 	/* What writes to a pipe may go on behind the archive's end. */
-	if (rc == 0 && f.pipe)
-		rc = ge_flow_drain(&f, e);
+	if (rc == 0 && f.pipe && (rc = ge_flow_drain(&f, e)) == -1)
+		ge_within(e, "'%s'", name);
+	if (rc == 0 && d.passed > 0)
+		ge_note(GE_WARN, "'%s': entries passed over, as they are no "
+		    "text: %lu, the first '%s'", name, (unsigned long)d.passed,
+		    d.first);
 	if (rc == 0 && d.given == 0)
 		rc = ge_fail(e, GE_EUSAGE, "'%s': no text", name);
-	if (rc == 0 && d.passed > 0)
-		ge_note(GE_WARN, "'%s': %lu entries are no text and were passed "
-		    "over, the first is '%s'", name, (unsigned long)d.passed,
-		    d.first);
 	ge_flow_release(&f);
 	ge_free(d.buf);
 	return (rc);

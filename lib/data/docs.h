@@ -19,7 +19,7 @@ struct ge_docs_caps {
 	size_t doc;			/* bytes of text behind which it is cut */
 };
 
-/* ge_docs_caps_init(c): 1 TiB, 10 million, 200, 64 KiB. */
+/* ge_docs_caps_init(c): 1 TiB, 10 million, 200, 16 KiB. */
 void ge_docs_caps_init(struct ge_docs_caps *c);
 
 /*
@@ -40,15 +40,17 @@ void ge_docs_caps_init(struct ge_docs_caps *c);
  * compression, or whose first line is an object with a string "text", is JSON lines:
  * a document a line, blank lines passed over.  A line has at most 1024 times caps->doc
  * bytes.  Other text is a document, and if it is longer than caps->doc it is cut
- * behind the first empty line from there on, or else, at a character, at 16 times
- * that.  So no document is longer; one of JSON lines that would be is cut likewise.
+ * behind the first empty line from there to 4 times that, or else behind the first
+ * line, or else, at a character, at 16 times that.  So no document is longer; one of
+ * JSON lines that would be is cut likewise.
  * A byte order mark at the beginning goes; all else stays as it is.
  *
  * 0, or -1: GE_EUSAGE if there is no text at all; GE_EREFUSED if text is not UTF-8 or a
  * line not JSON ('NAME:LINE'), an archive is cut or damaged, the stream is binary, or
  * beyond a cap, which is named by its option: -O unpacked=, entries=, ratio= or
- * document=; GE_EFAIL.  Memory: 1024 times caps->doc at most (JSON lines), otherwise 16
- * times and 1 MiB, and what libarchive takes.
+ * document=; GE_EFAIL.  Memory: twice 1024 times caps->doc at most, and only for such a
+ * line, otherwise 128 times and a few MiB, and what libarchive takes.  Bytes of text are
+ * ticked (ge_hook_tick).
  */
 int ge_docs_read(int fd, const char *name, const struct ge_docs_caps *caps,
     int (*fn)(void *arg, const uint8_t *s, size_t len, struct ge_err *e),

@@ -9,8 +9,8 @@
 #include "util/err.h"
 
 /*
- * GGUF, version 3, as llama.cpp reads it: keys with values, a table of tensors, and
- * their numbers, each tensor from a multiple of 32 bytes on.  It is only written.
+ * GGUF, version 3, as llama.cpp reads it: keys with values, a table of tensors,
+ * and their numbers, each tensor from a multiple of 32 bytes on.  Only written.
  * https://github.com/ggml-org/ggml/blob/master/docs/gguf.md
  */
 struct ge_gguf {
@@ -21,8 +21,8 @@ struct ge_gguf {
 };
 
 /*
- * A zeroed struct is one without keys; release it whatever happens.  Keys and names
- * are this program's own.  Each returns 0, or -1 without memory.
+ * A zeroed struct is one without keys; release it whatever happens.  Keys and
+ * names are this program's own.  Each returns 0, or -1 without memory.
  *
  * ge_gguf_strings(g, key, n, e): n of ge_gguf_item follow.
  */
@@ -40,7 +40,7 @@ int ge_gguf_item(struct ge_gguf *g, const char *s, struct ge_err *e);
 void ge_gguf_release(struct ge_gguf *g);
 
 /*
- * ge_gguf_tensor(g, name, rows, cols, dtype, e): one more; cols 0: a vector of rows.
+ * ge_gguf_tensor(g, name, rows, cols, dtype, e): one more; cols 0: a vector.
  *
  * ge_gguf_begin(g, out, name, e): the file, up to the first tensor.
  *

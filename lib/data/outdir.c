@@ -56,7 +56,8 @@ look(const char *path, struct ge_err *e)
 		if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
 			continue;
 		some = 1;
-		config |= strcmp(d->d_name, "config.json") == 0;
+		config |= strcmp(d->d_name, "config.json") == 0 ||
+		    strcmp(d->d_name, "adapter_config.json") == 0;
 		other |= fstatat(dirfd(dp), d->d_name, &st,
 		    AT_SYMLINK_NOFOLLOW) == -1 || S_ISDIR(st.st_mode);
 	}
@@ -128,7 +129,7 @@ fail:
 	return (NULL);
 }
 
-/* The folder is made with its first file, so that a long training leaves nothing. */
+/* Only with the first file, so that a long training leaves nothing. */
 static int
 make(struct ge_outdir *o, struct ge_err *e)
 {
@@ -230,7 +231,7 @@ clear(const char *path)
 	(void)rmdir(path);
 }
 
-/* Where names cannot be exchanged: the old one aside, and back if that fails. */
+/* Where names cannot be exchanged; the old one comes back if that fails. */
 static int
 aside(struct ge_outdir *o, struct ge_err *e)
 {
@@ -255,7 +256,7 @@ aside(struct ge_outdir *o, struct ge_err *e)
 	return (rc);
 }
 
-/* The new folder gets its name; o->tmp becomes what is to be removed, if any is. */
+/* The folder gets its name; o->tmp becomes what is to be removed, or NULL. */
 static int
 give_name(struct ge_outdir *o, struct ge_err *e)
 {

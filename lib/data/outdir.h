@@ -16,17 +16,18 @@ struct ge_outdir;
  * ge_outdir_new(path, fd, force, e):
  * The folder path, made under a hidden name beside it; with path NULL a tar of
  * "model/..." on fd, which is borrowed.  What exists is GE_EUSAGE; with force a
- * folder of plain files, with a config.json among them or none at all, is replaced.
+ * folder of plain files is replaced, with a config.json or adapter_config.json
+ * among them, or none at all.
  *
- * ge_outdir_begin(o, name, size, e): the next file, of size bytes; a plain name.
+ * ge_outdir_begin(o, name, size, e): the next file, of size bytes.
  * ge_outdir_write(o, buf, len, e): some of them.
  * ge_outdir_file(o, name, buf, len, e): all of it at once.
  *
  * ge_outdir_commit(o, e):
- * All files are there and safe: give the folder its name.  At each moment there is
- * the old folder or the new one, where the system can exchange them.
+ * All files are there and safe: give the folder its name.  At each moment there
+ * is the old folder or the new one, where the system can exchange them.
  *
- * ge_outdir_free(o): gone if not committed; a tar then has no end.  NULL is fine.
+ * ge_outdir_free(o): gone if not committed; a tar has no end then.
  */
 struct ge_outdir *ge_outdir_new(const char *path, int fd, int force,
     struct ge_err *e);

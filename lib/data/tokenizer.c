@@ -234,6 +234,9 @@ number(struct reader *r, struct ge_err *e)
 	int fresh;
 
 	r->added = json_object_get(r->root, "added_tokens");
+	if (!nothing(r->added) && !json_is_array(r->added))
+		return (ge_fail(e, GE_EREFUSED, "its added tokens are no "
+		    "list"));
 	nadded = json_array_size(r->added);
 	r->n = json_object_size(r->vocab);
 	for (i = 0; i < nadded; i++) {

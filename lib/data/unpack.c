@@ -16,11 +16,12 @@ enum {
 };
 
 static int
-beyond(struct ge_err *e, uint64_t cap, const char *what, const char *option)
+beyond(struct ge_err *e, const char *before, uint64_t cap, const char *after,
+    const char *option)
 {
 
-	return (ge_fail(e, GE_EREFUSED, "%s %lu: raise -O %s= if that is meant",
-	    what, (unsigned long)cap, option));
+	return (ge_fail(e, GE_EREFUSED, "%s %lu %s: raise -O %s= if that is "
+	    "meant", before, (unsigned long)cap, after, option));
 }
 
 static int
@@ -32,12 +33,11 @@ count(struct ge_flow_sums *s, uint64_t packed, uint64_t unpacked,
 	s->packed += packed;
 	s->unpacked += unpacked;
 	if (c->bytes > 0 && (s->packed > c->bytes || s->unpacked > c->bytes))
-		return (beyond(e, c->bytes, "bytes of text or archive beyond",
-		    "unpacked"));
+		return (beyond(e, "more than", c->bytes, "bytes", "unpacked"));
 	if (c->ratio > 0 && s->unpacked > RATIO_FROM &&
 	    s->unpacked / c->ratio > s->packed)
-		return (beyond(e, c->ratio, "unpacked it is larger by more "
-		    "than", "ratio"));
+		return (beyond(e, "unpacked more than", c->ratio,
+		    "times as large", "ratio"));
 	return (ge_hook_tick(0, e));
 }
 
@@ -327,7 +327,7 @@ have_file(struct ge_unpack *u, struct ge_err *e)
 		if (n == 0)
 			return (0);
 		if (ge_write(u->fd, p, n, e) == -1)
-			return (ge_within(e, "the archive's spool"));
+			return (ge_within(e, "a temporary file (TMPDIR)"));
 	}
 }
 
@@ -358,6 +358,7 @@ ge_unpack_open(struct ge_unpack *u, struct ge_flow *from, struct ge_err *e)
 	u->flow.fd = -1;
 	u->flow.a = u->a;
 	u->flow.why = &u->why;
+	u->utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
 	return (0);
 }
 
@@ -371,6 +372,8 @@ ge_unpack_release(struct ge_unpack *u)
 		archive_entry_free(u->entry);
 	if (u->spool != -1)
 		close(u->spool);
+	if (u->utf8 != (locale_t)0)
+		freelocale(u->utf8);
 	ge_block_free(u->buf);
 }
 
@@ -384,6 +387,26 @@ rewind_flow(struct ge_flow *f)
 	f->nhead = f->nnext = f->nrest = 0;
 }
 
+/* libarchive gives names in the characters of the locale, or none: let it be UTF-8. */
+static int
+read_header(struct ge_unpack *u)
+{
+	locale_t was = (locale_t)0;
+	int rc;
+
+	if (u->utf8 != (locale_t)0)
+		was = uselocale(u->utf8);
+	errno = 0;
+	do {
+		rc = archive_read_next_header2(u->a, u->entry);
+	} while (rc == ARCHIVE_RETRY);
+	if (rc == ARCHIVE_OK || rc == ARCHIVE_WARN)
+		u->name = archive_entry_pathname(u->entry);
+	if (u->utf8 != (locale_t)0)
+		uselocale(was);
+	return (rc);
+}
+
 /* The next header: 1, or 0 if there is none. */
 static int
 next_header(struct ge_unpack *u, struct ge_err *e)
@@ -393,9 +416,7 @@ next_header(struct ge_unpack *u, struct ge_err *e)
 	errno = 0;
 	if (u->entries == 0 && archive_read_open1(u->a) != ARCHIVE_OK)
 		return (damaged(u->a, &u->why, e));
-	do {
-		rc = archive_read_next_header2(u->a, u->entry);
-	} while (rc == ARCHIVE_RETRY);
+	rc = read_header(u);
 	if (rc == ARCHIVE_EOF && errno != ENOMEM)
 		return (0);
 	if (rc != ARCHIVE_OK && rc != ARCHIVE_WARN)
@@ -416,8 +437,8 @@ ge_unpack_next(struct ge_unpack *u, struct ge_err *e)
 			return (rc);
 		u->entries++;
 		if (++s->entries > s->caps->entries && s->caps->entries > 0)
-			return (beyond(e, s->caps->entries, "entries beyond",
-			    "entries"));
+			return (beyond(e, "more than", s->caps->entries,
+			    "entries", "entries"));
 		rewind_flow(&u->flow);
 		if (archive_entry_filetype(u->entry) == AE_IFREG &&
 		    archive_entry_hardlink(u->entry) == NULL)
@@ -429,17 +450,12 @@ int
 ge_unpack_raw(const struct ge_unpack *u)
 {
 
-	if (archive_format(u->a) != ARCHIVE_FORMAT_RAW)
-		return (0);
-	return (archive_filter_count(u->a) > 1 ? 1 : 2);
+	return (archive_format(u->a) == ARCHIVE_FORMAT_RAW);
 }
 
 const char *
 ge_unpack_name(const struct ge_unpack *u)
 {
-	const char *s = archive_entry_pathname(u->entry);
 
-	if (s == NULL)
-		s = archive_entry_pathname_utf8(u->entry);
-	return (s != NULL ? s : "?");
+	return (u->name != NULL ? u->name : "?");
 }

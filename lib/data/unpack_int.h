@@ -3,6 +3,7 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <locale.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -65,6 +66,8 @@ struct ge_unpack {
 	struct archive *a;
 	struct archive_entry *entry;
 	struct ge_flow flow;		/* the entry's bytes */
+	const char *name;
+	locale_t utf8;			/* or 0 where there is none */
 	int fd, spool;			/* for what must be sought in, or -1 */
 	uint64_t begin, size, at;	/* in it */
 	uint8_t *buf;
@@ -77,7 +80,7 @@ struct ge_unpack {
  * ge_unpack_release: whether it was opened or not.
  * ge_unpack_next(u, e): 1 when u->flow is the next regular file, peeked at; 0 when
  * there is none.  What was left of the last is drained.
- * ge_unpack_raw(u): the only "file" is what was compressed, 1, or was not even that, 2.
+ * ge_unpack_raw(u): is it no archive, its one "file" what was compressed, if it was?
  * ge_unpack_name(u): of the file, borrowed until the next.
  */
 int ge_unpack_open(struct ge_unpack *u, struct ge_flow *from,

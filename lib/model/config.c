@@ -27,7 +27,7 @@ member(json_t *o, const char *name)
 	return (json_is_null(v) ? NULL : v);
 }
 
-/* A number from 1 on; not there it is `without`, of which 0 says that it must be. */
+/* A number from 1 on; not there it is `without`, or refused if that is 0. */
 static int
 count(json_t *o, const char *name, size_t without, size_t *out,
     struct ge_err *e)
@@ -48,7 +48,7 @@ count(json_t *o, const char *name, size_t without, size_t *out,
 	return (0);
 }
 
-/* A number between two others; `without` is one of them if it need not be there. */
+/* A number between two; not there it is `without`, if that is one of them. */
 static int
 real(json_t *o, const char *name, double without, double least, double most,
     float *out, struct ge_err *e)
@@ -107,7 +107,7 @@ token(json_t *o, const char *name, size_t vocab, int32_t *out,
 	return (0);
 }
 
-/* How the frequencies of positions are changed, of rope_scaling or rope_parameters. */
+/* How positions are slowed: rope_scaling, or rope_parameters. */
 static int
 scaling(struct ge_llama_dims *d, json_t *o, const char *name,
     struct ge_err *e)
@@ -171,6 +171,7 @@ kind(json_t *o, struct ge_err *e)
 	if (same(o, "hidden_act", "silu", e) == -1 ||
 	    none(o, "attention_bias", e) == -1 ||
 	    none(o, "mlp_bias", e) == -1 ||
+	    none(o, "rope_interleaved", e) == -1 ||
 	    none(o, "quantization_config", e) == -1)
 		return (-1);
 	return (0);

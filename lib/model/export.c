@@ -7,8 +7,8 @@
 #include "util/mem.h"
 
 /*
- * What llama.cpp calls things, and its order of rows: it rotates neighbours where
- * Hugging Face rotates halves of a head.
+ * What llama.cpp calls things, and its order of rows: it rotates neighbours
+ * where Hugging Face rotates halves of a head.
  */
 enum {
 	NORMAL = 1, CONTROL = 3, UNUSED = 5	/* kinds of token */
@@ -277,7 +277,8 @@ data(struct ge_gguf *g, const struct ge_model *m, enum ge_dtype dtype,
 			rc = ge_gguf_write(g, out, v, t.rows * (t.cols > 0 ?
 			    t.cols : 1), type_of(&t, dtype), e);
 		if (rc == -1)
-			return (ge_within(e, "tensor '%s'", t.name));
+			return (e->code == GE_EREFUSED ? ge_within(e, "tensor "
+			    "'%s'", t.name) : -1);
 		if (ge_gguf_pad(g, out, e) == -1)
 			return (-1);
 	}

@@ -97,6 +97,7 @@ ge_model_save(const struct ge_model *m, const struct ge_save *s,
 		return (-1);
 	if (s->gguf && ge_model_gguf(m, s->name != NULL ? s->name : "model",
 	    s->dtype, out, e) == -1)
-		return (ge_within(e, "model.gguf"));
+		return (e->code == GE_EREFUSED ? ge_within(e, "model.gguf") :
+		    -1);
 	return (0);
 }

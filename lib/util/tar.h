@@ -9,8 +9,8 @@
 /*
  * Streams written: POSIX ustar.  ge_tar_entry begins an entry of `size` bytes,
  * ge_tar_add gives its data, ge_tar_close ends the archive and frees; after a
- * failure ge_tar_abort frees, and the archive has no end.  The same bytes for the
- * same entries.
+ * failure ge_tar_abort frees, and the archive has no end.  The same bytes for
+ * the same entries.
  */
 struct ge_tar;
 struct ge_tar *ge_tar_open(int fd, struct ge_err *e);

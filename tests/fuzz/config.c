@@ -1,6 +1,6 @@
 /*
- * config.json: what is taken are dimensions that a model can have, and the same when
- * written and read again.
+ * config.json: what is taken are dimensions that a model can have, and the same
+ * when written and read again.
  */
 #include <string.h>
 

@@ -1,7 +1,7 @@
 /*
- * Headers of safetensors: the tensors of what is taken cover the data, and a header
- * written of them is the same once more.  An input is a file; and, if it begins with a
- * number and a line feed, also a header before so many bytes.
+ * Headers of safetensors: the tensors of what is taken cover the data, and a
+ * header written of them is the same once more.  An input is a file; and, if it
+ * begins with a number and a line feed, also a header before so many bytes.
  */
 #include <string.h>
 
@@ -42,8 +42,8 @@ again(struct ge_st *st, uint64_t data)
 		const struct ge_st_tensor *a = &st->tensor[i];
 		const struct ge_st_tensor *b = ge_st_find(&other, a->name);
 
-		must(b != NULL && a->dtype == b->dtype && a->ndims == b->ndims &&
-		    memcmp(a->dim, b->dim, (size_t)a->ndims *
+		must(b != NULL && a->dtype == b->dtype &&
+		    a->ndims == b->ndims && memcmp(a->dim, b->dim, (size_t)a->ndims *
 		    sizeof(a->dim[0])) == 0 && a->off == b->off && a->len ==
 		    b->len, "the same tensor");
 	}

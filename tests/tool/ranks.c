@@ -16,7 +16,7 @@
 #include "util/mem.h"
 
 enum {
-	N = 3000001, TOKENS = 6000, VOCAB = 40
+	N = 3000001, TOKENS = 6000, VOCAB = 40, LEN = 16
 };
 
 static struct ge_ranks *r;
@@ -29,7 +29,8 @@ static struct {
 	double v;
 } o[] = {
 	{ "steps", 12 }, { "shards", 8 }, { "jobs", 1 }, { "lora", 0 },
-	{ "outer", 0 }, { "lr", 0.003 }, { "stop", 0 }, { "bad", 0 }, { "die", 0 }
+	{ "outer", 0 }, { "lr", 0.003 }, { "stop", 0 }, { "bad", 0 }, { "die", 0 },
+	{ "alike", 0 }, { "together", 0 }
 };
 
 static double
@@ -158,8 +159,8 @@ static void
 set_opts(struct ge_train_opts *t)
 {
 	const struct ge_train_opts base = {
-		.dims = { VOCAB, 48, 2, 4, 2, 12, 96, 32, 1, 10000, 1e-5f },
-		.seed = 7, .batch = 16, .len = 16, .warmup = 3,
+		.dims = { VOCAB, 128, 2, 4, 2, 32, 352, 32, 1, 10000, 1e-5f },
+		.seed = 7, .batch = 16, .len = LEN, .warmup = 3,
 		.schedule = GE_WSD, .lr_end = 1e-4f, .b1 = 0.9f, .b2 = 0.95f,
 		.eps = 1e-8f, .decay = 0.1f, .clip = 1, .outer_lr = 0.7f,
 		.outer_momentum = 0.9f
@@ -172,6 +173,7 @@ set_opts(struct ge_train_opts *t)
 	t->lora.rank = (size_t)opt("lora");
 	t->lora.alpha = 8;
 	t->outer = (uint64_t)opt("outer");
+	t->together = (uint64_t)opt("together");
 	t->ranks = r;
 }
 
@@ -214,7 +216,8 @@ train(void)
 	size_t i;
 
 	for (i = 0; i < TOKENS; i++)
-		token[i] = i % 37 == 36 ? 0 : 1 + (int32_t)((i * i +
+		token[i] = opt("alike") > 0 ? (int32_t)(1 + i % LEN * 5 %
+		    (VOCAB - 1)) : i % 37 == 36 ? 0 : 1 + (int32_t)((i * i +
 		    ge_draw(&s) % 3) % (VOCAB - 1));
 	set_opts(&opts);
 	if ((t = ge_train_new(&opts, &data, pool, &e)) == NULL)

@@ -266,6 +266,36 @@ alone(struct ge_infer *s, const int32_t *token, size_t from, size_t i)
 	return ((double)ge_ops()->loss(row, VOCAB, (size_t)token[i + 1], 0));
 }
 
+/* The likeliest tokens behind the prompt, each from all that it may see. */
+static int
+continues(struct ge_completer *c, const char *prompt, int head)
+{
+	int32_t token[LEN];
+	const float *logits;
+	size_t n = strlen(prompt), i, j, from = 0, most;
+
+	c->first = head;
+	if (ge_complete(c, (const uint8_t *)prompt, n, 0, &e) == -1)
+		return (0);
+	for (i = 0; i < n; i++)
+		token[i] = (uint8_t)prompt[i];
+	for (i = 0; i < c->length; i++, n++) {
+		if (n - from + (head >= 0) > c->ctx)
+			from = n - c->ctx / 2;
+		ge_infer_reset(c->infer);
+		if (head >= 0)
+			ge_infer_feed(c->infer, &head, 1);
+		logits = ge_infer_feed(c->infer, token + from, n - from);
+		for (most = j = 0; j < c->vocab; j++)
+			if (logits[j] > logits[most])
+				most = j;
+		if (c->text[i] != most)
+			return (0);
+		token[n] = (int32_t)most;
+	}
+	return (c->len == c->length);
+}
+
 /* With a model that looks back, what each token sees. */
 static void
 test_context(void)
@@ -317,6 +347,10 @@ test_context(void)
 	check(ge_score(&c, GE_RULE_LLAMACPP, text, LEN, &cpp, &e) == 0 &&
 	    fabs(cpp.nats - other) < 1e-9 * other,
 	    "as llama.cpp does where a text begins with a token");
+	c.vocab = 128;
+	c.length = 100;
+	check(continues(&c, "begun", -1) && continues(&c, "begun", 'q'),
+	    "a full context begins anew with its last half");
 	ge_complete_release(&c);
 	ge_infer_free(c.infer);
 	ge_free(p);
@@ -414,8 +448,8 @@ test_quote(void)
 	to[n] = '\0';
 	good = memchr(to, '\n', n) == NULL &&
 	    ge_unquote((char *)to, back) == 256 && memcmp(back, every, 256) == 0;
-	n = ge_unquote("\\q\\08\\", plain);
-	good &= n == 6 && memcmp(plain, "\\q\\08\\", n) == 0;
+	n = ge_unquote("\\q\\0477\\", plain);
+	good &= n == 8 && memcmp(plain, "\\q\\0477\\", n) == 0;
 	check(good, "and back");
 	ge_free(to);
 }

@@ -37,7 +37,7 @@ draw(unsigned int n)
 	return ((unsigned int)(x >> 33) % n);
 }
 
-/* Documents of words; every 100th is long, some are twice there, some empty. */
+/* Documents of words; every 50th is long, some are twice there, some empty. */
 enum {
 	NDOCS = 3000
 };
@@ -53,11 +53,11 @@ make_docs(void)
 	size_t at = 0, i, n;
 	const char *w;
 
-	if ((some = malloc((size_t)16 << 20)) == NULL)
+	if ((some = malloc((size_t)8 << 20)) == NULL)
 		abort();
 	for (i = 0; i < NDOCS; i++) {
 		from[i] = at;
-		n = i == 1234 ? 1300000 : i % 100 == 0 ? 20000 : draw(300);
+		n = i == 1234 ? 1300000 : i % 50 == 0 ? 60000 : draw(300);
 		if (i % 50 == 7 && i > 50) {
 			memcpy(some + at, some + from[i - 50], from[i - 49] -
 			    from[i - 50]);
@@ -94,7 +94,7 @@ test_kept(void)
 {
 	struct ge_corpus c;
 	struct ge_err e;
-	uint8_t digest[32], *all = malloc((size_t)17 << 20);
+	uint8_t digest[32], *all = malloc((size_t)9 << 20);
 	uint64_t n = 0, nval = 0;
 	size_t i, len, l, at = 0;
 	const uint8_t *s;

@@ -41,12 +41,13 @@ static void
 add(struct bytes *b, const void *s, size_t len)
 {
 
-	while (b->len + len > b->cap) {
+	while (b->len + len >= b->cap) {
 		b->cap = b->cap > 0 ? 2 * b->cap : 4096;
 		if ((b->s = realloc(b->s, b->cap)) == NULL)
 			abort();
 	}
-	memcpy(b->s + b->len, s, len);
+	if (len > 0)
+		memcpy(b->s + b->len, s, len);
 	b->len += len;
 }
 
@@ -251,6 +252,10 @@ test_plain(void)
 	    text_gives("abc\n\nd", "in", 4, "abc\n\n|d|") &&
 	    text_gives("ab\n\ncd", "in", 4, "ab\n\ncd|"),
 	    "a long text is cut behind the first empty line");
+	check(text_gives("ab\ncd\nef\ngh\nij", "in", 2,
+	    "ab\n|cd\n|ef\n|gh\nij|") &&
+	    text_gives("ab\ncdefg\n\nh", "in", 2, "ab\n|cdefg\n\n|h|"),
+	    "or, where there is none for long, behind the first line");
 	/* Two bytes a character, cut at 16: one more before, and none is. */
 	check(text_gives("aaaaaaaaaaaaaaaaaa", "in", 1,
 	    "aaaaaaaaaaaaaaaa|aa|") &&
@@ -370,7 +375,7 @@ test_lines(void)
 	struct ge_docs_caps c = caps_of(64);
 	struct seen k = { .rc = 0 };
 	struct bytes b;
-	int good;
+	int good, fd;
 
 	check(text_gives("{\"text\": \"a\"}\n\n  \t\r\n{ \"x\" : [1, {\"text\":2}"
 	    ", -0.5e+3, true, null], \"text\":\"b\\n\" }\r\n{\"text\":\"\"}\n"
@@ -389,7 +394,9 @@ test_lines(void)
 	check(text_gives("{\"text\":\"a\"}", "in.jsonl", 64, "a|") &&
 	    text_gives("\n{\"text\":\"a\"}", "x/in.NDJSON.gz", 64, "a|") &&
 	    text_refuses("abc", "in.json-lines", GE_EREFUSED,
-	    "'in.json-lines:1': no JSON object, at byte 0"),
+	    "'in.json-lines:1': no JSON object, at byte 0") &&
+	    text_refuses("abc", "in.NDJSON.Zst", GE_EREFUSED,
+	    "'in.NDJSON.Zst:1': no JSON object, at byte 0"),
 	    "or by their name");
 	check(text_refuses("{\"text\":\"a\"}\n\n{\"tex\":\"b\"}\n", "in",
 	    GE_EREFUSED, "'in:3': no member \"text\"") &&
@@ -408,9 +415,17 @@ test_lines(void)
 	b.len = 64 * 1024 + 13;
 	good = gives(&b, "in", 64, "a|b|");
 	b.len++;
-	good &= refuses(&b, "in", &c, GE_EREFUSED, "'in:2': a line beyond bytes "
-	    "65536: raise -O document= if that is meant");
+	good &= refuses(&b, "in", &c, GE_EREFUSED, "'in:2': a line of more than "
+	    "65536 bytes: raise -O document= if that is meant");
 	check(good, "a line has its longest");
+	free(b.s);
+	/* Nobody waits for its end. */
+	b = run_of(' ', 8 << 20);
+	fd = file_of(&b);
+	good = ge_docs_read(fd, "in.jsonl", &c, keep, &k, &k.e) == -1 &&
+	    lseek(fd, 0, SEEK_CUR) < 4 << 20;
+	check(good, "and is read no further than that");
+	close(fd);
 	free(b.s);
 	/* 1024 characters at most are 16 times 64. */
 	b = run_of('x', 2000);
@@ -421,10 +436,10 @@ test_lines(void)
 	good = k.rc == 0 && k.ndocs == 1 && k.longest == 1024;
 	memset(b.s + 9 + 1024, 'x', 76);
 	memcpy(b.s + 9 + 1100, "\"}", 2);
-	memcpy(b.s + 300, "\\n\\n", 4);
+	memcpy(b.s + 200, "\\n\\n", 4);
 	b.len = 9 + 1100 + 2;
 	read_bytes(&k, &b, "in", &c);
-	good &= k.rc == 0 && k.ndocs == 2 && k.longest == 1100 - 2 - 293;
+	good &= k.rc == 0 && k.ndocs == 2 && k.longest == 1100 - 2 - 193;
 	forget(&k);
 	check(good, "a long document of JSON lines is cut as text is");
 	free(b.s);
@@ -439,7 +454,7 @@ test_json(void)
 	    "{\"text\":\"a\" \"b\":1}", "{\"text\":\"a\n\"}", "{\"text\":\"\\x\"}",
 	    "{\"text\":\"\\u12g4\"}", "{\"text\":\"\\u123\"}",
 	    "{\"text\":\"\\ud800\\u0041\"}", "{\"text\":\"\\udc00\"}",
-	    "{\"text\":\"\\ud800\\ud800\"}", "{\"text\":\"a\\\"}",
+	    "{\"text\":\"\\ud800\\ud800\"}", "{\"text\":\"\\udc00\\udc00\"}", "{\"text\":\"a\\\"}",
 	    "{\"b\":01,\"text\":\"\"}", "{\"b\":+1,\"text\":\"\"}",
 	    "{\"b\":1.,\"text\":\"\"}", "{\"b\":.5,\"text\":\"\"}",
 	    "{\"b\":1e,\"text\":\"\"}", "{\"b\":-,\"text\":\"\"}",
@@ -454,7 +469,8 @@ test_json(void)
 	    "{\"b\":[],\"c\":{},\"d\":[[{}],[]],\"text\":\"ab\",\"e\":0}",
 	    "{\"\\u0074\\u0065\\u0078\\u0074\":\"ab\"}",
 	    "{\"text\":\"\\u0061\\u0062\"}", "{\"\":\"text\",\"text\":\"ab\"}",
-	    "{\"b\":\"\\\"text\\\":\",\"text\":\"ab\"}" };
+	    "{\"b\":\"\\\"text\\\":\",\"text\":\"ab\"}",
+	    "{\"texttexttexttexttexttexttexttext\":\"b\",\"text\":\"ab\"}" };
 	const uint8_t *at;
 	uint8_t line[4096], plain[64];
 	struct ge_err e = { 0, 0, "" };
@@ -581,6 +597,30 @@ packed(const struct bytes *b, int filter)
 	return (end(&m));
 }
 
+/* A tar of a file with data from off on, and of another; zeros are not written. */
+static struct bytes
+sparse(size_t off, size_t len)
+{
+	struct archive_entry *x = archive_entry_new();
+	struct bytes b = run_of('a', len);
+	struct maker m;
+
+	memset(b.s, 'a', len);
+	begin(&m, "pax", ARCHIVE_FILTER_NONE);
+	archive_entry_set_pathname(x, "holes");
+	archive_entry_set_filetype(x, AE_IFREG);
+	archive_entry_set_size(x, (la_int64_t)len);
+	archive_entry_sparse_add_entry(x, 0, off > 0 ? 10000 : 0);
+	archive_entry_sparse_add_entry(x, (la_int64_t)off + 20000, 10000);
+	if (archive_write_header(m.a, x) != ARCHIVE_OK ||
+	    archive_write_data(m.a, b.s, len) != (la_ssize_t)len)
+		abort();
+	archive_entry_free(x);
+	free(b.s);
+	put_text(&m, "y", "y");
+	return (end(&m));
+}
+
 /* From a file and from a pipe. */
 static int
 gives_both(const struct bytes *b, const char *name, const char *want)
@@ -693,8 +733,8 @@ test_entries(void)
 		b = end(&m);
 		good &= gives_both(&b, "in", "a|b|");
 		read_bytes(&k, &b, "in", &c);
-		good &= strcmp(k.note, "'in': 2 entries are no text and were "
-		    "passed over, the first is 'x.png'") == 0;
+		good &= strcmp(k.note, "'in': entries passed over, as they "
+		    "are no text: 2, the first 'x.png'") == 0;
 		free(b.s);
 	}
 	check(good && access("/tmp/docs-traversal", F_OK) == -1 &&
@@ -730,9 +770,16 @@ test_entries(void)
 	b = end(&m);
 	good = gives_both(&b, "in", "y|");
 	read_bytes(&k, &b, "in", &c);
-	check(good && strcmp(k.note, "'in': 1 entries are no text and were "
-	    "passed over, the first is 'x.tar.gz'") == 0,
+	check(good && strcmp(k.note, "'in': entries passed over, as they "
+	    "are no text: 1, the first 'x.tar.gz'") == 0,
 	    "an archive in an archive in an archive is passed over");
+	free(b.s);
+	b = sparse(0, 50000);
+	check(gives_both(&b, "in", "y|"), "as is a file that begins with a hole");
+	free(b.s);
+	b = sparse(10000, 50000);
+	check(refuses(&b, "in", &c, GE_EREFUSED, "'in': 'holes': a file with "
+	    "holes"), "text with a hole is refused");
 	free(b.s);
 	begin(&m, "ustar", ARCHIVE_FILTER_NONE);
 	put(&m, "x.png", AE_IFREG, NULL, png, sizeof(png));
@@ -741,6 +788,31 @@ test_entries(void)
 	    "an archive without a text has none");
 	free(b.s);
 	forget(&k);
+}
+
+/* A name that no C locale has, marked as UTF-8 in both headers of a zip. */
+static void
+test_name(void)
+{
+	struct ge_docs_caps c = caps_of(64);
+	struct bytes b;
+	struct maker m;
+	size_t i;
+
+	begin(&m, "zip", ARCHIVE_FILTER_NONE);
+	put_text(&m, "xx.jsonl", "abc\n");
+	b = end(&m);
+	for (i = 0; i + 10 < b.len; i++) {
+		if (memcmp(b.s + i, "PK\3\4", 4) == 0)
+			b.s[i + 7] |= 8;
+		if (memcmp(b.s + i, "PK\1\2", 4) == 0)
+			b.s[i + 9] |= 8;
+		if (memcmp(b.s + i, "xx.jsonl", 8) == 0)
+			memcpy(b.s + i, "\xc3\xa9", 2);
+	}
+	check(refuses(&b, "in", &c, GE_EREFUSED, "'in': '\xc3\xa9.jsonl:1': no "
+	    "JSON object, at byte 0"), "names are UTF-8");
+	free(b.s);
 }
 
 static void
@@ -835,7 +907,7 @@ bomb(int c, size_t times)
 static void
 test_bombs(void)
 {
-	static const char ratio[] = "unpacked it is larger by more than 200: "
+	static const char ratio[] = "unpacked more than 200 times as large: "
 	    "raise -O ratio= if that is meant";
 	struct ge_docs_caps c = caps_of(64 << 10);
 	struct seen k = { .rc = 0 };
@@ -871,8 +943,8 @@ test_bombs(void)
 	put_text(&m, "y", "y");
 	n = end(&m);
 	read_bytes(&k, &n, "in", &c);
-	check(k.rc == 0 && k.ndocs == 1 && strcmp(k.note, "'in': 1 entries are "
-	    "no text and were passed over, the first is 'x'") == 0 &&
+	check(k.rc == 0 && k.ndocs == 1 && strcmp(k.note, "'in': entries passed "
+	    "over, as they are no text: 1, the first 'x'") == 0 &&
 	    refuses(&b, "in", &c, GE_EUSAGE, "'in': no text"),
 	    "an empty archive is no text");
 	free(n.s);
@@ -888,16 +960,16 @@ test_bombs(void)
 	good &= k.rc == 0 && k.docs.len == ((size_t)128 << 20) + 128 + 1;
 	check(good, "a cap may be raised");
 	c.bytes = 100 << 20;
-	check(refuses(&b, "in", &c, GE_EREFUSED, "'in': bytes of text or archive "
-	    "beyond 104857600: raise -O unpacked= if that is meant"),
+	check(refuses(&b, "in", &c, GE_EREFUSED, "'in': more than 104857600 "
+	    "bytes: raise -O unpacked= if that is meant"),
 	    "bytes unpacked have a cap");
 	free(b.s);
 	b = text("abcdefghij");
 	c.bytes = 10;
 	good = gives(&b, "in", 64, "abcdefghij|");
 	c.bytes = 9;
-	good &= refuses(&b, "in", &c, GE_EREFUSED, "'in': bytes of text or "
-	    "archive beyond 9: raise -O unpacked= if that is meant");
+	good &= refuses(&b, "in", &c, GE_EREFUSED, "'in': more than 9 bytes: "
+	    "raise -O unpacked= if that is meant");
 	free(b.s);
 	check(good, "and those of plain text");
 	ge_docs_caps_init(&c);
@@ -914,8 +986,8 @@ test_bombs(void)
 	read_bytes(&k, &n, "in", &c);
 	good = k.rc == 0 && k.ndocs == 10;
 	c.entries = 10;
-	good &= refuses(&n, "in", &c, GE_EREFUSED, "'in': 'x': entries beyond "
-	    "10: raise -O entries= if that is meant");
+	good &= refuses(&n, "in", &c, GE_EREFUSED, "'in': 'x': more than 10 "
+	    "entries: raise -O entries= if that is meant");
 	check(good, "entries have a cap, at all levels together");
 	free(n.s);
 	free(b.s);
@@ -938,7 +1010,7 @@ test_long_line(void)
 	good = k.rc == 0 && k.ndocs == 80 && k.longest == 1 << 20;
 	check(good, "though it begins as JSON");
 	check(refuses(&b, "in.jsonl", &c, GE_EREFUSED, "'in.jsonl:1': a line "
-	    "beyond bytes 67108864: raise -O document= if that is meant"),
+	    "of more than 67108864 bytes: raise -O document= if that is meant"),
 	    "but of JSON lines it is refused");
 	free(b.s);
 	forget(&k);
@@ -978,6 +1050,7 @@ main(void)
 	test_arrival();
 	test_archives();
 	test_entries();
+	test_name();
 	test_damage();
 	test_bombs();
 	test_long_line();

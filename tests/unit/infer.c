@@ -18,9 +18,17 @@ static const struct ge_llama_dims dims[] = {
 	{ 11, 8, 2, 4, 2, 4, 12, LEN, 0, 10000, 1e-5f, { 0, 0, 0, 0 } },
 	{ 130, 33, 3, 3, 1, 70, 131, LEN, 1, 500, 1e-6f, { 8, 1, 4, 32 } },
 	{ 67, 96, 2, 6, 3, 32, 256, LEN, 1, 10000, 1e-5f, { 0, 0, 0, 0 } }
-};
+}, faint = { 11, 8, 2, 4, 2, 4, 12, LEN, 0, 10000, 1e-30f, { 0, 0, 0, 0 } };
 static int32_t token[LEN + 1];
 static int bad;
+
+/* What is carried from layer to layer is subnormal, and what comes of it is not. */
+static const struct {
+	const char *name;
+	float times;
+} tiny[] = {
+	{ "embed", 1e-38f }, { "o_proj", 1e-16f }, { "lm_head", 1e25f }
+};
 
 static void
 check(int good, const char *name)
@@ -39,6 +47,19 @@ draw(void)
 	x ^= x >> 7;
 	x ^= x << 17;
 	return ((double)(x >> 11) / 9007199254740992.0);
+}
+
+static void
+make_tiny(const struct ge_llama_dims *d, float *p)
+{
+	struct ge_tensor t;
+	size_t i, j, k;
+
+	for (i = 0; ge_llama_tensor(d, i, &t); i++)
+		for (j = 0; j < sizeof(tiny) / sizeof(tiny[0]); j++)
+			if (strstr(t.name, tiny[j].name) != NULL)
+				for (k = 0; k < t.rows * t.cols; k++)
+					p[t.off + k] *= tiny[j].times;
 }
 
 static double
@@ -90,7 +111,7 @@ by_parts(const struct ge_llama_dims *d, struct ge_infer *s, const size_t *step,
 }
 
 static void
-test(const struct ge_llama_dims *d, enum ge_prec prec)
+test(const struct ge_llama_dims *d, enum ge_prec prec, int small)
 {
 	static const size_t parts[][8] = { { 1 }, { LEN }, { 2, 95, 1, 5, 3 },
 	    { 7 }, { 97, 1 } };
@@ -109,6 +130,8 @@ test(const struct ge_llama_dims *d, enum ge_prec prec)
 		exit(1);
 	for (i = 0; i < n; i++)
 		p[i] = (float)((draw() - 0.5) * 0.8);
+	if (small)
+		make_tiny(d, p);
 	for (i = 0; i <= LEN; i++)
 		token[i] = (int32_t)(draw() * (double)d->vocab);
 	for (i = 0; i < LEN; i++)
@@ -148,8 +171,10 @@ main(void)
 	size_t i;
 
 	for (i = 0; i < sizeof(dims) / sizeof(dims[0]); i++) {
-		test(&dims[i], GE_F32);
-		test(&dims[i], GE_BF16);
+		test(&dims[i], GE_F32, 0);
+		test(&dims[i], GE_BF16, 0);
 	}
+	test(&faint, GE_F32, 1);
+	test(&faint, GE_BF16, 1);
 	return (bad);
 }

@@ -17,7 +17,7 @@ enum {
 };
 
 static const struct ge_llama_dims dims = {
-	23, 12, 2, 4, 2, 6, 20, LEN, 0, 10000, 1e-5f
+	23, 12, 2, 4, 2, 6, 20, LEN, 0, 10000, 1e-5f, { 0, 0, 0, 0 }
 };
 static const struct ge_lora lora = { RANK, 7 };
 static struct ge_err e;

@@ -1,6 +1,7 @@
 /*
- * lib/data/outdir.c: a folder appears whole, replaces what it may, or leaves nothing;
- * a tar is the same bytes each time and has no end if it was not finished.
+ * lib/data/outdir.c: a folder appears whole, replaces what it may, or leaves
+ * nothing; a tar is the same bytes each time and has no end if it was not
+ * finished.
  */
 #define _DEFAULT_SOURCE		/* mkdtemp */
 #include <sys/stat.h>
@@ -75,7 +76,9 @@ put(const char *path, const char *text)
 	must(f != NULL && fputs(text, f) >= 0 && fclose(f) == 0, path);
 }
 
-/* A folder with two files, config.json of this text; 0, or what it fails with. */
+/*
+ * A folder with two files, config.json of this text; 0, or what it fails with.
+ */
 static int
 make(const char *path, int force, const char *text, int commit)
 {
@@ -136,10 +139,14 @@ test_folder(void)
 	must(mkdir("home/sub", 0777) == 0, "home/sub");
 	check(make("home", 1, "1", 1) == GE_EUSAGE && names("home") == 3,
 	    "nor one with folders in it");
+	must(mkdir("adapter", 0777) == 0, "adapter");
+	put("adapter/adapter_config.json", "1");
+	check(make("adapter", 1, "1", 1) == 0 && names("adapter") == 2,
+	    "an adapter is replaced");
 	put("plain", "1");
 	must(symlink("m", "link") == 0, "link");
 	check(make("plain", 1, "1", 1) == GE_EUSAGE && make("link", 1, "1",
-	    1) == GE_EUSAGE && names(".") == 5, "nor files and links");
+	    1) == GE_EUSAGE && names(".") == 6, "neither are files and links");
 }
 
 static int
@@ -147,7 +154,7 @@ tar(const char *path, int commit)
 {
 	struct ge_err e;
 	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-	struct ge_outdir *o;
+	struct ge_outdir *o = NULL;
 	int rc;
 
 	must(fd != -1 && (o = ge_outdir_new(NULL, fd, 0, &e)) != NULL &&

@@ -303,6 +303,8 @@ static const struct {
 	    "\"SpecialToken\": {\"id\": \"a\"}}, {\"Sequence\": {}}], "
 	    "\"special_tokens\": {\"a\": {\"ids\": [" END "00]}}", NULL, NULL,
 	    "its template is none that is known here" },
+	{ "\"added_tokens\": [", "\"added_tokens\": {}, \"was\": [", NULL,
+	    NULL, "its added tokens are no list" },
 	{ "\"special\": true", "\"special\": false", NULL, NULL, "added token "
 	    "'<|endoftext|>' is not a special one" },
 	{ "{\"id\": " END, "{\"id\": 1", NULL, NULL, "added token "

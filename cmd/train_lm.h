@@ -1,5 +1,5 @@
-#ifndef GE_CMD_LM_H
-#define GE_CMD_LM_H
+#ifndef GE_TRAIN_LM_H
+#define GE_TRAIN_LM_H
 
 /*
  * lm_main(argc, argv): `getrain lm`, argv[0] being the program and the family gone;

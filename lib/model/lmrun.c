@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "data/tokenizer.h"
-#include "model/lm.h"
+#include "model/lmrun.h"
 #include "model/sizes.h"
 #include "util/file.h"
 #include "util/hook.h"
@@ -241,14 +241,15 @@ ge_lm_read(struct ge_lm *lm, struct ge_err *e)
 static int
 dimensions(struct ge_lm *lm, struct ge_err *e)
 {
+	const char *size = lm->o.size != NULL ? lm->o.size : "3m";
 	const struct ge_llama_dims *o = &lm->o.dims;
 	struct ge_llama_dims *d = &lm->model.dims;
 
 	if (lm->o.base != NULL)
 		return (0);
-	if (ge_size_find(lm->o.size, lm->o.vocab, d) == -1)
+	if (ge_size_find(size, lm->o.vocab, d) == -1)
 		return (ge_fail(e, GE_EUSAGE, "size '%s': no such size; there "
-		    "are %s", lm->o.size, ge_size_names()));
+		    "are %s", size, ge_size_names()));
 	d->dim = o->dim > 0 ? o->dim : d->dim;
 	d->layers = o->layers > 0 ? o->layers : d->layers;
 	d->ff = o->ff > 0 ? o->ff : d->ff;
@@ -401,7 +402,7 @@ resume_together(struct ge_lm *lm, const char *dir, struct ge_err *e)
 	int rc, older;
 
 	rc = ge_checkpoint_resume(dir, lm->t, lm->ident, &lm->s.p, e);
-	if (ge_ranks_agree(lm->ranks, rc, e) == -1)
+	if (ge_ranks_agree(lm->ranks, rc == -1 ? -1 : 0, e) == -1)
 		return (-1);
 	older = -(int)lm->s.p.step;
 	if (ge_ranks_most(lm->ranks, &older, e) == -1)
@@ -412,7 +413,8 @@ resume_together(struct ge_lm *lm, const char *dir, struct ge_err *e)
 	if (rc != -1 && lm->s.p.step != (uint64_t)-older)
 		rc = ge_fail(e, GE_EREFUSED, "'%s': its step %" PRIu64 " is "
 		    "that of no other rank", dir, lm->s.p.step);
-	return (ge_ranks_agree(lm->ranks, rc, e) == -1 ? -1 : rc);
+	return (ge_ranks_agree(lm->ranks, rc == -1 ? -1 : 0, e) == -1 ? -1 :
+	    rc);
 }
 
 static int
@@ -429,7 +431,7 @@ resume(struct ge_lm *lm, struct ge_err *e)
 		rc = resume_together(lm, dir, e);
 	else if (first(lm))
 		rc = ge_checkpoint_resume(dir, lm->t, lm->ident, &lm->s.p, e);
-	if (ge_ranks_agree(lm->ranks, rc, e) == -1 ||
+	if (ge_ranks_agree(lm->ranks, rc == -1 ? -1 : 0, e) == -1 ||
 	    ge_ranks_share(lm->ranks, &rc, sizeof(rc), e) == -1 ||
 	    ge_ranks_share(lm->ranks, &lm->s.p, sizeof(lm->s.p), e) == -1)
 		return (-1);
@@ -584,13 +586,26 @@ ge_lm_train(struct ge_lm *lm, void (*tell)(void *, const struct ge_lm_state *),
 	return (v == INTERRUPTED ? ge_fail(e, GE_EFAIL, "interrupted") : 0);
 }
 
+static int
+compare(struct ge_lm *lm, struct ge_err *e)
+{
+	double s = seconds(lm), j = ge_energy_joules(&lm->energy);
+
+	if (lm->val.n == 0 || !first(lm))
+		return (0);
+	if (ge_baselines(&lm->train, &lm->val, lm->model.dims.vocab, lm->base,
+	    e) == -1)
+		return (-1);
+	s = seconds(lm) - s;
+	lm->base_watts = s > 0 ? (ge_energy_joules(&lm->energy) - j) / s : 0;
+	return (0);
+}
+
 int
 ge_lm_compare(struct ge_lm *lm, struct ge_err *e)
 {
 
-	return (ge_ranks_agree(lm->ranks, lm->val.n == 0 || !first(lm) ? 0 :
-	    ge_baselines(&lm->train, &lm->val, lm->model.dims.vocab, lm->base,
-	    e), e));
+	return (ge_ranks_agree(lm->ranks, compare(lm, e), e));
 }
 
 double

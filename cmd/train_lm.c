@@ -6,9 +6,10 @@
 #include <unistd.h>
 
 #include "cli.h"
-#include "lm.h"
-#include "model/lm.h"
+#include "train_lm.h"
+#include "model/lmrun.h"
 #include "util/mem.h"
+#include "util/num.h"
 
 struct options {
 	struct ge_lm_opts lm;
@@ -35,20 +36,18 @@ word(const char *name, const char *v, const char *const *words, int n,
 	for (i = 0; i < n; i++)
 		if (strcmp(v, words[i]) == 0)
 			return (i);
-	return (ge_fail(e, GE_EUSAGE, "-O %s '%s': neither '%s' nor '%s'", name,
+	return (ge_fail(e, GE_EUSAGE, "%s '%s': neither '%s' nor '%s'", name,
 	    v, words[0], words[1]));
 }
 
 static int
 set_number(const struct setting *s, const char *v, struct ge_err *e)
 {
-	char opt[64];
 	uint64_t n;
 	double x;
 
-	snprintf(opt, sizeof(opt), "-O %s", s->name);
 	if (s->kind == REAL || s->kind == FLOAT) {
-		if (cli_fraction(opt, v, s->min, s->max, &x, e) == -1)
+		if (cli_fraction(s->name, v, s->min, s->max, &x, e) == -1)
 			return (-1);
 		if (s->kind == REAL)
 			*(double *)s->to = x;
@@ -56,8 +55,10 @@ set_number(const struct setting *s, const char *v, struct ge_err *e)
 			*(float *)s->to = (float)x;
 		return (0);
 	}
-	if (cli_size(opt, v, (uint64_t)s->min, (uint64_t)s->max, &n, e) == -1)
-		return (-1);
+	if (ge_size_parse(v, &n) == -1 || n < (uint64_t)s->min ||
+	    n > (uint64_t)s->max)
+		return (ge_fail(e, GE_EUSAGE, "%s '%s': not a number from %.0f "
+		    "to %.0f", s->name, v, s->min, s->max));
 	if (s->kind == COUNT)
 		*(size_t *)s->to = n;
 	else
@@ -77,50 +78,50 @@ set(struct options *o, const char *arg, struct ge_err *e)
 	const struct setting table[] = {
 		{ "adapter", FLAG, 0, 0, &l->adapter },
 		{ "alpha", FLOAT, 0, 1e6, &t->lora.alpha },
-		{ "batch", COUNT, 1, 1 << 20, &t->batch },
+		{ "batch", COUNT, 1, 1e6, &t->batch },
 		{ "beta1", FLOAT, 0, 0.999999, &t->b1 },
 		{ "beta2", FLOAT, 0, 0.999999, &t->b2 },
-		{ "bytes", LONG, 1, 0x1p62, &l->caps.bytes },
 		{ "checkpoint", TEXT, 0, 0, &l->command },
 		{ "checkpoints", TEXT, 0, 0, &l->checkpoints },
 		{ "clip", FLOAT, 0, 1e6, &t->clip },
-		{ "ctx", COUNT, 1, 1 << 24, &l->dims.ctx },
+		{ "ctx", COUNT, 1, 1e7, &l->dims.ctx },
 		{ "decay", FLOAT, 0, 10, &t->decay },
 		{ "digest", TEXT, 0, 0, &l->digest },
-		{ "dim", COUNT, 1, 1 << 20, &l->dims.dim },
-		{ "doc", COUNT, 1 << 10, 1 << 30, &l->caps.doc },
-		{ "entries", LONG, 1, 0x1p62, &l->caps.entries },
+		{ "dim", COUNT, 1, 1e6, &l->dims.dim },
+		{ "document", COUNT, 1024, 1e8, &l->caps.doc },
+		{ "entries", LONG, 1, 1e18, &l->caps.entries },
 		{ "epochs", REAL, 0, 1e9, &l->epochs },
 		{ "eps", FLOAT, 1e-20, 1, &t->eps },
-		{ "eval", LONG, 1, 0x1p40, &l->eval },
-		{ "every", LONG, 1, 0x1p40, &l->every },
-		{ "ff", COUNT, 1, 1 << 22, &l->dims.ff },
+		{ "eval", LONG, 1, 1e12, &l->eval },
+		{ "every", LONG, 1, 1e12, &l->every },
+		{ "ff", COUNT, 1, 1e7, &l->dims.ff },
 		{ "gco2", REAL, 0, 1e6, &l->gco2 },
 		{ "gguf", FLAG, 0, 0, &l->gguf },
-		{ "head", COUNT, 2, 1 << 16, &l->dims.hd },
-		{ "heads", COUNT, 1, 1 << 16, &l->dims.heads },
+		{ "head", COUNT, 2, 1e5, &l->dims.hd },
+		{ "heads", COUNT, 1, 1e5, &l->dims.heads },
 		{ "joules", REAL, 0, 1e18, &l->joules },
-		{ "kv", COUNT, 1, 1 << 16, &l->dims.kv },
+		{ "kv", COUNT, 1, 1e5, &l->dims.kv },
 		{ "layers", COUNT, 1, GE_LLAMA_LAYERS, &l->dims.layers },
-		{ "len", COUNT, 2, 1 << 24, &t->len },
+		{ "len", COUNT, 2, 1e7, &t->len },
 		{ "log", TEXT, 0, 0, &o->log },
 		{ "lora", COUNT, 1, 4096, &t->lora.rank },
 		{ "lr", FLOAT, 0, 10, &t->lr },
 		{ "lr-end", FLOAT, 0, 10, &t->lr_end },
 		{ "minutes", REAL, 0, 1e9, &l->minutes },
-		{ "outer", LONG, 1, 1 << 20, &t->outer },
-		{ "ratio", LONG, 1, 0x1p40, &l->caps.ratio },
+		{ "outer", LONG, 1, 1e6, &t->outer },
+		{ "ratio", LONG, 1, 1e12, &l->caps.ratio },
 		{ "resume", FLAG, 0, 0, &l->resume },
-		{ "seed", LONG, 0, 0x1p62, &t->seed },
+		{ "seed", LONG, 0, 1e18, &t->seed },
 		{ "shards", COUNT, 1, 1 << 15, &t->shards },
 		{ "size", TEXT, 0, 0, &l->size },
-		{ "steps", LONG, 1, 0x1p50, &l->steps },
+		{ "steps", LONG, 1, 1e15, &l->steps },
 		{ "theta", FLOAT, 1, 1e9, &l->dims.theta },
 		{ "tokenizer", TEXT, 0, 0, &l->tokenizer },
-		{ "tokens", LONG, 1, 0x1p62, &l->tokens },
+		{ "tokens", LONG, 1, 1e18, &l->tokens },
+		{ "unpacked", LONG, 1, 1e18, &l->caps.bytes },
 		{ "val", REAL, 0, 0.5, &l->val },
-		{ "vocab", COUNT, 257, 1 << 20, &l->vocab },
-		{ "warmup", LONG, 1, 0x1p50, &t->warmup }
+		{ "vocab", COUNT, 257, 1e6, &l->vocab },
+		{ "warmup", LONG, 1, 1e15, &t->warmup }
 	};
 	const char *v;
 	size_t i;
@@ -184,7 +185,7 @@ check(const struct options *o, struct ge_err *e)
 	if (l->adapter && t->lora.rank == 0)
 		return (ge_fail(e, GE_EUSAGE, "-O adapter needs -O lora=rank"));
 	if ((t->shards & (t->shards - 1)) != 0 || t->batch % t->shards != 0)
-		return (ge_fail(e, GE_EUSAGE, "-O shards %zu: not a power of 2 "
+		return (ge_fail(e, GE_EUSAGE, "shards %zu: not a power of 2 "
 		    "that divides the batch of %zu", t->shards, t->batch));
 	if (l->checkpoints == NULL && (l->command != NULL || l->resume ||
 	    l->every > 0))
@@ -289,6 +290,10 @@ tell_plan(const struct ge_lm *lm)
 		return;
 	cli_say("%.1f M parameters; %" PRIu64 " tokens, %" PRIu64 " held out",
 	    (double)ge_llama_params(d) / 1e6, lm->train.n, lm->val.n);
+	if (lm->o.val > 0 && (lm->val.n == 0 || lm->val.n > lm->train.n / 2))
+		cli_say("%s of %" PRIu64 " document%s is held out: choose with "
+		    "-O val", lm->val.n == 0 ? "none" : "much", lm->corpus.ndocs,
+		    cli_plural(lm->corpus.ndocs));
 	if (lm->s.p.step > 0)
 		cli_say("going on from step %" PRIu64, lm->s.p.step);
 	cli_say("%" PRIu64 " step%s of %zu tokens: about %s, %.3g J (%s)", left,
@@ -325,9 +330,10 @@ tell_result(const struct ge_lm *lm)
 	if (cli_is_quiet())
 		return;
 	for (i = 0; i < GE_BASELINES && lm->base[i].name != NULL; i++)
-		cli_say("%s: %.4f nats a token, %.3f bits a byte, %.2f s",
-		    lm->base[i].name, lm->base[i].nats,
-		    ge_lm_bits(lm, lm->base[i].nats), lm->base[i].seconds);
+		cli_say("%s: %.4f nats a token, %.3f bits a byte, %.2f s, "
+		    "%.3g J", lm->base[i].name, lm->base[i].nats,
+		    ge_lm_bits(lm, lm->base[i].nats), lm->base[i].seconds,
+		    lm->base[i].seconds * lm->base_watts);
 	if (lm->val.n > 0)
 		cli_say("this model: %.4f nats a token, %.3f bits a byte, %s, "
 		    "%.3g J (%s)", p->val, ge_lm_bits(lm, p->val),
