@@ -317,8 +317,9 @@ tell_memory(const struct ge_lm *lm)
 	printf("moments\t%" PRIu64 "\n", z.moments);
 	printf("activations\t%" PRIu64 "\n", z.activations);
 	printf("tokens\t%" PRIu64 "\n", 4 * (lm->train.n + lm->val.n));
-	cli_say("%s of memory", cli_bytes(b, z.weights + z.gradients +
-	    z.moments + z.activations));
+	if (!cli_is_quiet())
+		cli_say("%s of memory", cli_bytes(b, z.weights + z.gradients +
+		    z.moments + z.activations));
 }
 
 static void

@@ -237,6 +237,7 @@ same() {
 	expect 0 learn -t -o m "$pages"
 	[ "$(cut -f 1 "$out" | xargs)" = \
 	    '#part weights gradients moments activations tokens' ]
+	said
 	awk -F '\t' '{ n[$1] = $2 } END {
 		exit !(n["weights"] > 1e6 && n["moments"] == 2 * n["weights"]) }' \
 	    "$out"
