@@ -330,9 +330,10 @@ tell_result(const struct ge_lm *lm)
 	if (cli_is_quiet())
 		return;
 	for (i = 0; i < GE_BASELINES && lm->base[i].name != NULL; i++)
-		cli_say("%s: %.4f nats a token, %.3f bits a byte, %.2f s",
-		    lm->base[i].name, lm->base[i].nats,
-		    ge_lm_bits(lm, lm->base[i].nats), lm->base[i].seconds);
+		cli_say("%s: %.4f nats a token, %.3f bits a byte, %.2f s, "
+		    "%.3g J", lm->base[i].name, lm->base[i].nats,
+		    ge_lm_bits(lm, lm->base[i].nats), lm->base[i].seconds,
+		    lm->base[i].seconds * lm->base_watts);
 	if (lm->val.n > 0)
 		cli_say("this model: %.4f nats a token, %.3f bits a byte, %s, "
 		    "%.3g J (%s)", p->val, ge_lm_bits(lm, p->val),

@@ -586,13 +586,26 @@ ge_lm_train(struct ge_lm *lm, void (*tell)(void *, const struct ge_lm_state *),
 	return (v == INTERRUPTED ? ge_fail(e, GE_EFAIL, "interrupted") : 0);
 }
 
+static int
+compare(struct ge_lm *lm, struct ge_err *e)
+{
+	double s = seconds(lm), j = ge_energy_joules(&lm->energy);
+
+	if (lm->val.n == 0 || !first(lm))
+		return (0);
+	if (ge_baselines(&lm->train, &lm->val, lm->model.dims.vocab, lm->base,
+	    e) == -1)
+		return (-1);
+	s = seconds(lm) - s;
+	lm->base_watts = s > 0 ? (ge_energy_joules(&lm->energy) - j) / s : 0;
+	return (0);
+}
+
 int
 ge_lm_compare(struct ge_lm *lm, struct ge_err *e)
 {
 
-	return (ge_ranks_agree(lm->ranks, lm->val.n == 0 || !first(lm) ? 0 :
-	    ge_baselines(&lm->train, &lm->val, lm->model.dims.vocab, lm->base,
-	    e), e));
+	return (ge_ranks_agree(lm->ranks, compare(lm, e), e));
 }
 
 double

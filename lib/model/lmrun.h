@@ -83,6 +83,7 @@ struct ge_lm {
 	struct ge_lm_state s;
 	double step_seconds, step_joules;	/* estimated, of one step */
 	struct ge_baseline base[GE_BASELINES];
+	double base_watts;		/* while they were made */
 	uint8_t ident[32];
 	uint8_t data[32], tokenizer[32];	/* digests */
 	double before_seconds, before_joules;	/* of the runs before */
