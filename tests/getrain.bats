@@ -267,7 +267,8 @@ same() {
 	same m
 }
 
-@test "getrain: ranks give the same bytes, and one message" {
+# with_mpi: mpirun is the command that starts ranks.
+with_mpi() {
 	[ "${GE_MPI:-0}" != 0 ] || skip 'built without MPI'
 	export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 	case $GE_MPI in
@@ -275,6 +276,21 @@ same() {
 	*)	mpirun=(mpirun.mpich) ;;
 	esac
 	[ "$GE_SAN" != asan ] || export ASAN_OPTIONS=detect_leaks=0
+}
+
+@test "getrain: ranks apart learn as well, and write their states" {
+	with_mpi
+	"${mpirun[@]}" -n 2 getrain lm -j 1 -O size=1m -O vocab=384 \
+	    -O layers=1 -O len=32 -O batch=8 -O steps=40 -O outer=4 \
+	    -O val=0.2 -o m "$pages" </dev/null 2>"$err"
+	[ -e m.checkpoints/rank-1/checkpoint-00000040.safetensors ]
+	awk '$2 == "constant:" { c = $3 }
+	    $2 == "this" { ok = c > 0 && $4 < 0.9 * c }
+	    END { exit !ok }' "$err"
+}
+
+@test "getrain: ranks give the same bytes, and one message" {
+	with_mpi
 	for n in 2 4; do
 		"${mpirun[@]}" -n $n getrain lm -q -j 1 -O size=1m -O vocab=384 \
 		    -O layers=1 -O len=32 -O batch=8 -O steps=6 -O every=2 \
