@@ -116,6 +116,7 @@ set(struct options *o, const char *arg, struct ge_err *e)
 		{ "size", TEXT, 0, 0, &l->size },
 		{ "steps", LONG, 1, 1e15, &l->steps },
 		{ "theta", FLOAT, 1, 1e9, &l->dims.theta },
+		{ "together", LONG, 0, 1e15, &l->together },
 		{ "tokenizer", TEXT, 0, 0, &l->tokenizer },
 		{ "tokens", LONG, 1, 1e18, &l->tokens },
 		{ "unpacked", LONG, 1, 1e18, &l->caps.bytes },
@@ -489,6 +490,7 @@ lm_main(int argc, char **argv)
 	o.lm.val = 0.05;
 	o.lm.vocab = 8192;
 	o.lm.tied = -1;
+	o.lm.together = UINT64_MAX;
 	o.lm.jobs = cli_jobs();
 	o.lm.dtype = GE_DTYPE_BF16;
 	t->prec = GE_BF16;

@@ -337,15 +337,16 @@ identity(struct ge_lm *lm, struct ge_err *e)
 	    "dim %zu layers %zu heads %zu kv %zu head %zu ff %zu ctx %zu tied "
 	    "%d theta %a eps %a prec %d seed %" PRIu64 " batch %zu len %zu "
 	    "shards %zu warmup %" PRIu64 " schedule %d lr %a %a beta %a %a "
-	    "eps %a decay %a clip %a lora %zu %a outer %" PRIu64 " ranks %d "
-	    "limits %" PRIu64 " %" PRIu64 " %a %a %a", ge_hex(data, lm->data, 32),
+	    "eps %a decay %a clip %a lora %zu %a outer %" PRIu64 " %"
+	    PRIu64 " ranks %d limits %" PRIu64 " %" PRIu64 " %a %a %a",
+	    ge_hex(data, lm->data, 32),
 	    ge_hex(tok, lm->tokenizer, 32), lm->o.val, d->vocab, d->dim,
 	    d->layers, d->heads, d->kv, d->hd, d->ff, d->ctx, d->tied,
 	    (double)d->theta, (double)d->eps, (int)t->prec, t->seed, t->batch,
 	    t->len, t->shards, t->warmup, (int)t->schedule, (double)t->lr,
 	    (double)t->lr_end, (double)t->b1, (double)t->b2, (double)t->eps,
 	    (double)t->decay, (double)t->clip, t->lora.rank, (double)t->lora.alpha,
-	    t->outer, ranks, lm->o.steps, lm->o.tokens, lm->o.epochs,
+	    t->outer, lm->o.together, ranks, lm->o.steps, lm->o.tokens, lm->o.epochs,
 	    lm->o.minutes, lm->o.joules);
 	if (n < 0 || (size_t)n >= sizeof(text))
 		return (ge_fail(e, GE_EFAIL, "the options are too long"));
@@ -373,6 +374,15 @@ rehearse(struct ge_lm *lm, struct ge_err *e)
 	lm->step_seconds = took[0];
 	lm->step_joules = took[1];
 	return (0);
+}
+
+/* As soon as it is known how many steps there are. */
+static void
+set_together(struct ge_lm *lm)
+{
+
+	lm->t->o.together = lm->o.together != UINT64_MAX ? lm->o.together :
+	    lm->o.base != NULL ? 0 : lm->s.steps / 10;
 }
 
 /* With DiLoCo each rank has a state, and a folder, of its own. */
@@ -440,6 +450,7 @@ resume(struct ge_lm *lm, struct ge_err *e)
 	lm->before_seconds = lm->s.p.seconds;
 	lm->before_joules = lm->s.p.joules;
 	lm->s.steps = lm->s.p.steps;
+	set_together(lm);
 	return (ge_train_changed(lm->t, e));
 }
 
@@ -466,6 +477,7 @@ ge_lm_ready(struct ge_lm *lm, struct ge_err *e)
 	else
 		planned(lm, &lm->stopped);
 	lm->s.p.steps = lm->t->o.steps = lm->s.steps;
+	set_together(lm);
 	if (lm->t->o.warmup == 0)
 		lm->t->o.warmup = lm->s.steps / 20 < 200 ? lm->s.steps / 20 + 1 :
 		    200;

@@ -42,6 +42,8 @@ struct ge_lm_opts {
 
 	/* Training: 0 in lr, warmup and len is a default of the size's. */
 	struct ge_train_opts train;
+	uint64_t together;		/* of DiLoCo; UINT64_MAX: a tenth of all steps,
+					   none from a base */
 	int jobs;
 
 	/* When it stops, at the first of these; 0: no such limit. */

@@ -83,6 +83,8 @@ options(const struct ge_lm *lm)
 	if (j != NULL && t->outer > 0) {
 		json_object_set_new(j, "outer",
 		    json_integer((json_int_t)t->outer));
+		json_object_set_new(j, "together",
+		    json_integer((json_int_t)t->together));
 		json_object_set_new(j, "ranks",
 		    json_integer(ge_ranks_size(lm->ranks)));
 	}

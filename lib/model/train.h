@@ -128,7 +128,8 @@ struct ge_train_size {
  * then each has theta and moments of its own, and after each outer-th step and the
  * last they exchange: Nesterov's momentum goes on from the mean of what they found.
  * Each rank saves its own state and sets its own again; what comes out depends on the
- * number of ranks.  t->loss is that of this rank's part of the batch.
+ * number of ranks.  Weights at random want o->together to be a tenth of the steps or
+ * more: means of models that never were one are bad.  t->loss is that of this rank's part of the batch.
  *
  * ge_train_join(t, e): the exchange that is due before the weights are used, if one
  * is: all ranks have the same then.  0, -1.
