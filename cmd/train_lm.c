@@ -504,6 +504,8 @@ lm_main(int argc, char **argv)
 	t->decay = 0.1f;
 	t->clip = 1;
 	t->lr_end = -1;
+	t->outer_lr = 0.7f;
+	t->outer_momentum = 0.9f;
 	cli_progress(progress);
 	rc = parse(&o, argc, argv, &e);
 	if (rc == 0)

@@ -316,6 +316,15 @@ mpi() {
 	cmp m/model.safetensors n/model.safetensors
 }
 
+@test "getrain: ranks that train apart learn together" {
+	mpi
+	ranks 2 -O outer=4 -O together=0 -O steps=40 -O val=0.2 -o m "$pages"
+	# The constant is the first of its baselines.
+	awk '$1 == "\"nats\":" && !c { c = $2 + 0 }
+	    $1 == "\"val\":" { val = $2 + 0 }
+	    END { exit !(val > 0 && val < 0.9 * c) }' m/run.json
+}
+
 @test "getrain: a loss that is no number ends it, the last checkpoint stays" {
 	expect 1 learn -O lr=10 -O lr-end=10 -O warmup=1 -O clip=0 -O steps=400 \
 	    -O every=1 -O prec=f32 -O eps=1e-20 -O schedule=wsd -O decay=10 \
