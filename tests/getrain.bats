@@ -222,6 +222,12 @@ same() {
 	[ "$(awk -F '\t' '$1 == 150 { printf "%.4f", $3 }' log)" = "$own" ]
 }
 
+@test "getrain: a log that cannot be written costs no model" {
+	expect 1 learn -O log=/dev/full -o m "$pages"
+	said "getrain: cannot write '/dev/full': No space left on device"
+	same m
+}
+
 @test "getrain: each limit ends the run, the first that is met" {
 	expect 0 learn -O tokens=1024 -o a "$pages"
 	grep -q '"stopped_by": "tokens"' a/run.json
@@ -278,8 +284,8 @@ ranks() {
 	esac
 	# What MPI does not free is no leak of ours.
 	ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0 "${mpirun[@]}" -n "$n" \
-	    getrain lm -q -j 1 -O size=1m -O vocab=384 -O layers=1 -O len=32 \
-	    -O batch=8 -O steps=6 "$@" </dev/null
+	    getrain lm "${verbose--q}" -j 1 -O size=1m -O vocab=384 -O layers=1 \
+	    -O len=32 -O batch=8 -O steps=6 "$@" </dev/null
 }
 
 mpi() {
@@ -299,6 +305,25 @@ mpi() {
 	done
 	fails ranks 2 -o m nothing 2>"$err"
 	[ "$(grep -c "cannot open 'nothing'" "$err")" -eq 1 ]
+	# What one rank alone finds ends all of them.
+	mkdir m
+	expect 2 ranks 2 -o m "$pages"
+	[ "$(grep -c "'m' exists" "$err")" -eq 1 ]
+	expect 1 ranks 2 -O log=none/log -o n "$pages"
+	[ "$(grep -c "cannot write 'none/log'" "$err")" -eq 1 ]
+	expect 1 ranks 2 -O log=/dev/full -o n "$pages"
+	[ "$(grep -c "cannot write '/dev/full'" "$err")" -eq 1 ]
+	same n
+	expect 5 ranks 4 -O lr=0.1 -O resume -f -o n "$pages"
+	[ "$(grep -c 'is of other data or options' "$err")" -eq 1 ]
+}
+
+@test "getrain: of ranks only the first says a line a step" {
+	mpi
+	ranks 2 -O steps=2 -o m "$pages" 2>"$err"
+	[ ! -s "$err" ]
+	verbose=-v ranks 2 -O steps=2 -o n "$pages" 2>"$err"
+	[ "$(grep -c '^getrain: 2	' "$err")" -eq 1 ]
 }
 
 @test "getrain: ranks that train apart: the same bytes after a resumption" {

@@ -38,9 +38,10 @@ ge_lm_open(struct ge_lm *lm, const struct ge_lm_opts *o, struct ge_err *e)
 	ge_energy_start(&lm->energy);
 	if (ge_ranks_open(&lm->ranks, e) == -1)
 		return (-1);
-	if (o->jobs > 1 && (lm->pool = ge_pool_new(o->jobs, e)) == NULL)
-		return (-1);
-	return (0);
+	if (o->jobs > 1)
+		lm->pool = ge_pool_new(o->jobs, e);
+	return (ge_ranks_agree(lm->ranks, o->jobs > 1 && lm->pool == NULL ?
+	    -1 : 0, e));
 }
 
 void
