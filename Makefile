@@ -114,6 +114,7 @@ bite:				## break lines on purpose and see the checks go red
 bench: all $(BENCH)		## measure
 	@$(TESTENV) tests/bench/run
 	@$(TESTENV) tests/bench/sites
+	@$(TESTENV) tests/bench/lm
 
 demo: all			## the product on a tree of yours: TREE=dir
 	@$(TESTENV) contrib/demo $(if $(TREE),'$(TREE)')

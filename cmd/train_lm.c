@@ -1,3 +1,4 @@
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -8,6 +9,7 @@
 #include "cli.h"
 #include "train_lm.h"
 #include "model/lmrun.h"
+#include "util/hook.h"
 #include "util/mem.h"
 #include "util/num.h"
 
@@ -116,6 +118,7 @@ set(struct options *o, const char *arg, struct ge_err *e)
 		{ "size", TEXT, 0, 0, &l->size },
 		{ "steps", LONG, 1, 1e15, &l->steps },
 		{ "theta", FLOAT, 1, 1e9, &l->dims.theta },
+		{ "together", LONG, 0, 1e15, &l->together },
 		{ "tokenizer", TEXT, 0, 0, &l->tokenizer },
 		{ "tokens", LONG, 1, 1e18, &l->tokens },
 		{ "unpacked", LONG, 1, 1e18, &l->caps.bytes },
@@ -290,6 +293,10 @@ tell_plan(const struct ge_lm *lm)
 		return;
 	cli_say("%.1f M parameters; %" PRIu64 " tokens, %" PRIu64 " held out",
 	    (double)ge_llama_params(d) / 1e6, lm->train.n, lm->val.n);
+	if (lm->o.val > 0 && (lm->val.n == 0 || lm->val.n > lm->train.n / 2))
+		cli_say("%s of %" PRIu64 " document%s is held out: choose with "
+		    "-O val", lm->val.n == 0 ? "none" : "much", lm->corpus.ndocs,
+		    cli_plural(lm->corpus.ndocs));
 	if (lm->s.p.step > 0)
 		cli_say("going on from step %" PRIu64, lm->s.p.step);
 	cli_say("%" PRIu64 " step%s of %zu tokens: about %s, %.3g J (%s)", left,
@@ -312,8 +319,9 @@ tell_memory(const struct ge_lm *lm)
 	printf("moments\t%" PRIu64 "\n", z.moments);
 	printf("activations\t%" PRIu64 "\n", z.activations);
 	printf("tokens\t%" PRIu64 "\n", 4 * (lm->train.n + lm->val.n));
-	cli_say("%s of memory", cli_bytes(b, z.weights + z.gradients +
-	    z.moments + z.activations));
+	if (!cli_is_quiet())
+		cli_say("%s of memory", cli_bytes(b, z.weights + z.gradients +
+		    z.moments + z.activations));
 }
 
 static void
@@ -326,9 +334,10 @@ tell_result(const struct ge_lm *lm)
 	if (cli_is_quiet())
 		return;
 	for (i = 0; i < GE_BASELINES && lm->base[i].name != NULL; i++)
-		cli_say("%s: %.4f nats a token, %.3f bits a byte, %.2f s",
-		    lm->base[i].name, lm->base[i].nats,
-		    ge_lm_bits(lm, lm->base[i].nats), lm->base[i].seconds);
+		cli_say("%s: %.4f nats a token, %.3f bits a byte, %.2f s, "
+		    "%.3g J", lm->base[i].name, lm->base[i].nats,
+		    ge_lm_bits(lm, lm->base[i].nats), lm->base[i].seconds,
+		    lm->base[i].seconds * lm->base_watts);
 	if (lm->val.n > 0)
 		cli_say("this model: %.4f nats a token, %.3f bits a byte, %s, "
 		    "%.3g J (%s)", p->val, ge_lm_bits(lm, p->val),
@@ -345,6 +354,7 @@ tell_result(const struct ge_lm *lm)
 /* Progress: of a step, for people (-v) and for the log. */
 struct teller {
 	FILE *log;
+	int sys;			/* why the log could not be written, or 0 */
 	const struct ge_lm_state *s;
 };
 
@@ -384,9 +394,9 @@ tell(void *arg, const struct ge_lm_state *s)
 
 	t->s = s;
 	line(text, sizeof(text), s);
-	if (t->log != NULL)
-		fprintf(t->log, "%s\n", text);
-	if (cli_verbosity() > 0)
+	if (t->log != NULL && fprintf(t->log, "%s\n", text) < 0)
+		t->sys = errno;
+	if (cli_verbosity() > 0 && !cli_is_quiet())
 		cli_say("%s", text);
 }
 
@@ -396,49 +406,80 @@ open_log(const struct options *o, const struct ge_lm *lm, struct ge_err *e)
 	static const char head[] = "#step\tloss\tval\tlr\ttok/s\tJ\teta";
 	int more = lm->s.p.step > 0;
 
-	if (cli_verbosity() > 0)
+	if (cli_verbosity() > 0 && !cli_is_quiet())
 		cli_say("%s", head);
 	if (o->log == NULL || ge_ranks_rank(lm->ranks) != 0)
 		return (0);
 	if ((teller.log = fopen(o->log, more ? "ae" : "we")) == NULL)
 		return (ge_failsys(e, "cannot write '%s'", o->log));
 	setvbuf(teller.log, NULL, _IOLBF, 0);
-	if (!more)
-		fprintf(teller.log, "%s\n", head);
+	if (!more && fprintf(teller.log, "%s\n", head) < 0)
+		teller.sys = errno;
 	return (0);
 }
 
 static int
 close_log(const struct options *o, struct ge_err *e)
 {
-	int bad;
 
 	if (teller.log == NULL)
 		return (0);
-	bad = ferror(teller.log);
-	bad |= fclose(teller.log) == EOF;
+	if (fclose(teller.log) == EOF)
+		teller.sys = errno;
 	teller.log = NULL;
-	return (bad ? ge_failsys(e, "cannot write '%s'", o->log) : 0);
+	errno = teller.sys;
+	return (errno != 0 ? ge_failsys(e, "cannot write '%s'", o->log) : 0);
 }
 
+/* A log that cannot be written is told when the model is safe. */
 static int
 train(struct options *o, struct ge_lm *lm, struct ge_outdir *out,
     struct ge_err *e)
 {
-	int rc;
+	struct ge_err log;
+	int rc, logged;
 
-	if (open_log(o, lm, e) == -1)
+	if (ge_ranks_agree(lm->ranks, open_log(o, lm, e), e) == -1)
 		return (-1);
 	rc = ge_lm_train(lm, tell, &teller, e);
-	if (close_log(o, e) == -1)
-		rc = -1;
+	logged = close_log(o, &log);
 	if (rc == -1 || ge_lm_compare(lm, e) == -1)
 		return (-1);
 	if (out != NULL && (ge_lm_save(lm, out, e) == -1 ||
 	    ge_outdir_commit(out, e) == -1))
 		return (-1);
 	tell_result(lm);
-	return (0);
+	if (logged == -1)
+		*e = log;
+	return (logged);
+}
+
+static int
+open_out(const struct options *o, const struct ge_lm *lm,
+    struct ge_outdir **out, struct ge_err *e)
+{
+
+	if (ge_ranks_rank(lm->ranks) == 0 && !o->try)
+		*out = ge_outdir_new(o->out, o->out == NULL ? cli_stdout() :
+		    -1, o->force, e);
+	return (ge_ranks_agree(lm->ranks, *out == NULL &&
+	    ge_ranks_rank(lm->ranks) == 0 && !o->try ? -1 : 0, e));
+}
+
+/*
+ * Of several ranks the first says it, and before any ends: mpirun may end the
+ * others then.
+ */
+static void
+tell_once(const struct ge_lm *lm, struct ge_err *e)
+{
+	struct ge_err stopped;
+
+	if (lm->ranks == NULL)
+		return;
+	if (ge_ranks_rank(lm->ranks) == 0 && ge_hook_tick(0, &stopped) == 0)
+		cli_say("%s", e->msg);
+	e->msg[0] = '\0';
 }
 
 static int
@@ -446,16 +487,14 @@ run(struct options *o, struct ge_err *e)
 {
 	struct ge_outdir *out = NULL;
 	struct ge_lm lm;
-	int rc = -1, first = 1;
+	int rc = -1, first;
 
 	if (ge_lm_open(&lm, &o->lm, e) == -1)
 		goto out;
 	if ((first = ge_ranks_rank(lm.ranks) == 0) == 0)
 		cli_quiet();
-	if (first && !o->try && (out = ge_outdir_new(o->out, o->out == NULL ?
-	    cli_stdout() : -1, o->force, e)) == NULL)
-		goto out;
-	if (ge_lm_read(&lm, e) == -1 || ge_lm_ready(&lm, e) == -1)
+	if (open_out(o, &lm, &out, e) == -1 || ge_lm_read(&lm, e) == -1 ||
+	    ge_lm_ready(&lm, e) == -1)
 		goto out;
 	tell_plan(&lm);
 	if (o->try && first)
@@ -464,10 +503,9 @@ run(struct options *o, struct ge_err *e)
 out:
 	teller.s = NULL;
 	ge_outdir_free(out);
-	first = ge_ranks_rank(lm.ranks) == 0;
+	if (rc == -1)
+		tell_once(&lm, e);
 	ge_lm_release(&lm);
-	if (rc == -1 && !first)
-		e->msg[0] = '\0';	/* the first says it */
 	return (rc);
 }
 
@@ -484,6 +522,7 @@ lm_main(int argc, char **argv)
 	o.lm.val = 0.05;
 	o.lm.vocab = 8192;
 	o.lm.tied = -1;
+	o.lm.together = UINT64_MAX;
 	o.lm.jobs = cli_jobs();
 	o.lm.dtype = GE_DTYPE_BF16;
 	t->prec = GE_BF16;
@@ -496,6 +535,8 @@ lm_main(int argc, char **argv)
 	t->decay = 0.1f;
 	t->clip = 1;
 	t->lr_end = -1;
+	t->outer_lr = 0.7f;
+	t->outer_momentum = 0.9f;
 	cli_progress(progress);
 	rc = parse(&o, argc, argv, &e);
 	if (rc == 0)

@@ -222,6 +222,12 @@ same() {
 	[ "$(awk -F '\t' '$1 == 150 { printf "%.4f", $3 }' log)" = "$own" ]
 }
 
+@test "getrain: a log that cannot be written costs no model" {
+	expect 1 learn -O log=/dev/full -o m "$pages"
+	said "getrain: cannot write '/dev/full': No space left on device"
+	same m
+}
+
 @test "getrain: each limit ends the run, the first that is met" {
 	expect 0 learn -O tokens=1024 -o a "$pages"
 	grep -q '"stopped_by": "tokens"' a/run.json
@@ -237,6 +243,7 @@ same() {
 	expect 0 learn -t -o m "$pages"
 	[ "$(cut -f 1 "$out" | xargs)" = \
 	    '#part weights gradients moments activations tokens' ]
+	said
 	awk -F '\t' '{ n[$1] = $2 } END {
 		exit !(n["weights"] > 1e6 && n["moments"] == 2 * n["weights"]) }' \
 	    "$out"
@@ -267,29 +274,80 @@ same() {
 	same m
 }
 
-@test "getrain: ranks give the same bytes, and one message" {
-	[ "${GE_MPI:-0}" != 0 ] || skip 'built without MPI'
+# ranks N OPTION ...: the same few steps as `learn`, by N processes.
+ranks() {
+	local mpirun=(mpirun.mpich) n=$1
+	shift
 	export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 	case $GE_MPI in
 	ompi*)	mpirun=(mpirun.openmpi --quiet --oversubscribe --bind-to none) ;;
-	*)	mpirun=(mpirun.mpich) ;;
 	esac
-	[ "$GE_SAN" != asan ] || export ASAN_OPTIONS=detect_leaks=0
+	# What MPI does not free is no leak of ours.
+	ASAN_OPTIONS=$ASAN_OPTIONS:detect_leaks=0 "${mpirun[@]}" -n "$n" \
+	    getrain lm "${verbose--q}" -j 1 -O size=1m -O vocab=384 -O layers=1 \
+	    -O len=32 -O batch=8 -O steps=6 "$@" </dev/null
+}
+
+mpi() {
+	[ "${GE_MPI:-0}" != 0 ] || skip 'built without MPI'
+}
+
+@test "getrain: ranks give the same bytes, and one message" {
+	mpi
 	for n in 2 4; do
-		"${mpirun[@]}" -n $n getrain lm -q -j 1 -O size=1m -O vocab=384 \
-		    -O layers=1 -O len=32 -O batch=8 -O steps=6 -O every=2 \
-		    -o m "$pages" </dev/null
+		ranks $n -O every=2 -o m "$pages"
 		same m
 		rm -r m
 		rm m.checkpoints/checkpoint-00000006.safetensors
-		"${mpirun[@]}" -n 2 getrain lm -q -j 1 -O size=1m -O vocab=384 \
-		    -O layers=1 -O len=32 -O batch=8 -O steps=6 -O resume \
-		    -o m "$pages" </dev/null
+		ranks 2 -O resume -o m "$pages"
 		same m
 		rm -r m m.checkpoints
 	done
-	fails "${mpirun[@]}" -n 2 getrain lm -o m nothing </dev/null 2>"$err"
+	fails ranks 2 -o m nothing 2>"$err"
 	[ "$(grep -c "cannot open 'nothing'" "$err")" -eq 1 ]
+	# What one rank alone finds ends all of them.
+	mkdir m
+	expect 2 ranks 2 -o m "$pages"
+	[ "$(grep -c "'m' exists" "$err")" -eq 1 ]
+	expect 1 ranks 2 -O log=none/log -o n "$pages"
+	[ "$(grep -c "cannot write 'none/log'" "$err")" -eq 1 ]
+	expect 1 ranks 2 -O log=/dev/full -o n "$pages"
+	[ "$(grep -c "cannot write '/dev/full'" "$err")" -eq 1 ]
+	same n
+	expect 5 ranks 4 -O lr=0.1 -O resume -f -o n "$pages"
+	[ "$(grep -c 'is of other data or options' "$err")" -eq 1 ]
+}
+
+@test "getrain: of ranks only the first says a line a step" {
+	mpi
+	ranks 2 -O steps=2 -o m "$pages" 2>"$err"
+	[ ! -s "$err" ]
+	verbose=-v ranks 2 -O steps=2 -o n "$pages" 2>"$err"
+	[ "$(grep -c '^getrain: 2	' "$err")" -eq 1 ]
+}
+
+@test "getrain: ranks that train apart: the same bytes after a resumption" {
+	mpi
+	apart=(-O outer=2 -O together=1 -O every=2)
+	ranks 2 "${apart[@]}" -o m "$pages"
+	fails same m
+	grep -q '"together": 1' m/run.json
+	ranks 2 "${apart[@]}" -o n "$pages"
+	cmp m/model.safetensors n/model.safetensors
+	rm -r n
+	# One of them was killed before it could write the last one.
+	rm n.checkpoints/rank-1/checkpoint-00000006.safetensors
+	ranks 2 "${apart[@]}" -O resume -o n "$pages"
+	cmp m/model.safetensors n/model.safetensors
+}
+
+@test "getrain: ranks that train apart learn together" {
+	mpi
+	ranks 2 -O outer=4 -O together=0 -O steps=40 -O val=0.2 -o m "$pages"
+	# The constant is the first of its baselines.
+	awk '$1 == "\"nats\":" && !c { c = $2 + 0 }
+	    $1 == "\"val\":" { val = $2 + 0 }
+	    END { exit !(val > 0 && val < 0.9 * c) }' m/run.json
 }
 
 @test "getrain: a loss that is no number ends it, the last checkpoint stays" {
@@ -321,6 +379,14 @@ same() {
 	told 'raise -O unpacked= if that is meant'
 	[ "$(ls -A | xargs)" = 'bad bad.jsonl bomb.gz' ]
 	[ -z "$(ls -A "$TMPDIR")" ]
+}
+
+@test "getrain: what is held out of few documents is told" {
+	words 9000 >one
+	expect 0 getrain lm -t -O vocab=300 -O len=16 one
+	told 'none of 1 document is held out: choose with -O val'
+	expect 0 getrain lm -t -O vocab=300 -O len=16 -O val=0 one
+	fails told 'held out: choose' >/dev/null
 }
 
 @test "getrain: no room for a checkpoint, a model, or the text" {

@@ -39,7 +39,7 @@ _getools_rare() {
 			    "head= heads= joules= kv= layers= len= log= lora= lr-end= lr=" \
 			    "minutes= outer= prec=bf16 prec=f32 ratio= resume" \
 			    "schedule=cosine schedule=wsd seed= shards= size= split=gpt2" \
-			    "split=llama3 steps= theta= tied=no tied=yes tokenizer=" \
+			    "split=llama3 steps= theta= tied=no tied=yes together= tokenizer=" \
 			    "tokens= unpacked= val= vocab= warmup=" ;;
 	geverify)	echo "afr= all alone blind common= format=json" \
 			    "format=prometheus format=text loss= repair-days=" \

@@ -16,7 +16,7 @@
  * (2008).
  */
 enum {
-	PANEL_BYTES = 20 << 10,		/* of b, a part of the inner index */
+	PANEL_BYTES = 28 << 10,		/* of b, a part of the inner index */
 	BLOCK = 192,			/* rows or columns of a task */
 	GROUP = 8,			/* panels of a task that packs */
 	TASKS = 4			/* at least so many a thread */

@@ -179,9 +179,9 @@ halves(const float *v, size_t n)
 /* The next panel's numbers come while this one's are turned. */
 #define AHEAD(v, n)							\
 	do {								\
-		__builtin_prefetch(v);					\
+		__builtin_prefetch(v, 0, 2);					\
 		if ((n) > 16)						\
-			__builtin_prefetch((v) + 16);			\
+			__builtin_prefetch((v) + 16, 0, 2);			\
 	} while (0)
 
 /* Of up to 16 rows `step` numbers each make a line of 16 words; those turned. */
@@ -274,6 +274,9 @@ avx512bf16_cols(uint16_t *dst, size_t stride, const float *v, size_t ld,
 				have = r + q < n ? n - r - q : 0;
 				for (i = at; i < end; i += 2) {
 					x = v + i * ld + r + q;
+					__builtin_prefetch(x + RUN * ld, 0, 2);
+					__builtin_prefetch(x + (RUN + 1) * ld,
+					    0, 2);
 					both = _mm512_cvtne2ps_pbh((__m512)
 					    words(x + ld, i + 1 < k ? have :
 					    0), (__m512)words(x, have));

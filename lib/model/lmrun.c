@@ -38,9 +38,10 @@ ge_lm_open(struct ge_lm *lm, const struct ge_lm_opts *o, struct ge_err *e)
 	ge_energy_start(&lm->energy);
 	if (ge_ranks_open(&lm->ranks, e) == -1)
 		return (-1);
-	if (o->jobs > 1 && (lm->pool = ge_pool_new(o->jobs, e)) == NULL)
-		return (-1);
-	return (0);
+	if (o->jobs > 1)
+		lm->pool = ge_pool_new(o->jobs, e);
+	return (ge_ranks_agree(lm->ranks, o->jobs > 1 && lm->pool == NULL ?
+	    -1 : 0, e));
 }
 
 void
@@ -241,14 +242,15 @@ ge_lm_read(struct ge_lm *lm, struct ge_err *e)
 static int
 dimensions(struct ge_lm *lm, struct ge_err *e)
 {
+	const char *size = lm->o.size != NULL ? lm->o.size : "3m";
 	const struct ge_llama_dims *o = &lm->o.dims;
 	struct ge_llama_dims *d = &lm->model.dims;
 
 	if (lm->o.base != NULL)
 		return (0);
-	if (ge_size_find(lm->o.size, lm->o.vocab, d) == -1)
+	if (ge_size_find(size, lm->o.vocab, d) == -1)
 		return (ge_fail(e, GE_EUSAGE, "size '%s': no such size; there "
-		    "are %s", lm->o.size, ge_size_names()));
+		    "are %s", size, ge_size_names()));
 	d->dim = o->dim > 0 ? o->dim : d->dim;
 	d->layers = o->layers > 0 ? o->layers : d->layers;
 	d->ff = o->ff > 0 ? o->ff : d->ff;
@@ -336,15 +338,16 @@ identity(struct ge_lm *lm, struct ge_err *e)
 	    "dim %zu layers %zu heads %zu kv %zu head %zu ff %zu ctx %zu tied "
 	    "%d theta %a eps %a prec %d seed %" PRIu64 " batch %zu len %zu "
 	    "shards %zu warmup %" PRIu64 " schedule %d lr %a %a beta %a %a "
-	    "eps %a decay %a clip %a lora %zu %a outer %" PRIu64 " ranks %d "
-	    "limits %" PRIu64 " %" PRIu64 " %a %a %a", ge_hex(data, lm->data, 32),
+	    "eps %a decay %a clip %a lora %zu %a outer %" PRIu64 " %"
+	    PRIu64 " ranks %d limits %" PRIu64 " %" PRIu64 " %a %a %a",
+	    ge_hex(data, lm->data, 32),
 	    ge_hex(tok, lm->tokenizer, 32), lm->o.val, d->vocab, d->dim,
 	    d->layers, d->heads, d->kv, d->hd, d->ff, d->ctx, d->tied,
 	    (double)d->theta, (double)d->eps, (int)t->prec, t->seed, t->batch,
 	    t->len, t->shards, t->warmup, (int)t->schedule, (double)t->lr,
 	    (double)t->lr_end, (double)t->b1, (double)t->b2, (double)t->eps,
 	    (double)t->decay, (double)t->clip, t->lora.rank, (double)t->lora.alpha,
-	    t->outer, ranks, lm->o.steps, lm->o.tokens, lm->o.epochs,
+	    t->outer, lm->o.together, ranks, lm->o.steps, lm->o.tokens, lm->o.epochs,
 	    lm->o.minutes, lm->o.joules);
 	if (n < 0 || (size_t)n >= sizeof(text))
 		return (ge_fail(e, GE_EFAIL, "the options are too long"));
@@ -372,6 +375,15 @@ rehearse(struct ge_lm *lm, struct ge_err *e)
 	lm->step_seconds = took[0];
 	lm->step_joules = took[1];
 	return (0);
+}
+
+/* As soon as it is known how many steps there are. */
+static void
+set_together(struct ge_lm *lm)
+{
+
+	lm->t->o.together = lm->o.together != UINT64_MAX ? lm->o.together :
+	    lm->o.base != NULL ? 0 : lm->s.steps / 10;
 }
 
 /* With DiLoCo each rank has a state, and a folder, of its own. */
@@ -439,6 +451,7 @@ resume(struct ge_lm *lm, struct ge_err *e)
 	lm->before_seconds = lm->s.p.seconds;
 	lm->before_joules = lm->s.p.joules;
 	lm->s.steps = lm->s.p.steps;
+	set_together(lm);
 	return (ge_train_changed(lm->t, e));
 }
 
@@ -465,6 +478,7 @@ ge_lm_ready(struct ge_lm *lm, struct ge_err *e)
 	else
 		planned(lm, &lm->stopped);
 	lm->s.p.steps = lm->t->o.steps = lm->s.steps;
+	set_together(lm);
 	if (lm->t->o.warmup == 0)
 		lm->t->o.warmup = lm->s.steps / 20 < 200 ? lm->s.steps / 20 + 1 :
 		    200;
@@ -585,13 +599,26 @@ ge_lm_train(struct ge_lm *lm, void (*tell)(void *, const struct ge_lm_state *),
 	return (v == INTERRUPTED ? ge_fail(e, GE_EFAIL, "interrupted") : 0);
 }
 
+static int
+compare(struct ge_lm *lm, struct ge_err *e)
+{
+	double s = seconds(lm), j = ge_energy_joules(&lm->energy);
+
+	if (lm->val.n == 0 || !first(lm))
+		return (0);
+	if (ge_baselines(&lm->train, &lm->val, lm->model.dims.vocab, lm->base,
+	    e) == -1)
+		return (-1);
+	s = seconds(lm) - s;
+	lm->base_watts = s > 0 ? (ge_energy_joules(&lm->energy) - j) / s : 0;
+	return (0);
+}
+
 int
 ge_lm_compare(struct ge_lm *lm, struct ge_err *e)
 {
 
-	return (ge_ranks_agree(lm->ranks, lm->val.n == 0 || !first(lm) ? 0 :
-	    ge_baselines(&lm->train, &lm->val, lm->model.dims.vocab, lm->base,
-	    e), e));
+	return (ge_ranks_agree(lm->ranks, compare(lm, e), e));
 }
 
 double

@@ -33,7 +33,8 @@ struct ge_lm_opts {
 	const char *digest;		/* the user's name of the data, or NULL */
 
 	/* The model. */
-	const char *size, *base, *tokenizer;	/* or NULL */
+	const char *size;		/* NULL: 3m */
+	const char *base, *tokenizer;	/* or NULL */
 	enum ge_split split;
 	size_t vocab;
 	struct ge_llama_dims dims;	/* a field of 0 is as `size` has it */
@@ -41,6 +42,8 @@ struct ge_lm_opts {
 
 	/* Training: 0 in lr, warmup and len is a default of the size's. */
 	struct ge_train_opts train;
+	uint64_t together;		/* of DiLoCo; UINT64_MAX: a tenth of all steps,
+					   none from a base */
 	int jobs;
 
 	/* When it stops, at the first of these; 0: no such limit. */
@@ -82,6 +85,7 @@ struct ge_lm {
 	struct ge_lm_state s;
 	double step_seconds, step_joules;	/* estimated, of one step */
 	struct ge_baseline base[GE_BASELINES];
+	double base_watts;		/* while they were made */
 	uint8_t ident[32];
 	uint8_t data[32], tokenizer[32];	/* digests */
 	double before_seconds, before_joules;	/* of the runs before */

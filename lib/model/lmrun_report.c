@@ -83,6 +83,8 @@ options(const struct ge_lm *lm)
 	if (j != NULL && t->outer > 0) {
 		json_object_set_new(j, "outer",
 		    json_integer((json_int_t)t->outer));
+		json_object_set_new(j, "together",
+		    json_integer((json_int_t)t->together));
 		json_object_set_new(j, "ranks",
 		    json_integer(ge_ranks_size(lm->ranks)));
 	}
@@ -96,10 +98,11 @@ baselines(const struct ge_lm *lm)
 	size_t i;
 
 	for (i = 0; i < GE_BASELINES && lm->base[i].name != NULL; i++)
-		json_array_append_new(a, json_pack("{s:s, s:f, s:f, s:f, s:I}",
-		    "name", lm->base[i].name, "nats", lm->base[i].nats,
+		json_array_append_new(a, json_pack(
+		    "{s:s, s:f, s:f, s:f, s:f, s:I}", "name", lm->base[i].name, "nats", lm->base[i].nats,
 		    "bits_a_byte", ge_lm_bits(lm, lm->base[i].nats),
 		    "seconds", lm->base[i].seconds,
+		    "joules", lm->base[i].seconds * lm->base_watts,
 		    "memory", (json_int_t)lm->base[i].bytes));
 	return (a);
 }
@@ -196,14 +199,14 @@ put_results(struct text *t, const struct ge_lm *lm)
 
 	put(t, "## Results\n\nOn %" PRIu64 " of %" PRIu64 " documents, held "
 	    "out by a hash of each:\n\n| model | nats a token | bits a byte | "
-	    "seconds |\n|---|---|---|---|\n", lm->corpus.nval,
+	    "seconds | joules |\n|---|---|---|---|---|\n", lm->corpus.nval,
 	    lm->corpus.ndocs);
 	for (i = 0; i < GE_BASELINES && lm->base[i].name != NULL; i++)
-		put(t, "| %s | %.4f | %.4f | %.2f |\n", lm->base[i].name,
+		put(t, "| %s | %.4f | %.4f | %.2f | %.3g |\n", lm->base[i].name,
 		    lm->base[i].nats, ge_lm_bits(lm, lm->base[i].nats),
-		    lm->base[i].seconds);
-	put(t, "| **this** | **%.4f** | **%.4f** | %.2f |\n\n", p->val,
-	    ge_lm_bits(lm, p->val), p->seconds);
+		    lm->base[i].seconds, lm->base[i].seconds * lm->base_watts);
+	put(t, "| **this** | **%.4f** | **%.4f** | %.2f | %.3g |\n\n", p->val,
+	    ge_lm_bits(lm, p->val), p->seconds, p->joules);
 }
 
 char *

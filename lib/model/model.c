@@ -180,17 +180,21 @@ open_all(struct load *l, struct ge_err *e)
 static int
 open_weights(struct load *l, struct ge_err *e)
 {
-	char *path;
-	int rc;
+	char *one = path_of(l->dir, "model.safetensors", e);
+	char *index = path_of(l->dir, INDEX, e);
+	int rc = -1;
 
-	if ((l->shard = ge_alloc(SHARDS * sizeof(*l->shard), e)) == NULL ||
-	    (path = path_of(l->dir, INDEX, e)) == NULL)
-		return (-1);
-	if (access(path, F_OK) == -1)
+	if (one == NULL || index == NULL ||
+	    (l->shard = ge_alloc(SHARDS * sizeof(*l->shard), e)) == NULL)
+		goto out;
+	/* Where both are, transformers takes the one file. */
+	if (access(one, F_OK) == 0 || access(index, F_OK) == -1)
 		rc = open_shard(l, "model.safetensors", e);
 	else if ((rc = open_all(l, e)) == -1)
-		ge_within(e, "'%s'", path);
-	ge_free(path);
+		ge_within(e, "'%s'", index);
+out:
+	ge_free(one);
+	ge_free(index);
 	return (rc);
 }
 

@@ -182,7 +182,19 @@ static int
 apart(const struct ge_train *t)
 {
 
-	return (t->o.outer > 0 && ge_ranks_size(t->o.ranks) > 1);
+	return (t->o.outer > 0 && t->step >= t->o.together &&
+	    ge_ranks_size(t->o.ranks) > 1);
+}
+
+/* The part of theta that this rank updates. */
+static void
+own(struct ge_train *t)
+{
+
+	t->from = 0;
+	t->own = t->ntheta;
+	if (!apart(t))
+		ge_ranks_part(t->o.ranks, t->ntheta, PART, &t->from, &t->own);
 }
 
 /*
@@ -365,12 +377,29 @@ exchange(struct ge_train *t, struct ge_err *e)
 	return (0);
 }
 
+/* The ranks are alike so far, and go apart from here if the time has come. */
+static int
+go_apart(struct ge_train *t, struct ge_err *e)
+{
+	size_t n = t->ntheta, size = sizeof(float);
+
+	t->joined = t->step;
+	if (t->step < t->o.together)
+		return (0);
+	memcpy(t->outer, t->theta, n * size);
+	if (ge_ranks_spread(t->o.ranks, t->m, n, size, PART, e) == -1)
+		return (-1);
+	return (ge_ranks_spread(t->o.ranks, t->v, n, size, PART, e));
+}
+
 int
 ge_train_step(struct ge_train *t, struct ge_err *e)
 {
 	struct part p = { .t = t, .sum = t->sums, .ops = ge_ops() };
-	float *g = gradient(t, &p);
+	float *g;
 
+	own(t);
+	g = gradient(t, &p);
 	if (t->bad.code != 0)
 		;
 	else if (add_up(t, g, &p, apart(t) ? &t->bad : e) == -1) {
@@ -381,10 +410,12 @@ ge_train_step(struct ge_train *t, struct ge_err *e)
 	else
 		merge(t);
 	t->step++;
-	if (t->o.outer > 0 && (t->step % t->o.outer == 0 ||
-	    t->step == t->o.steps))
-		return (exchange(t, e));
-	return (0);
+	if (t->o.outer == 0)
+		return (0);
+	if (t->step <= t->o.together)
+		return (go_apart(t, e));
+	return (t->step % t->o.outer == 0 || t->step == t->o.steps ?
+	    exchange(t, e) : 0);
 }
 
 int
@@ -392,6 +423,7 @@ ge_train_rehearse(struct ge_train *t, struct ge_err *e)
 {
 	struct part p = { .t = t, .sum = t->sums, .ops = ge_ops() };
 
+	own(t);
 	return (ge_ranks_agree(t->o.ranks, add_up(t, gradient(t, &p), &p, e),
 	    e));
 }
@@ -409,7 +441,7 @@ ge_train_whole(struct ge_train *t, struct ge_err *e)
 	struct ge_ranks *r = t->o.ranks;
 	size_t n = t->ntheta, size = sizeof(float);
 
-	if (t->o.outer > 0)
+	if (apart(t))
 		return (0);
 	if (ge_ranks_spread(r, t->m, n, size, PART, e) == -1)
 		return (-1);
@@ -431,8 +463,8 @@ same_step(struct ge_train *t, struct ge_err *e)
 	if (differ)
 		return (ge_fail(e, GE_EREFUSED, "the ranks do not go on from "
 		    "the same step"));
-	t->joined = memcmp(t->theta, t->outer, t->ntheta *
-	    sizeof(*t->theta)) == 0 ? step : UINT64_MAX;
+	t->joined = step <= t->o.together || memcmp(t->theta, t->outer,
+	    t->ntheta * sizeof(*t->theta)) == 0 ? step : UINT64_MAX;
 	return (ge_ranks_share(t->o.ranks, &t->joined, sizeof(t->joined), e));
 }
 
@@ -647,10 +679,6 @@ ge_train_new(const struct ge_train_opts *o, const struct ge_tokens *data,
 		t->nparams = ge_llama_params(&o->dims);
 		t->ntheta = thetas(o);
 		t->nbufs = buffers(shards_here(o));
-		t->own = t->ntheta;
-		if (!apart(t))
-			ge_ranks_part(o->ranks, t->ntheta, PART, &t->from,
-			    &t->own);
 		if (make(t, e) == -1) {
 			ge_train_free(t);
 			t = NULL;

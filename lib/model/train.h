@@ -33,6 +33,7 @@ struct ge_train_opts {
 	const float *base;		/* weights to begin with, copied; NULL: random */
 	struct ge_lora lora;		/* rank 0: the weights themselves are trained */
 	uint64_t outer;			/* DiLoCo: steps between exchanges; 0: none */
+	uint64_t together;		/* steps before the ranks go apart, for DiLoCo */
 	float outer_lr, outer_momentum;
 	struct ge_ranks *ranks;		/* NULL: alone */
 };
@@ -123,9 +124,12 @@ struct ge_train_size {
  * set to a state that was saved, at least on rank 0, whose are given to all; params
  * follow.  0, -1.
  *
- * With DiLoCo (Douillard et al., 2023) each rank has theta and moments of its own
- * between exchanges, so each saves its own state and all must set theirs, and what
- * comes out depends on the number of ranks.  t->loss is that of this rank's part.
+ * With DiLoCo (Douillard et al., 2023) the ranks are as one for o->together steps;
+ * then each has theta and moments of its own, and after each outer-th step and the
+ * last they exchange: Nesterov's momentum goes on from the mean of what they found.
+ * Each rank saves its own state and sets its own again; what comes out depends on the
+ * number of ranks.  Weights at random want o->together to be a tenth of the steps or
+ * more: means of models that never were one are bad.  t->loss is that of this rank's part of the batch.
  *
  * ge_train_join(t, e): the exchange that is due before the weights are used, if one
  * is: all ranks have the same then.  0, -1.

@@ -46,10 +46,12 @@ struct shape {
 };
 
 static const struct shape shapes[] = {
-	{ "small", { 4096, 288, 6, 6, 6, 48, 768, 256, 1, 10000, 1e-5f }, 16,
-	    256 },
-	{ "gpt2", { 50304, 768, 12, 12, 12, 64, 3072, 256, 1, 10000, 1e-5f },
-	    4, 256 }
+	{ "small", { .vocab = 4096, .dim = 288, .layers = 6, .heads = 6,
+	    .kv = 6, .hd = 48, .ff = 768, .ctx = 256, .tied = 1,
+	    .theta = 10000, .eps = 1e-5f }, 16, 256 },
+	{ "gpt2", { .vocab = 50304, .dim = 768, .layers = 12, .heads = 12,
+	    .kv = 12, .hd = 64, .ff = 3072, .ctx = 256, .tied = 1,
+	    .theta = 10000, .eps = 1e-5f }, 4, 256 }
 };
 
 static void
@@ -429,7 +431,7 @@ gemm(const struct shape *h, enum ge_prec prec, struct ge_pool *pool,
 		{ "o", rows, qw, d->dim },
 		{ "gu", rows, d->dim, 2 * d->ff },
 		{ "down", rows, d->ff, d->dim },
-		{ "head", 256, d->dim, d->vocab }
+		{ "head", d->vocab > 1 << 13 ? 512 : rows, d->dim, d->vocab }
 	};
 	const size_t len = sizeof(all) / sizeof(all[0]);
 	double time[3] = { 0, 0, 0 };
@@ -524,11 +526,13 @@ train(const struct shape *h, enum ge_prec prec, struct ge_pool *pool,
 	data = (struct ge_tokens){ v, 1 << 18, 0 };
 	if ((t = ge_train_new(&o, &data, pool, &e)) == NULL)
 		die(e.msg);
-	ge_train_step(t);
+	if (ge_train_step(t, &e) == -1)
+		die(e.msg);
 	for (r = 0; r < rounds; r++) {
 		p = peak_speed(&top, pool);
 		s = now();
-		ge_train_step(t);
+		if (ge_train_step(t, &e) == -1)
+			die(e.msg);
 		s = since(s);
 		speed[r] = tokens / s.wall;
 		ratio[r] = flops / s.wall / p.wall;

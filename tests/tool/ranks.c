@@ -30,7 +30,7 @@ static struct {
 } o[] = {
 	{ "steps", 12 }, { "shards", 8 }, { "jobs", 1 }, { "lora", 0 },
 	{ "outer", 0 }, { "lr", 0.003 }, { "stop", 0 }, { "bad", 0 }, { "die", 0 },
-	{ "alike", 0 }
+	{ "alike", 0 }, { "together", 0 }
 };
 
 static double
@@ -173,6 +173,7 @@ set_opts(struct ge_train_opts *t)
 	t->lora.rank = (size_t)opt("lora");
 	t->lora.alpha = 8;
 	t->outer = (uint64_t)opt("outer");
+	t->together = (uint64_t)opt("together");
 	t->ranks = r;
 }
 

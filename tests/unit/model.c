@@ -543,53 +543,55 @@ infinite(void)
 }
 
 static void
+index_says(const char *text)
+{
+
+	put("m/model.safetensors.index.json", text, strlen(text));
+	must(rename("m/model.safetensors", "m/w") == 0, "w");
+}
+
+static void
 index_outside(void)
 {
-	static const char s[] = "{\"weight_map\":{\"a\":\"../m/x\"}}";
 
-	put("m/model.safetensors.index.json", s, strlen(s));
+	index_says("{\"weight_map\":{\"a\":\"../m/w\"}}");
 }
 
 static void
 index_below(void)
 {
-	static const char s[] = "{\"weight_map\":{\"a\":\"sub/x\"}}";
 
-	put("m/model.safetensors.index.json", s, strlen(s));
+	index_says("{\"weight_map\":{\"a\":\"sub/w\"}}");
 }
 
 static void
 index_other(void)
 {
-	static const char s[] = "{\"weight_map\":{\"a\":\"model.safetensors\","
-	    "\"model.embed_tokens.weight\":\"other\"}}";
 
-	put("m/model.safetensors.index.json", s, strlen(s));
-	must(link("m/model.safetensors", "m/other") == 0, "other");
+	index_says("{\"weight_map\":{\"a\":\"w\","
+	    "\"model.embed_tokens.weight\":\"other\"}}");
+	must(link("m/w", "m/other") == 0, "other");
 }
 
 static void
 index_none(void)
 {
 
-	put("m/model.safetensors.index.json", "{}", 2);
+	index_says("{}");
 }
 
 static void
 index_gone(void)
 {
-	static const char s[] = "{\"weight_map\":{\"a\":\"gone\"}}";
 
-	put("m/model.safetensors.index.json", s, strlen(s));
+	index_says("{\"weight_map\":{\"a\":\"gone\"}}");
 }
 
 static void
 index_lies(void)
 {
-	static const char s[] = "{\"weight_map\":{\"a\":"
-	    "\"model.safetensors\"}}";
 
-	put("m/model.safetensors.index.json", s, strlen(s));
+	index_says("{\"weight_map\":{\"a\":\"w\"}}");
 }
 
 static void
@@ -730,6 +732,12 @@ test_shards(void)
 		}
 	}
 	check(good, "three files of several types");
+	ge_model_release(&l);
+	must(save(&m, "one", GE_DTYPE_F32, 0, &e) == 0 &&
+	    rename("one/model.safetensors", "m/model.safetensors") == 0, "one");
+	check(ge_model_load(&l, "m", &e) == 0 && memcmp(l.params, m.params,
+	    ge_llama_params(&m.dims) * sizeof(float)) == 0,
+	    "one file goes before an index");
 	ge_model_release(&l);
 	ge_model_release(&m);
 }
