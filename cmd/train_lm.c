@@ -228,7 +228,7 @@ parse(struct options *o, int argc, char **argv, struct ge_err *e)
 	while ((c = getopt(argc, argv, ":fi:j:O:o:qtv")) != -1) {
 		switch (c) {
 		case 'f':
-			o->force = 1;
+			o->force = o->lm.anew = 1;
 			break;
 		case 'i':
 			if (cli_once("-i", o->lm.base, e) == -1)
@@ -264,7 +264,11 @@ parse(struct options *o, int argc, char **argv, struct ge_err *e)
 		return (-1);
 	o->lm.path = (const char *const *)argv + optind;
 	o->lm.npaths = (size_t)(argc - optind);
-	return (check(o, e));
+	if (check(o, e) == -1)
+		return (-1);
+	if (o->try && !o->lm.resume)
+		o->lm.checkpoints = NULL;
+	return (0);
 }
 
 /* "3 h 20 min" */

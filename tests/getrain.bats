@@ -127,6 +127,18 @@ same() {
 	same m
 }
 
+@test "getrain: checkpoints of another run are in the way, or go" {
+	learn -O every=2 -o m "$pages"
+	rm -r m
+	expect 2 learn -O seed=2 -o m "$pages"
+	said "getrain: 'm.checkpoints' has checkpoints: -O resume goes on from them, -f removes them"
+	learn -t -O seed=2 -o m "$pages" >"$out"
+	[ "$(ls m.checkpoints | wc -l)" -eq 2 ]
+	expect 1 learn -f -O seed=2 -O every=2 -O checkpoint='exit 1' -o m "$pages"
+	[ "$(ls m.checkpoints)" = checkpoint-00000002.safetensors ]
+	learn -O resume -O seed=2 -o m "$pages"
+}
+
 @test "getrain: what is damaged is passed over, and said" {
 	learn -O every=2 -o m "$pages"
 	rm -r m
@@ -156,6 +168,7 @@ same() {
 @test "getrain: a model that exists stays, unless forced" {
 	learn -o m "$pages"
 	before=$(weights m)
+	rm -r m.checkpoints
 	expect 2 learn -O seed=3 -o m "$pages"
 	said "getrain: 'm' exists (-f overwrites it)"
 	[ "$(weights m)" = "$before" ]

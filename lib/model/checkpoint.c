@@ -279,6 +279,38 @@ drop_old(const char *dir, uint64_t step)
 }
 
 int
+ge_checkpoint_any(const char *dir, struct ge_err *e)
+{
+	uint64_t *steps;
+	size_t n;
+	int rc;
+
+	rc = list(dir, &steps, &n, e);
+	ge_free(steps);
+	return (rc == -1 ? -1 : n > 0);
+}
+
+int
+ge_checkpoint_clear(const char *dir, struct ge_err *e)
+{
+	uint64_t *steps;
+	char *path;
+	size_t i, n;
+	int rc;
+
+	rc = list(dir, &steps, &n, e);
+	for (i = 0; rc == 0 && i < n; i++) {
+		if ((path = ge_checkpoint_path(dir, steps[i], e)) == NULL ||
+		    unlink(path) == -1)
+			rc = path == NULL ? -1 : ge_failsys(e,
+			    "cannot remove '%s'", path);
+		ge_free(path);
+	}
+	ge_free(steps);
+	return (rc);
+}
+
+int
 ge_checkpoint_write(const char *dir, const struct ge_train *t,
     const uint8_t ident[32], const struct ge_progress *p, struct ge_err *e)
 {

@@ -27,6 +27,48 @@ first(const struct ge_lm *lm)
 	return (ge_ranks_rank(lm->ranks) == 0);
 }
 
+/* With DiLoCo each rank has a state, and a folder, of its own. */
+static int
+apart(const struct ge_lm *lm)
+{
+
+	return (lm->o.train.outer > 0 && lm->ranks != NULL);
+}
+
+static int
+folder(const struct ge_lm *lm, char *buf, size_t cap, struct ge_err *e)
+{
+	int n;
+
+	n = apart(lm) ? snprintf(buf, cap, "%s/rank-%d", lm->o.checkpoints,
+	    ge_ranks_rank(lm->ranks)) : snprintf(buf, cap, "%s",
+	    lm->o.checkpoints);
+	return (n < 0 || (size_t)n >= cap ? ge_fail(e, GE_EUSAGE, "'%s': too "
+	    "long", lm->o.checkpoints) : 0);
+}
+
+/*
+ * What another training has left would be taken for ours later: it is in the way, or
+ * goes when ours begins.
+ */
+static int
+others(struct ge_lm *lm, int clear, struct ge_err *e)
+{
+	char dir[4096];
+	int rc = 0;
+
+	if (lm->o.checkpoints == NULL || lm->o.resume)
+		return (0);
+	if (folder(lm, dir, sizeof(dir), e) == -1)
+		rc = -1;
+	else if (clear && (first(lm) || apart(lm)))
+		rc = ge_checkpoint_clear(dir, e);
+	else if (!lm->o.anew && (rc = ge_checkpoint_any(dir, e)) == 1)
+		rc = ge_fail(e, GE_EUSAGE, "'%s' has checkpoints: -O resume "
+		    "goes on from them, -f removes them", dir);
+	return (ge_ranks_agree(lm->ranks, rc, e));
+}
+
 int
 ge_lm_open(struct ge_lm *lm, const struct ge_lm_opts *o, struct ge_err *e)
 {
@@ -40,8 +82,10 @@ ge_lm_open(struct ge_lm *lm, const struct ge_lm_opts *o, struct ge_err *e)
 		return (-1);
 	if (o->jobs > 1)
 		lm->pool = ge_pool_new(o->jobs, e);
-	return (ge_ranks_agree(lm->ranks, o->jobs > 1 && lm->pool == NULL ?
-	    -1 : 0, e));
+	if (ge_ranks_agree(lm->ranks, o->jobs > 1 && lm->pool == NULL ? -1 : 0,
+	    e) == -1)
+		return (-1);
+	return (others(lm, 0, e));
 }
 
 void
@@ -386,26 +430,6 @@ set_together(struct ge_lm *lm)
 	    lm->o.base != NULL ? 0 : lm->s.steps / 10;
 }
 
-/* With DiLoCo each rank has a state, and a folder, of its own. */
-static int
-apart(const struct ge_lm *lm)
-{
-
-	return (lm->o.train.outer > 0 && lm->ranks != NULL);
-}
-
-static int
-folder(const struct ge_lm *lm, char *buf, size_t cap, struct ge_err *e)
-{
-	int n;
-
-	n = apart(lm) ? snprintf(buf, cap, "%s/rank-%d", lm->o.checkpoints,
-	    ge_ranks_rank(lm->ranks)) : snprintf(buf, cap, "%s",
-	    lm->o.checkpoints);
-	return (n < 0 || (size_t)n >= cap ? ge_fail(e, GE_EUSAGE, "'%s': too "
-	    "long", lm->o.checkpoints) : 0);
-}
-
 /* The newest checkpoint that all ranks have. */
 static int
 resume_together(struct ge_lm *lm, const char *dir, struct ge_err *e)
@@ -435,7 +459,7 @@ resume(struct ge_lm *lm, struct ge_err *e)
 	int rc = 0;
 
 	if (!lm->o.resume)
-		return (0);
+		return (others(lm, 1, e));
 	if (folder(lm, dir, sizeof(dir), e) == -1)
 		return (-1);
 	if (apart(lm))

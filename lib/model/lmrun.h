@@ -55,6 +55,7 @@ struct ge_lm_opts {
 	const char *checkpoints, *command;
 	uint64_t every;			/* steps; 0: about ten minutes of them */
 	int resume;
+	int anew;			/* those of another training may go */
 
 	/* What is written. */
 	enum ge_dtype dtype;
