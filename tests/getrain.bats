@@ -287,6 +287,23 @@ same() {
 	same m
 }
 
+@test "getrain: ge-model(5) has all members of run.json and config.json" {
+	getrain lm -q -i "$base" -O lora=2 -O len=32 -O steps=1 -O val=0.2 \
+	    -O gco2=50 -O digest=abc -o m "$pages"
+	for f in run config; do
+		names=$(grep -o '"[a-z0-9_-]*":' m/$f.json | tr -d '":' | sort -u)
+		[ "$(wc -w <<<"$names")" -gt 20 ]
+		for n in $names; do
+			grep -q "^\\.[A-Z].* $n\( \|$\)" \
+			    "$GE_TOP/man/ge-model.5" || echo "$f.json: $n"
+		done
+	done >missing
+	cat missing
+	# These are for other programs.
+	[ "$(xargs -n 2 <missing | cut -d ' ' -f 2 | xargs)" = \
+	    'attention_dropout initializer_range pretraining_tp torch_dtype use_cache' ]
+}
+
 # ranks N OPTION ...: the same few steps as `learn`, by N processes.
 ranks() {
 	local mpirun=(mpirun.mpich) n=$1
