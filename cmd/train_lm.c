@@ -86,6 +86,7 @@ set(struct options *o, const char *arg, struct ge_err *e)
 		{ "checkpoint", TEXT, 0, 0, &l->command },
 		{ "checkpoints", TEXT, 0, 0, &l->checkpoints },
 		{ "clip", FLOAT, 0, 1e6, &t->clip },
+		{ "course", LONG, 1, 1e15, &l->course },
 		{ "ctx", COUNT, 1, 1e7, &l->dims.ctx },
 		{ "decay", FLOAT, 0, 10, &t->decay },
 		{ "digest", TEXT, 0, 0, &l->digest },

@@ -239,6 +239,28 @@ same() {
 	grep -q '"steps": 1,' c/run.json
 }
 
+@test "getrain: what a limit of time gave comes out again by the numbers told" {
+	# The clock ends it in the middle of its course.
+	learn() {
+		getrain lm -q -O size=1m -O vocab=384 -O layers=1 -O len=32 \
+		    -O batch=8 "$@"
+	}
+	learn -O minutes=0.01 -O every=3 -o m "$pages"
+	number() {
+		sed -n "1,/result/s/^    \"$1\": \([0-9]*\),/\1/p" m/run.json
+	}
+	[ "$(number course)" -ge "$(number steps)" ]
+	grep -q '"stopped_by": "minutes"' m/run.json
+	learn -O course="$(number course)" -O steps="$(number steps)" -o n \
+	    "$pages"
+	cmp m/model.safetensors n/model.safetensors
+	# Resumed when it was already at its end, it does no more.
+	cp -r m old
+	learn -f -O resume -O minutes=0.01 -O every=3 -o m "$pages"
+	cmp m/model.safetensors old/model.safetensors
+	grep -q '"stopped_by": "minutes"' m/run.json
+}
+
 @test "getrain: -t says what it takes, and trains nothing" {
 	expect 0 learn -t -o m "$pages"
 	[ "$(cut -f 1 "$out" | xargs)" = \

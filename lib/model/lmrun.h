@@ -49,6 +49,7 @@ struct ge_lm_opts {
 	/* When it stops, at the first of these; 0: no such limit. */
 	uint64_t steps, tokens;
 	double epochs, minutes, joules;
+	uint64_t course;		/* steps of the schedule; 0: those planned */
 	uint64_t eval;			/* steps between looks at what was held out */
 
 	/* Checkpoints: a folder, or NULL for none. */

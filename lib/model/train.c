@@ -90,9 +90,10 @@ ge_train_lr(const struct ge_train_opts *o, uint64_t step)
 	if (step < from || o->steps <= from)
 		return (o->lr);
 	x = (double)(step - from) / (double)(o->steps - from);
+	x = x > 1 ? 1 : x;
 	if (o->schedule == GE_COSINE)
 		x = (1 - cos(x * 3.14159265358979323846)) / 2;
-	return ((float)(lr + (end - lr) * (x > 1 ? 1 : x)));
+	return ((float)(lr + (end - lr) * x));
 }
 
 struct part {
