@@ -41,6 +41,8 @@ same() {
 		said "getrain: $line"
 	done <<-'END'
 	steps=0|steps '0': not a number from 1 to 1000000000000000
+	minutes=0|minutes '0': not a number from 1e-09 to 1e+09
+	epochs=0|epochs '0': not a number from 1e-09 to 1e+09
 	lr=much|lr 'much': not a number from 0 to 10
 	lr=nan|lr 'nan': not a number from 0 to 10
 	prec=fp8|prec 'fp8': neither 'f32' nor 'bf16'
@@ -110,6 +112,15 @@ same() {
 	same m
 	[ "$(ls m.checkpoints | wc -l)" -le 2 ]
 	[ "$(ls -A | sort | xargs)" = 'm m.checkpoints' ]
+}
+
+@test "getrain: SIGTERM behind the last step is heeded, and nothing lost" {
+	learn -o m -O checkpoint="kill -TERM \$PPID" "$pages" || [ $? -eq 143 ]
+	[ ! -e m ]
+	[ "$(ls m.checkpoints)" = checkpoint-00000006.safetensors ]
+	learn -O resume -O log=log -o m "$pages"
+	same m
+	diff <(grep '"val"' "$base/run.json") <(grep '"val"' m/run.json)
 }
 
 @test "getrain: a checkpoint of other data or options is refused" {
@@ -275,6 +286,11 @@ same() {
 	learn -i "$base" -O steps=4 -o full "$pages" 2>"$err" || cat "$err"
 	expect 2 getrain lm -i "$base" -O dim=256 -o m "$pages"
 	told '-i has a size and a tokenizer of its own'
+	expect 2 getrain lm -i "$base" -O vocab=500 -o m "$pages"
+	told '-i has a size and a tokenizer of its own'
+	expect 2 getrain lm -O tokenizer="$base/tokenizer.json" -O vocab=500 \
+	    -o m "$pages"
+	told 'a tokenizer has a vocabulary of its own'
 	expect 0 getrain lm -q -i "$base" -O lora=4 -O steps=4 -O len=32 \
 	    -O batch=8 -o merged "$pages"
 	cmp "$base/config.json" merged/config.json

@@ -17,7 +17,8 @@
 
 enum {
 	CHECKPOINT_SECONDS = 600,
-	EVAL_WINDOWS = 64		/* looked at while training */
+	EVAL_WINDOWS = 64,		/* looked at while training */
+	VOCAB = 8192
 };
 
 static int
@@ -114,7 +115,8 @@ learn_tokenizer(struct ge_lm *lm, struct ge_err *e)
 	if ((count = ge_bpe_count_new(lm->o.split, e)) == NULL)
 		return (-1);
 	if (ge_corpus_count(&lm->corpus, count, e) == 0 &&
-	    ge_bpe_train(&lm->model.bpe, count, lm->o.vocab, e) == 0)
+	    ge_bpe_train(&lm->model.bpe, count, lm->o.vocab > 0 ? lm->o.vocab :
+	    VOCAB, e) == 0)
 		rc = 0;
 	ge_bpe_count_free(count);
 	return (rc);
@@ -617,15 +619,19 @@ evaluate(struct ge_lm *lm, uint64_t most, struct ge_err *e)
 {
 
 	lm->s.evaluated = lm->val.n > 0;
-	return (lm->s.evaluated ? ge_train_eval(lm->t, &lm->val, most,
-	    &lm->s.p.val, e) : 0);
+	if (!lm->s.evaluated)
+		return (0);
+	if (ge_train_eval(lm->t, &lm->val, most, &lm->s.p.val, e) == -1)
+		return (-1);
+	return (isfinite(lm->s.p.val) ? 0 : ge_fail(e, GE_EFAIL, "step %" PRIu64
+	    ": the loss on what is held out is not a number", lm->s.p.step));
 }
 
 int
 ge_lm_train(struct ge_lm *lm, void (*tell)(void *, const struct ge_lm_state *),
     void *arg, struct ge_err *e)
 {
-	uint64_t step;
+	uint64_t step, began = lm->s.p.step;
 	double at;
 	int v = met(lm);
 
@@ -637,18 +643,24 @@ ge_lm_train(struct ge_lm *lm, void (*tell)(void *, const struct ge_lm_state *),
 		step = lm->s.p.step;
 		lm->s.evaluated = 0;
 		if (verdict(lm, &v, e) == -1 || (v == GO && step % lm->o.eval ==
-		    0 && evaluate(lm, EVAL_WINDOWS, e) == -1))
+		    0 && evaluate(lm, EVAL_WINDOWS, e) == -1) || (v == LIMIT &&
+		    ge_train_join(lm->t, e) == -1))
 			return (-1);
-		if (v == LIMIT && (ge_train_join(lm->t, e) == -1 ||
-		    evaluate(lm, UINT64_MAX, e) == -1))
-			return (-1);
-		tell(arg, &lm->s);
+		if (v != LIMIT)
+			tell(arg, &lm->s);
 		if ((v != GO || step % lm->o.every == 0) && checkpoint(lm, e) ==
 		    -1)
 			return (-1);
 	}
+	if (v == INTERRUPTED)
+		return (ge_fail(e, GE_EFAIL, "interrupted"));
+	/* This can take long: the checkpoint is written. */
+	if (evaluate(lm, UINT64_MAX, e) == -1)
+		return (-1);
+	if (lm->s.p.step > began)
+		tell(arg, &lm->s);
 	lm->stopped = stopped_by(lm);
-	return (v == INTERRUPTED ? ge_fail(e, GE_EFAIL, "interrupted") : 0);
+	return (0);
 }
 
 static int
