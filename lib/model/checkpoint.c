@@ -512,9 +512,11 @@ get_state(struct source *s, struct ge_train *t, struct ge_err *e)
 }
 
 /*
- * One checkpoint: 1; 0 if it is damaged, e tells how; -1 if there is no use in
- * looking at others.
+ * One checkpoint: TAKEN, or e tells why not; -1 if there is no use in looking at
+ * others.
  */
+enum { DAMAGED, TAKEN, OTHER };
+
 static int
 take(const char *path, struct ge_train *t, const uint8_t ident[32],
     struct ge_progress *p, struct ge_err *e)
@@ -524,18 +526,19 @@ take(const char *path, struct ge_train *t, const uint8_t ident[32],
 
 	if ((s.buf = ge_alloc(4 * PART, e)) == NULL)
 		goto out;
-	rc = 0;
+	rc = DAMAGED;
 	if ((s.fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)) == -1) {
 		ge_failsys(e, "cannot open it");
 	} else if (get_header(&s, e) == 0 && get_digest(&s, e) == 0) {
 		if (memcmp(s.c.ident, ident, 32) != 0) {
-			rc = ge_fail(e, GE_EREFUSED, "checkpoint '%s' is of "
+			ge_fail(e, GE_EREFUSED, "checkpoint '%s' is of "
 			    "other data or options", path);
+			rc = OTHER;
 			goto out;
 		}
 		if (get_state(&s, t, e) == 0) {
 			*p = s.c.progress;
-			rc = 1;
+			rc = TAKEN;
 			goto out;
 		}
 	}
@@ -551,10 +554,15 @@ out:
 	return (rc);
 }
 
+/*
+ * A run that was started anew beside what a longer one has left finds its own
+ * checkpoints below the other's.
+ */
 int
 ge_checkpoint_resume_at(const char *dir, uint64_t most, struct ge_train *t,
     const uint8_t ident[32], struct ge_progress *p, struct ge_err *e)
 {
+	struct ge_err other = { 0 };
 	uint64_t *steps;
 	size_t n, seen = 0;
 	char *path;
@@ -562,7 +570,7 @@ ge_checkpoint_resume_at(const char *dir, uint64_t most, struct ge_train *t,
 
 	if (list(dir, &steps, &n, e) == -1)
 		goto out;
-	for (rc = 0; rc == 0 && n > 0; n--) {
+	for (rc = DAMAGED; (rc == DAMAGED || rc == OTHER) && n > 0; n--) {
 		if (steps[n - 1] > most)
 			continue;
 		if (seen++ > 0)
@@ -573,9 +581,14 @@ ge_checkpoint_resume_at(const char *dir, uint64_t most, struct ge_train *t,
 		else
 			rc = take(path, t, ident, p, e);
 		ge_free(path);
+		if (rc == OTHER && other.code == 0)
+			other = *e;
 	}
-	if (seen > 0 && rc == 0)
+	if (seen > 0 && rc != -1 && rc != TAKEN) {
+		if (other.code != 0)
+			*e = other;
 		rc = -1;
+	}
 out:
 	ge_free(steps);
 	return (rc);

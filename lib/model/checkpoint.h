@@ -54,10 +54,10 @@ int ge_checkpoint_clear(const char *dir, struct ge_err *e);
 
 /*
  * ge_checkpoint_resume(dir, t, ident, p, e):
- * Take up the newest that is whole: 1, and the caller calls ge_train_changed,
- * on all ranks; 0 if dir has none.  A damaged one is passed over with a
- * warning.  -1: GE_EREFUSED if it is of another ident, or if all that there are
- * are damaged; t is then unspecified.
+ * Take up the newest of this ident that is whole: 1, and the caller calls
+ * ge_train_changed, on all ranks; 0 if dir has none at all.  Others are passed
+ * over with a warning.  -1: GE_EREFUSED if there are only others; t is then
+ * unspecified.
  *
  * ge_checkpoint_resume_at(dir, most, ...): the newest of at most so many steps.
  */

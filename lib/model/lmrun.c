@@ -17,7 +17,8 @@
 
 enum {
 	CHECKPOINT_SECONDS = 600,
-	EVAL_WINDOWS = 64		/* looked at while training */
+	EVAL_WINDOWS = 64,		/* looked at while training */
+	VOCAB = 8192
 };
 
 static int
@@ -158,7 +159,8 @@ learn_tokenizer(struct ge_lm *lm, struct ge_err *e)
 	if ((count = ge_bpe_count_new(lm->o.split, e)) == NULL)
 		return (-1);
 	if (ge_corpus_count(&lm->corpus, count, e) == 0 &&
-	    ge_bpe_train(&lm->model.bpe, count, lm->o.vocab, e) == 0)
+	    ge_bpe_train(&lm->model.bpe, count, lm->o.vocab > 0 ? lm->o.vocab :
+	    VOCAB, e) == 0)
 		rc = 0;
 	ge_bpe_count_free(count);
 	return (rc);
@@ -312,9 +314,19 @@ dimensions(struct ge_lm *lm, struct ge_err *e)
 	return (ge_llama_check(d, e));
 }
 
-/* The smallest limit in steps, 0 if there is none, and its name. */
+/* What is left of a limit in steps of which each takes so much; 0: no limit. */
+static double
+left(double limit, double spent, double step)
+{
+
+	if (limit <= 0 || step <= 0)
+		return (0);
+	return (limit > spent + step ? (limit - spent) / step : 1);
+}
+
+/* The smallest limit in steps, and its name; clock: those of time and energy too. */
 static uint64_t
-planned(const struct ge_lm *lm, const char **why)
+planned(const struct ge_lm *lm, int clock, const char **why)
 {
 	const struct ge_lm_opts *o = &lm->o;
 	double a_step = (double)(o->train.batch * o->train.len), n;
@@ -326,13 +338,14 @@ planned(const struct ge_lm *lm, const char **why)
 		{ "steps", (double)o->steps },
 		{ "tokens", (double)o->tokens / a_step },
 		{ "epochs", o->epochs * (double)lm->train.n / a_step },
-		{ "minutes", lm->step_seconds > 0 ?
-		    o->minutes * 60 / lm->step_seconds : 0 },
-		{ "joules", lm->step_joules > 0 ?
-		    o->joules / lm->step_joules : 0 }
+		{ "minutes", floor(left(o->minutes * 60, lm->s.p.seconds,
+		    lm->step_seconds)) },
+		{ "joules", floor(left(o->joules, lm->s.p.joules,
+		    lm->step_joules)) }
 	};
 
-	for (i = 0; i < sizeof(limit) / sizeof(limit[0]); i++) {
+	*why = o->joules > 0 ? "joules" : "minutes";
+	for (i = 0; i < (clock ? 5 : 3); i++) {
 		n = ceil(limit[i].steps);
 		if (n > 0 && n < (double)most) {
 			most = (uint64_t)n;
@@ -383,7 +396,8 @@ identity(struct ge_lm *lm, struct ge_err *e)
 	    "%d theta %a eps %a prec %d seed %" PRIu64 " batch %zu len %zu "
 	    "shards %zu warmup %" PRIu64 " schedule %d lr %a %a beta %a %a "
 	    "eps %a decay %a clip %a lora %zu %a outer %" PRIu64 " %"
-	    PRIu64 " ranks %d limits %" PRIu64 " %" PRIu64 " %a %a %a",
+	    PRIu64 " ranks %d course %" PRIu64 " limits %" PRIu64 " %" PRIu64
+	    " %a %a %a",
 	    ge_hex(data, lm->data, 32),
 	    ge_hex(tok, lm->tokenizer, 32), lm->o.val, d->vocab, d->dim,
 	    d->layers, d->heads, d->kv, d->hd, d->ff, d->ctx, d->tied,
@@ -391,8 +405,8 @@ identity(struct ge_lm *lm, struct ge_err *e)
 	    t->len, t->shards, t->warmup, (int)t->schedule, (double)t->lr,
 	    (double)t->lr_end, (double)t->b1, (double)t->b2, (double)t->eps,
 	    (double)t->decay, (double)t->clip, t->lora.rank, (double)t->lora.alpha,
-	    t->outer, lm->o.together, ranks, lm->o.steps, lm->o.tokens, lm->o.epochs,
-	    lm->o.minutes, lm->o.joules);
+	    t->outer, lm->o.together, ranks, lm->o.course, lm->o.steps,
+	    lm->o.tokens, lm->o.epochs, lm->o.minutes, lm->o.joules);
 	if (n < 0 || (size_t)n >= sizeof(text))
 		return (ge_fail(e, GE_EFAIL, "the options are too long"));
 	ge_sha256_init(&h);
@@ -404,21 +418,45 @@ identity(struct ge_lm *lm, struct ge_err *e)
 	return (0);
 }
 
-/* One step's work, undone, and what it took. */
+/*
+ * One step's work, undone, and what it took; the first time it takes longer, as the
+ * memory is new.
+ */
 static int
 rehearse(struct ge_lm *lm, struct ge_err *e)
 {
-	double s = seconds(lm), j = ge_energy_joules(&lm->energy), took[2];
+	double s, j, took[4] = { 0, 0, 0, 0 };
+	int i;
 
-	if (ge_train_rehearse(lm->t, e) == -1)
-		return (-1);
-	took[0] = seconds(lm) - s;
-	took[1] = ge_energy_joules(&lm->energy) - j;
+	for (i = 0; i < 2; i++) {
+		s = seconds(lm);
+		j = ge_energy_joules(&lm->energy);
+		if (ge_train_rehearse(lm->t, e) == -1)
+			return (-1);
+		took[0] = seconds(lm) - s;
+		took[1] = ge_energy_joules(&lm->energy) - j;
+	}
+	if (lm->s.p.step == 0) {
+		lm->s.p.seconds = seconds(lm);
+		lm->s.p.joules = ge_energy_joules(&lm->energy);
+	}
+	took[2] = lm->s.p.seconds;
+	took[3] = lm->s.p.joules;
 	if (ge_ranks_share(lm->ranks, took, sizeof(took), e) == -1)
 		return (-1);
 	lm->step_seconds = took[0];
 	lm->step_joules = took[1];
+	lm->s.p.seconds = took[2];
+	lm->s.p.joules = took[3];
 	return (0);
+}
+
+/* Towards how many steps the learning rate falls, whatever ends the run. */
+static uint64_t
+course(const struct ge_lm *lm)
+{
+
+	return (lm->o.course > 0 ? lm->o.course : lm->s.steps);
 }
 
 /* As soon as it is known how many steps there are. */
@@ -427,7 +465,7 @@ set_together(struct ge_lm *lm)
 {
 
 	lm->t->o.together = lm->o.together != UINT64_MAX ? lm->o.together :
-	    lm->o.base != NULL ? 0 : lm->s.steps / 10;
+	    lm->o.base != NULL ? 0 : course(lm) / 10;
 }
 
 /* The newest checkpoint that all ranks have. */
@@ -498,13 +536,14 @@ ge_lm_ready(struct ge_lm *lm, struct ge_err *e)
 	    rehearse(lm, e) == -1)
 		return (-1);
 	if (lm->s.steps == 0)
-		lm->s.steps = planned(lm, &lm->stopped);
-	else
-		planned(lm, &lm->stopped);
-	lm->s.p.steps = lm->t->o.steps = lm->s.steps;
+		lm->s.steps = planned(lm, 1, &lm->stopped);
+	else if (planned(lm, 0, &lm->stopped) != lm->s.steps)
+		lm->stopped = lm->o.minutes > 0 ? "minutes" : "joules";
+	lm->s.p.steps = lm->s.steps;
+	lm->t->o.steps = course(lm);
 	set_together(lm);
 	if (lm->t->o.warmup == 0)
-		lm->t->o.warmup = lm->s.steps / 20 < 200 ? lm->s.steps / 20 + 1 :
+		lm->t->o.warmup = course(lm) / 20 < 200 ? course(lm) / 20 + 1 :
 		    200;
 	if (lm->o.every == 0)
 		lm->o.every = lm->step_seconds > 0 ? 1 + (uint64_t)
@@ -571,18 +610,32 @@ count(struct ge_lm *lm, double took)
 enum { GO, LIMIT, INTERRUPTED };
 
 static int
-verdict(struct ge_lm *lm, int *v, struct ge_err *e)
+met(const struct ge_lm *lm)
 {
 	const struct ge_progress *p = &lm->s.p;
 
-	*v = GO;
-	if (ge_hook_tick(0, e) == -1)
-		*v = INTERRUPTED;
-	else if (p->step >= lm->s.steps || (lm->o.minutes > 0 && p->seconds >=
-	    lm->o.minutes * 60) || (lm->o.joules > 0 && p->joules >=
-	    lm->o.joules))
-		*v = LIMIT;
+	return (p->step > 0 && (p->step >= lm->s.steps || (lm->o.minutes > 0 &&
+	    p->seconds >= lm->o.minutes * 60) || (lm->o.joules > 0 &&
+	    p->joules >= lm->o.joules)) ? LIMIT : GO);
+}
+
+static int
+verdict(struct ge_lm *lm, int *v, struct ge_err *e)
+{
+
+	*v = ge_hook_tick(0, e) == -1 ? INTERRUPTED : met(lm);
 	return (ge_ranks_most(lm->ranks, v, e));
+}
+
+/* By what the run has ended: the clock may have been before the plan. */
+static const char *
+stopped_by(const struct ge_lm *lm)
+{
+
+	if (lm->s.p.step >= lm->s.steps)
+		return (lm->stopped);
+	return (lm->o.minutes <= 0 || (lm->o.joules > 0 && lm->s.p.joules >=
+	    lm->o.joules) ? "joules" : "minutes");
 }
 
 static int
@@ -590,17 +643,21 @@ evaluate(struct ge_lm *lm, uint64_t most, struct ge_err *e)
 {
 
 	lm->s.evaluated = lm->val.n > 0;
-	return (lm->s.evaluated ? ge_train_eval(lm->t, &lm->val, most,
-	    &lm->s.p.val, e) : 0);
+	if (!lm->s.evaluated)
+		return (0);
+	if (ge_train_eval(lm->t, &lm->val, most, &lm->s.p.val, e) == -1)
+		return (-1);
+	return (isfinite(lm->s.p.val) ? 0 : ge_fail(e, GE_EFAIL, "step %" PRIu64
+	    ": the loss on what is held out is not a number", lm->s.p.step));
 }
 
 int
 ge_lm_train(struct ge_lm *lm, void (*tell)(void *, const struct ge_lm_state *),
     void *arg, struct ge_err *e)
 {
-	uint64_t step;
+	uint64_t step, began = lm->s.p.step;
 	double at;
-	int v = lm->s.p.step >= lm->s.steps ? LIMIT : GO;
+	int v = met(lm);
 
 	while (v == GO) {
 		at = seconds(lm);
@@ -610,17 +667,24 @@ ge_lm_train(struct ge_lm *lm, void (*tell)(void *, const struct ge_lm_state *),
 		step = lm->s.p.step;
 		lm->s.evaluated = 0;
 		if (verdict(lm, &v, e) == -1 || (v == GO && step % lm->o.eval ==
-		    0 && evaluate(lm, EVAL_WINDOWS, e) == -1))
+		    0 && evaluate(lm, EVAL_WINDOWS, e) == -1) || (v == LIMIT &&
+		    ge_train_join(lm->t, e) == -1))
 			return (-1);
-		if (v == LIMIT && (ge_train_join(lm->t, e) == -1 ||
-		    evaluate(lm, UINT64_MAX, e) == -1))
-			return (-1);
-		tell(arg, &lm->s);
+		if (v != LIMIT)
+			tell(arg, &lm->s);
 		if ((v != GO || step % lm->o.every == 0) && checkpoint(lm, e) ==
 		    -1)
 			return (-1);
 	}
-	return (v == INTERRUPTED ? ge_fail(e, GE_EFAIL, "interrupted") : 0);
+	if (v == INTERRUPTED)
+		return (ge_fail(e, GE_EFAIL, "interrupted"));
+	/* This can take long: the checkpoint is written. */
+	if (evaluate(lm, UINT64_MAX, e) == -1)
+		return (-1);
+	if (lm->s.p.step > began)
+		tell(arg, &lm->s);
+	lm->stopped = stopped_by(lm);
+	return (0);
 }
 
 static int

@@ -36,7 +36,7 @@ struct ge_lm_opts {
 	const char *size;		/* NULL: 3m */
 	const char *base, *tokenizer;	/* or NULL */
 	enum ge_split split;
-	size_t vocab;
+	size_t vocab;			/* 0: 8192 */
 	struct ge_llama_dims dims;	/* a field of 0 is as `size` has it */
 	int tied;			/* -1: as `size` has it */
 
@@ -49,6 +49,7 @@ struct ge_lm_opts {
 	/* When it stops, at the first of these; 0: no such limit. */
 	uint64_t steps, tokens;
 	double epochs, minutes, joules;
+	uint64_t course;		/* steps of the schedule; 0: those planned */
 	uint64_t eval;			/* steps between looks at what was held out */
 
 	/* Checkpoints: a folder, or NULL for none. */

@@ -64,11 +64,12 @@ options(const struct ge_lm *lm)
 	const struct ge_train_opts *t = &lm->t->o;
 	json_t *j;
 
-	j = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:f, s:f, "
+	j = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:f, s:f, "
 	    "s:f, s:f, s:f, s:f, s:f}",
 	    "prec", precision(lm), "seed", (json_int_t)t->seed,
 	    "batch", (json_int_t)t->batch, "len", (json_int_t)t->len,
-	    "shards", (json_int_t)t->shards, "steps", (json_int_t)t->steps,
+	    "shards", (json_int_t)t->shards, "steps",
+	    (json_int_t)lm->s.p.step, "course", (json_int_t)t->steps,
 	    "warmup", (json_int_t)t->warmup,
 	    "schedule", t->schedule == GE_WSD ? "wsd" : "cosine",
 	    "lr", (double)t->lr, "lr-end", (double)t->lr_end,

@@ -92,6 +92,7 @@ test_schedules(void)
 	    near((double)ge_train_lr(&o, 55), 0.55, 1e-6) &&
 	    near((double)ge_train_lr(&o, 70), 0.1 + 0.9 * 0.25, 1e-6) &&
 	    near((double)ge_train_lr(&o, 100), 0.1, 1e-6) &&
+	    near((double)ge_train_lr(&o, 145), 0.1, 1e-6) &&
 	    near((double)ge_train_lr(&o, 1000), 0.1, 1e-6);
 	for (s = 10; s < 100; s++)
 		good &= ge_train_lr(&o, s) >= ge_train_lr(&o, s + 1);
