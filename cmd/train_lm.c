@@ -323,8 +323,9 @@ tell_memory(const struct ge_lm *lm)
 	printf("moments\t%" PRIu64 "\n", z.moments);
 	printf("activations\t%" PRIu64 "\n", z.activations);
 	printf("tokens\t%" PRIu64 "\n", 4 * (lm->train.n + lm->val.n));
-	cli_say("%s of memory", cli_bytes(b, z.weights + z.gradients +
-	    z.moments + z.activations));
+	if (!cli_is_quiet())
+		cli_say("%s of memory", cli_bytes(b, z.weights + z.gradients +
+		    z.moments + z.activations));
 }
 
 static void
@@ -537,6 +538,8 @@ lm_main(int argc, char **argv)
 	t->decay = 0.1f;
 	t->clip = 1;
 	t->lr_end = -1;
+	t->outer_lr = 0.7f;
+	t->outer_momentum = 0.9f;
 	cli_progress(progress);
 	rc = parse(&o, argc, argv, &e);
 	if (rc == 0)

@@ -276,6 +276,7 @@ same() {
 	expect 0 learn -t -o m "$pages"
 	[ "$(cut -f 1 "$out" | xargs)" = \
 	    '#part weights gradients moments activations tokens' ]
+	said
 	awk -F '\t' '{ n[$1] = $2 } END {
 		exit !(n["weights"] > 1e6 && n["moments"] == 2 * n["weights"]) }' \
 	    "$out"
@@ -376,6 +377,15 @@ mpi() {
 	rm n.checkpoints/rank-1/checkpoint-00000006.safetensors
 	ranks 2 "${apart[@]}" -O resume -o n "$pages"
 	cmp m/model.safetensors n/model.safetensors
+}
+
+@test "getrain: ranks that train apart learn together" {
+	mpi
+	ranks 2 -O outer=4 -O together=0 -O steps=40 -O val=0.2 -o m "$pages"
+	# The constant is the first of its baselines.
+	awk '$1 == "\"nats\":" && !c { c = $2 + 0 }
+	    $1 == "\"val\":" { val = $2 + 0 }
+	    END { exit !(val > 0 && val < 0.9 * c) }' m/run.json
 }
 
 @test "getrain: a loss that is no number ends it, the last checkpoint stays" {

@@ -540,7 +540,7 @@ cancel(struct ge_net *net)
 	net->cancels = NULL;
 	while ((x = list) != NULL) {
 		list = x->cnext;
-		switch (x->state) {
+		switch (atomic_load(&x->state)) {
 		case GE_X_WAITING:
 		case GE_X_LATER:
 			detach(x->state == GE_X_LATER ? &net->later :

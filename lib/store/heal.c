@@ -264,8 +264,9 @@ take_up(struct healer *hl, struct ge_err *e)
 			if (!hl->task[o].passed)
 				hl->task[kept++] = hl->task[o];
 	}
-	memmove(&hl->task[kept], &hl->task[before], (hl->ntasks - before) *
-	    sizeof(*hl->task));
+	if (kept < before)
+		memmove(&hl->task[kept], &hl->task[before],
+		    (hl->ntasks - before) * sizeof(*hl->task));
 	hl->ntasks -= before - kept;
 	arrange(hl);
 	return (0);

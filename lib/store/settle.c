@@ -17,7 +17,8 @@
 struct base {
 	char *text;			/* NULL: nothing */
 	size_t len;
-	struct ge_map map;		/* its places */
+	struct ge_map map;		/* its places, as known tells them */
+	struct ge_known known;
 };
 
 static int
@@ -397,7 +398,6 @@ static int
 begin_manifest(struct push *pu, struct base *b, struct ge_manifest *m,
     const struct ge_manifest *headers, struct ge_err *e)
 {
-	struct ge_known known = { .has = 0 };
 	int on;
 
 	if ((on = goes_on(pu, headers, e)) == -1)
@@ -415,8 +415,8 @@ begin_manifest(struct push *pu, struct base *b, struct ge_manifest *m,
 	}
 	if (ge_manifest_parse(m, (uint8_t *)b->text, b->len, e) == -1)
 		return (-1);
-	known.m = *m;
-	return (ge_map_init(&b->map, pu->st->sites, &known, e));
+	b->known.m = *m;
+	return (ge_map_init(&b->map, pu->st->sites, &b->known, e));
 }
 
 /*
