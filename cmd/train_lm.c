@@ -17,13 +17,13 @@ struct options {
 	struct ge_lm_opts lm;
 	const char *out, *log;
 	char *checkpoints;		/* made of out */
-	int force, try, nocheckpoints;
+	int force, try;
 };
 
 /* An option of -O: a number into what `to` points to, or text. */
 struct setting {
 	const char *name;
-	enum { COUNT, LONG, SIZE, REAL, FLOAT, TEXT, FLAG } kind;
+	enum { COUNT, LONG, REAL, FLOAT, TEXT, FLAG } kind;
 	double min, max;
 	void *to;
 };
@@ -180,8 +180,8 @@ check(const struct options *o, struct ge_err *e)
 	const struct ge_train_opts *t = &l->train;
 
 	if (l->base != NULL && (l->size != NULL || l->tokenizer != NULL ||
-	    l->vocab > 0 || d->dim + d->layers + d->heads + d->kv + d->hd + d->ff + d->ctx >
-	    0 || d->theta > 0 || l->tied != -1))
+	    l->vocab > 0 || d->dim + d->layers + d->heads + d->kv + d->hd +
+	    d->ff + d->ctx > 0 || d->theta > 0 || l->tied != -1))
 		return (ge_fail(e, GE_EUSAGE, "-i has a size and a tokenizer of "
 		    "its own: none can be given"));
 	if (l->tokenizer != NULL && l->vocab > 0)
@@ -467,11 +467,13 @@ open_out(const struct options *o, const struct ge_lm *lm,
     struct ge_outdir **out, struct ge_err *e)
 {
 
-	if (ge_ranks_rank(lm->ranks) == 0 && !o->try)
-		*out = ge_outdir_new(o->out, o->out == NULL ? cli_stdout() :
-		    -1, o->force, e);
-	return (ge_ranks_agree(lm->ranks, *out == NULL &&
-	    ge_ranks_rank(lm->ranks) == 0 && !o->try ? -1 : 0, e));
+	int rc = 0;
+
+	if (ge_ranks_rank(lm->ranks) == 0 && !o->try && (*out =
+	    ge_outdir_new(o->out, o->out == NULL ? cli_stdout() : -1, o->force,
+	    e)) == NULL)
+		rc = -1;
+	return (ge_ranks_agree(lm->ranks, rc, e));
 }
 
 /*

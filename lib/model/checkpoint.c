@@ -63,13 +63,10 @@ name(char buf[64], uint64_t step)
 char *
 ge_checkpoint_path(const char *dir, uint64_t step, struct ge_err *e)
 {
-	size_t len = strlen(dir) + 66;
-	char file[64], *path;
+	char file[64];
 
 	name(file, step);
-	if ((path = ge_alloc(len, e)) != NULL)
-		snprintf(path, len, "%s/%s", dir, file);
-	return (path);
+	return (ge_path_join(dir, file, e));
 }
 
 /* Writing. */
@@ -238,7 +235,6 @@ drop_left(const char *dir)
 	struct dirent *d;
 	char *path;
 	struct ge_err e;
-	size_t len;
 	DIR *f;
 
 	if ((f = opendir(dir)) == NULL)
@@ -246,10 +242,8 @@ drop_left(const char *dir)
 	while ((d = readdir(f)) != NULL) {
 		if (!is_left(d->d_name))
 			continue;
-		len = strlen(dir) + strlen(d->d_name) + 2;
-		if ((path = ge_alloc(len, &e)) == NULL)
+		if ((path = ge_path_join(dir, d->d_name, &e)) == NULL)
 			break;
-		snprintf(path, len, "%s/%s", dir, d->d_name);
 		drop(path);
 		ge_free(path);
 	}

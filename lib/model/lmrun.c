@@ -2,7 +2,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "data/tokenizer.h"
@@ -13,6 +12,7 @@
 #include "util/mem.h"
 #include "util/num.h"
 #include "util/sha256.h"
+#include "util/thread.h"
 #include "util/world.h"
 
 enum {
@@ -28,7 +28,7 @@ first(const struct ge_lm *lm)
 	return (ge_ranks_rank(lm->ranks) == 0);
 }
 
-/* With DiLoCo each rank has a state, and a folder, of its own. */
+/* With DiLoCo each rank has a state, and a folder for it, of its own. */
 static int
 apart(const struct ge_lm *lm)
 {
@@ -37,37 +37,32 @@ apart(const struct ge_lm *lm)
 }
 
 static int
-folder(const struct ge_lm *lm, char *buf, size_t cap, struct ge_err *e)
+set_dir(struct ge_lm *lm, struct ge_err *e)
 {
-	int n;
+	char rank[32] = "";
 
-	n = apart(lm) ? snprintf(buf, cap, "%s/rank-%d", lm->o.checkpoints,
-	    ge_ranks_rank(lm->ranks)) : snprintf(buf, cap, "%s",
-	    lm->o.checkpoints);
-	return (n < 0 || (size_t)n >= cap ? ge_fail(e, GE_EUSAGE, "'%s': too "
-	    "long", lm->o.checkpoints) : 0);
+	if (lm->o.checkpoints == NULL)
+		return (0);
+	if (apart(lm))
+		snprintf(rank, sizeof(rank), "rank-%d",
+		    ge_ranks_rank(lm->ranks));
+	lm->dir = rank[0] == '\0' ? ge_strdup(lm->o.checkpoints, e) :
+	    ge_path_join(lm->o.checkpoints, rank, e);
+	return (lm->dir == NULL ? -1 : 0);
 }
 
-/*
- * What another training has left would be taken for ours later: it is in the way, or
- * goes when ours begins.
- */
+/* What another training has left would be taken for ours: it is in the way. */
 static int
-others(struct ge_lm *lm, int clear, struct ge_err *e)
+others(struct ge_lm *lm, struct ge_err *e)
 {
-	char dir[4096];
-	int rc = 0;
+	int any;
 
-	if (lm->o.checkpoints == NULL || lm->o.resume)
+	if (lm->dir == NULL || lm->o.resume || lm->o.anew)
 		return (0);
-	if (folder(lm, dir, sizeof(dir), e) == -1)
-		rc = -1;
-	else if (clear && (first(lm) || apart(lm)))
-		rc = ge_checkpoint_clear(dir, e);
-	else if (!lm->o.anew && (rc = ge_checkpoint_any(dir, e)) == 1)
-		rc = ge_fail(e, GE_EUSAGE, "'%s' has checkpoints: -O resume "
-		    "goes on from them, -f removes them", dir);
-	return (ge_ranks_agree(lm->ranks, rc, e));
+	if ((any = ge_checkpoint_any(lm->dir, e)) != 1)
+		return (any);
+	return (ge_fail(e, GE_EUSAGE, "'%s' has checkpoints: -O resume goes on "
+	    "from them, -f removes them", lm->dir));
 }
 
 int
@@ -77,16 +72,13 @@ ge_lm_open(struct ge_lm *lm, const struct ge_lm_opts *o, struct ge_err *e)
 	memset(lm, 0, sizeof(*lm));
 	lm->o = *o;
 	lm->started = ge_now();
-	clock_gettime(CLOCK_MONOTONIC, &lm->began);
+	lm->began = ge_clock();
 	ge_energy_start(&lm->energy);
 	if (ge_ranks_open(&lm->ranks, e) == -1)
 		return (-1);
-	if (o->jobs > 1)
-		lm->pool = ge_pool_new(o->jobs, e);
-	if (ge_ranks_agree(lm->ranks, o->jobs > 1 && lm->pool == NULL ? -1 : 0,
-	    e) == -1)
-		return (-1);
-	return (others(lm, 0, e));
+	return (ge_ranks_agree(lm->ranks, (o->jobs > 1 && (lm->pool =
+	    ge_pool_new(o->jobs, e)) == NULL) || set_dir(lm, e) == -1 ||
+	    others(lm, e) == -1 ? -1 : 0, e));
 }
 
 void
@@ -99,6 +91,7 @@ ge_lm_release(struct ge_lm *lm)
 	ge_model_release(&lm->model);
 	ge_corpus_release(&lm->corpus);
 	ge_pool_free(lm->pool);
+	ge_free(lm->dir);
 	ge_ranks_close(lm->ranks);
 	memset(lm, 0, sizeof(*lm));
 }
@@ -106,11 +99,8 @@ ge_lm_release(struct ge_lm *lm)
 static double
 seconds(const struct ge_lm *lm)
 {
-	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return ((double)(now.tv_sec - lm->began.tv_sec) +
-	    (double)(now.tv_nsec - lm->began.tv_nsec) * 1e-9);
+	return (ge_clock() - lm->began);
 }
 
 /*
@@ -118,32 +108,30 @@ seconds(const struct ge_lm *lm)
  */
 
 static int
+documents_of(struct ge_lm *lm, const char *path, struct ge_err *e)
+{
+	int in = strcmp(path, "-") == 0, fd, rc;
+
+	if ((fd = in ? 0 : ge_input_open(path, e)) == -1)
+		return (-1);
+	rc = ge_docs_read(fd, in ? "standard input" : path, &lm->o.caps,
+	    ge_corpus_add, &lm->corpus, e);
+	if (!in)
+		close(fd);
+	return (rc);
+}
+
+static int
 documents(struct ge_lm *lm, struct ge_err *e)
 {
-	const struct ge_lm_opts *o = &lm->o;
 	size_t i;
-	int fd, rc;
 
-	if (ge_corpus_open(&lm->corpus, o->val, e) == -1)
+	if (ge_corpus_open(&lm->corpus, lm->o.val, e) == -1 ||
+	    (lm->o.npaths == 0 && documents_of(lm, "-", e) == -1))
 		return (-1);
-	if (o->npaths == 0 && ge_docs_read(0, "standard input", &o->caps,
-	    ge_corpus_add, &lm->corpus, e) == -1)
-		return (-1);
-	for (i = 0; i < o->npaths; i++) {
-		if (strcmp(o->path[i], "-") == 0) {
-			if (ge_docs_read(0, "standard input", &o->caps,
-			    ge_corpus_add, &lm->corpus, e) == -1)
-				return (-1);
-			continue;
-		}
-		if ((fd = ge_input_open(o->path[i], e)) == -1)
+	for (i = 0; i < lm->o.npaths; i++)
+		if (documents_of(lm, lm->o.path[i], e) == -1)
 			return (-1);
-		rc = ge_docs_read(fd, o->path[i], &o->caps, ge_corpus_add,
-		    &lm->corpus, e);
-		close(fd);
-		if (rc == -1)
-			return (-1);
-	}
 	if (ge_corpus_done(&lm->corpus, e) == -1)
 		return (-1);
 	memcpy(lm->data, lm->corpus.digest, sizeof(lm->data));
@@ -397,16 +385,15 @@ identity(struct ge_lm *lm, struct ge_err *e)
 	    "shards %zu warmup %" PRIu64 " schedule %d lr %a %a beta %a %a "
 	    "eps %a decay %a clip %a lora %zu %a outer %" PRIu64 " %"
 	    PRIu64 " ranks %d course %" PRIu64 " limits %" PRIu64 " %" PRIu64
-	    " %a %a %a",
-	    ge_hex(data, lm->data, 32),
+	    " %a %a %a", ge_hex(data, lm->data, 32),
 	    ge_hex(tok, lm->tokenizer, 32), lm->o.val, d->vocab, d->dim,
 	    d->layers, d->heads, d->kv, d->hd, d->ff, d->ctx, d->tied,
 	    (double)d->theta, (double)d->eps, (int)t->prec, t->seed, t->batch,
 	    t->len, t->shards, t->warmup, (int)t->schedule, (double)t->lr,
 	    (double)t->lr_end, (double)t->b1, (double)t->b2, (double)t->eps,
-	    (double)t->decay, (double)t->clip, t->lora.rank, (double)t->lora.alpha,
-	    t->outer, lm->o.together, ranks, lm->o.course, lm->o.steps,
-	    lm->o.tokens, lm->o.epochs, lm->o.minutes, lm->o.joules);
+	    (double)t->decay, (double)t->clip, t->lora.rank,
+	    (double)t->lora.alpha, t->outer, lm->o.together, ranks,
+	    lm->o.course, lm->o.steps, lm->o.tokens, lm->o.epochs, lm->o.minutes, lm->o.joules);
 	if (n < 0 || (size_t)n >= sizeof(text))
 		return (ge_fail(e, GE_EFAIL, "the options are too long"));
 	ge_sha256_init(&h);
@@ -470,41 +457,48 @@ set_together(struct ge_lm *lm)
 
 /* The newest checkpoint that all ranks have. */
 static int
-resume_together(struct ge_lm *lm, const char *dir, struct ge_err *e)
+resume_together(struct ge_lm *lm, struct ge_err *e)
 {
 	int rc, older;
 
-	rc = ge_checkpoint_resume(dir, lm->t, lm->ident, &lm->s.p, e);
-	if (ge_ranks_agree(lm->ranks, rc == -1 ? -1 : 0, e) == -1)
+	rc = ge_checkpoint_resume(lm->dir, lm->t, lm->ident, &lm->s.p, e);
+	if (ge_ranks_agree(lm->ranks, rc, e) == -1)
 		return (-1);
 	older = -(int)lm->s.p.step;
 	if (ge_ranks_most(lm->ranks, &older, e) == -1)
 		return (-1);
 	if (lm->s.p.step > (uint64_t)-older)
-		rc = ge_checkpoint_resume_at(dir, (uint64_t)-older, lm->t,
+		rc = ge_checkpoint_resume_at(lm->dir, (uint64_t)-older, lm->t,
 		    lm->ident, &lm->s.p, e);
 	if (rc != -1 && lm->s.p.step != (uint64_t)-older)
 		rc = ge_fail(e, GE_EREFUSED, "'%s': its step %" PRIu64 " is "
-		    "that of no other rank", dir, lm->s.p.step);
-	return (ge_ranks_agree(lm->ranks, rc == -1 ? -1 : 0, e) == -1 ? -1 :
-	    rc);
+		    "that of no other rank", lm->dir, lm->s.p.step);
+	return (rc);
+}
+
+/* With -f what another one has left goes, now that ours begins. */
+static int
+begin(struct ge_lm *lm, struct ge_err *e)
+{
+	int rc = 0;
+
+	if (lm->dir != NULL && (first(lm) || apart(lm)))
+		rc = lm->o.anew ? ge_checkpoint_clear(lm->dir, e) :
+		    others(lm, e);
+	return (ge_ranks_agree(lm->ranks, rc, e));
 }
 
 static int
 resume(struct ge_lm *lm, struct ge_err *e)
 {
-	char dir[4096];
 	int rc = 0;
 
-	if (!lm->o.resume)
-		return (others(lm, 1, e));
-	if (folder(lm, dir, sizeof(dir), e) == -1)
-		return (-1);
 	if (apart(lm))
-		rc = resume_together(lm, dir, e);
+		rc = resume_together(lm, e);
 	else if (first(lm))
-		rc = ge_checkpoint_resume(dir, lm->t, lm->ident, &lm->s.p, e);
-	if (ge_ranks_agree(lm->ranks, rc == -1 ? -1 : 0, e) == -1 ||
+		rc = ge_checkpoint_resume(lm->dir, lm->t, lm->ident, &lm->s.p,
+		    e);
+	if (ge_ranks_agree(lm->ranks, rc, e) == -1 ||
 	    ge_ranks_share(lm->ranks, &rc, sizeof(rc), e) == -1 ||
 	    ge_ranks_share(lm->ranks, &lm->s.p, sizeof(lm->s.p), e) == -1)
 		return (-1);
@@ -530,7 +524,7 @@ ge_lm_ready(struct ge_lm *lm, struct ge_err *e)
 		    "positions of the model", t->len, t->dims.ctx));
 	if (identity(lm, e) == -1 ||
 	    (lm->t = ge_train_new(t, &lm->train, lm->pool, e)) == NULL ||
-	    resume(lm, e) == -1)
+	    (lm->o.resume ? resume(lm, e) : begin(lm, e)) == -1)
 		return (-1);
 	if ((lm->s.p.step == 0 || lm->s.p.step < lm->s.steps) &&
 	    rehearse(lm, e) == -1)
@@ -560,17 +554,16 @@ ge_lm_ready(struct ge_lm *lm, struct ge_err *e)
 static int
 write_checkpoint(struct ge_lm *lm, struct ge_err *e)
 {
-	char dir[4096], *path;
+	char *path;
 	int rc;
 
 	if (!first(lm) && !apart(lm))
 		return (0);
-	if (folder(lm, dir, sizeof(dir), e) == -1 || ge_checkpoint_write(dir,
-	    lm->t, lm->ident, &lm->s.p, e) == -1)
+	if (ge_checkpoint_write(lm->dir, lm->t, lm->ident, &lm->s.p, e) == -1)
 		return (-1);
 	if (lm->o.command == NULL)
 		return (0);
-	if ((path = ge_checkpoint_path(dir, lm->t->step, e)) == NULL)
+	if ((path = ge_checkpoint_path(lm->dir, lm->t->step, e)) == NULL)
 		return (-1);
 	rc = ge_checkpoint_pipe(lm->o.command, path, e);
 	ge_free(path);
@@ -581,7 +574,7 @@ static int
 checkpoint(struct ge_lm *lm, struct ge_err *e)
 {
 
-	if (lm->o.checkpoints == NULL)
+	if (lm->dir == NULL)
 		return (0);
 	if (ge_train_whole(lm->t, e) == -1)
 		return (-1);

@@ -3,7 +3,6 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include <time.h>
 
 #include "data/corpus.h"
 #include "data/docs.h"
@@ -77,6 +76,7 @@ struct ge_lm_state {
 struct ge_lm {
 	struct ge_lm_opts o;
 	struct ge_ranks *ranks;		/* NULL: alone */
+	char *dir;			/* of this rank's checkpoints, or NULL */
 	struct ge_pool *pool;
 	struct ge_corpus corpus;
 	struct ge_model model;		/* params: NULL until ge_lm_finish */
@@ -91,7 +91,7 @@ struct ge_lm {
 	uint8_t ident[32];
 	uint8_t data[32], tokenizer[32];	/* digests */
 	double before_seconds, before_joules;	/* of the runs before */
-	struct timespec began;
+	double began;			/* by ge_clock */
 	int64_t started;		/* seconds since 1970 */
 	const char *stopped;		/* by what: "steps", "minutes", ... */
 };

@@ -531,7 +531,8 @@ ge_train_eval(struct ge_train *t, const struct ge_tokens *data, uint64_t most,
 		loss[i] = eval_shard(t, data, i * seqs, n);
 		stop = most == UINT64_MAX && ge_hook_tick(0, e) == -1;
 	}
-	if (ge_ranks_agree(r, -stop, e) == -1 || ge_ranks_gather(r, loss, each * sizeof(*loss), e) == -1)
+	if (ge_ranks_agree(r, -stop, e) == -1 ||
+	    ge_ranks_gather(r, loss, each * sizeof(*loss), e) == -1)
 		goto out;
 	for (i = 0; i * seqs < n; i++)
 		sum += loss[i];

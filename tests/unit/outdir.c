@@ -19,15 +19,8 @@
 #include "util/file.h"
 #include "util/mem.h"
 
-static int bad;
-
-static void
-check(int good, const char *name)
-{
-
-	printf("%s outdir: %s\n", good ? "ok" : "not ok", name);
-	bad |= !good;
-}
+#define UNIT "outdir"
+#include "check.h"
 
 static void
 must(int good, const char *what)

@@ -13,6 +13,9 @@
 #include "model/train.h"
 #include "util/mem.h"
 
+#define UNIT "train"
+#include "check.h"
+
 enum {
 	VOCAB = 19, BATCH = 8, LEN = 12, ROWS = BATCH * LEN
 };
@@ -26,16 +29,6 @@ static const struct ge_train_opts opts = {
 static int32_t token[ROWS + 1];
 static const struct ge_tokens data = { token, ROWS + 1, 0 };
 static struct ge_err e;
-static int bad;
-
-static void
-check(int good, const char *name)
-{
-
-	printf("%s train: %s\n", good ? "ok" : "not ok", name);
-	bad |= !good;
-}
-
 static void *
 room(size_t n, size_t size)
 {
