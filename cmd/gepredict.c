@@ -321,13 +321,8 @@ emit(void *arg, const uint8_t *s, size_t len, struct ge_err *e)
 static int
 put(struct output *out, const char *s, struct ge_err *e)
 {
-	size_t len = strlen(s);
 
-	if (ge_grow(&out->buf, &out->cap, out->n + len, 1, e) == -1)
-		return (-1);
-	memcpy(out->buf + out->n, s, len);
-	out->n += len;
-	return (0);
+	return (ge_append(&out->buf, &out->n, &out->cap, s, strlen(s), e));
 }
 
 /* What became of a prompt, in the format. */

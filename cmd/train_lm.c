@@ -17,13 +17,13 @@ struct options {
 	struct ge_lm_opts lm;
 	const char *out, *log;
 	char *checkpoints;		/* made of out */
-	int force, try, nocheckpoints;
+	int force, try;
 };
 
 /* An option of -O: a number into what `to` points to, or text. */
 struct setting {
 	const char *name;
-	enum { COUNT, LONG, SIZE, REAL, FLOAT, TEXT, FLAG } kind;
+	enum { COUNT, LONG, REAL, FLOAT, TEXT, FLAG } kind;
 	double min, max;
 	void *to;
 };
@@ -86,13 +86,14 @@ set(struct options *o, const char *arg, struct ge_err *e)
 		{ "checkpoint", TEXT, 0, 0, &l->command },
 		{ "checkpoints", TEXT, 0, 0, &l->checkpoints },
 		{ "clip", FLOAT, 0, 1e6, &t->clip },
+		{ "course", LONG, 1, 1e15, &l->course },
 		{ "ctx", COUNT, 1, 1e7, &l->dims.ctx },
 		{ "decay", FLOAT, 0, 10, &t->decay },
 		{ "digest", TEXT, 0, 0, &l->digest },
 		{ "dim", COUNT, 1, 1e6, &l->dims.dim },
 		{ "document", COUNT, 1024, 1e8, &l->caps.doc },
 		{ "entries", LONG, 1, 1e18, &l->caps.entries },
-		{ "epochs", REAL, 0, 1e9, &l->epochs },
+		{ "epochs", REAL, 1e-9, 1e9, &l->epochs },
 		{ "eps", FLOAT, 1e-20, 1, &t->eps },
 		{ "eval", LONG, 1, 1e12, &l->eval },
 		{ "every", LONG, 1, 1e12, &l->every },
@@ -101,7 +102,7 @@ set(struct options *o, const char *arg, struct ge_err *e)
 		{ "gguf", FLAG, 0, 0, &l->gguf },
 		{ "head", COUNT, 2, 1e5, &l->dims.hd },
 		{ "heads", COUNT, 1, 1e5, &l->dims.heads },
-		{ "joules", REAL, 0, 1e18, &l->joules },
+		{ "joules", REAL, 1e-9, 1e18, &l->joules },
 		{ "kv", COUNT, 1, 1e5, &l->dims.kv },
 		{ "layers", COUNT, 1, GE_LLAMA_LAYERS, &l->dims.layers },
 		{ "len", COUNT, 2, 1e7, &t->len },
@@ -109,7 +110,7 @@ set(struct options *o, const char *arg, struct ge_err *e)
 		{ "lora", COUNT, 1, 4096, &t->lora.rank },
 		{ "lr", FLOAT, 0, 10, &t->lr },
 		{ "lr-end", FLOAT, 0, 10, &t->lr_end },
-		{ "minutes", REAL, 0, 1e9, &l->minutes },
+		{ "minutes", REAL, 1e-9, 1e9, &l->minutes },
 		{ "outer", LONG, 1, 1e6, &t->outer },
 		{ "ratio", LONG, 1, 1e12, &l->caps.ratio },
 		{ "resume", FLAG, 0, 0, &l->resume },
@@ -179,10 +180,13 @@ check(const struct options *o, struct ge_err *e)
 	const struct ge_train_opts *t = &l->train;
 
 	if (l->base != NULL && (l->size != NULL || l->tokenizer != NULL ||
-	    d->dim + d->layers + d->heads + d->kv + d->hd + d->ff + d->ctx >
-	    0 || d->theta > 0 || l->tied != -1))
+	    l->vocab > 0 || d->dim + d->layers + d->heads + d->kv + d->hd +
+	    d->ff + d->ctx > 0 || d->theta > 0 || l->tied != -1))
 		return (ge_fail(e, GE_EUSAGE, "-i has a size and a tokenizer of "
 		    "its own: none can be given"));
+	if (l->tokenizer != NULL && l->vocab > 0)
+		return (ge_fail(e, GE_EUSAGE, "a tokenizer has a vocabulary of "
+		    "its own: -O vocab= cannot be given"));
 	if (t->lora.rank > 0 && l->base == NULL)
 		return (ge_fail(e, GE_EUSAGE, "-O lora needs a base: -i"));
 	if (l->adapter && t->lora.rank == 0)
@@ -228,7 +232,7 @@ parse(struct options *o, int argc, char **argv, struct ge_err *e)
 	while ((c = getopt(argc, argv, ":fi:j:O:o:qtv")) != -1) {
 		switch (c) {
 		case 'f':
-			o->force = 1;
+			o->force = o->lm.anew = 1;
 			break;
 		case 'i':
 			if (cli_once("-i", o->lm.base, e) == -1)
@@ -264,7 +268,11 @@ parse(struct options *o, int argc, char **argv, struct ge_err *e)
 		return (-1);
 	o->lm.path = (const char *const *)argv + optind;
 	o->lm.npaths = (size_t)(argc - optind);
-	return (check(o, e));
+	if (check(o, e) == -1)
+		return (-1);
+	if (o->try && !o->lm.resume)
+		o->lm.checkpoints = NULL;
+	return (0);
 }
 
 /* "3 h 20 min" */
@@ -459,11 +467,13 @@ open_out(const struct options *o, const struct ge_lm *lm,
     struct ge_outdir **out, struct ge_err *e)
 {
 
-	if (ge_ranks_rank(lm->ranks) == 0 && !o->try)
-		*out = ge_outdir_new(o->out, o->out == NULL ? cli_stdout() :
-		    -1, o->force, e);
-	return (ge_ranks_agree(lm->ranks, *out == NULL &&
-	    ge_ranks_rank(lm->ranks) == 0 && !o->try ? -1 : 0, e));
+	int rc = 0;
+
+	if (ge_ranks_rank(lm->ranks) == 0 && !o->try && (*out =
+	    ge_outdir_new(o->out, o->out == NULL ? cli_stdout() : -1, o->force,
+	    e)) == NULL)
+		rc = -1;
+	return (ge_ranks_agree(lm->ranks, rc, e));
 }
 
 /*
@@ -520,7 +530,6 @@ lm_main(int argc, char **argv)
 	ge_docs_caps_init(&o.lm.caps);
 	o.lm.version = cli_version();
 	o.lm.val = 0.05;
-	o.lm.vocab = 8192;
 	o.lm.tied = -1;
 	o.lm.together = UINT64_MAX;
 	o.lm.jobs = cli_jobs();

@@ -41,6 +41,8 @@ same() {
 		said "getrain: $line"
 	done <<-'END'
 	steps=0|steps '0': not a number from 1 to 1000000000000000
+	minutes=0|minutes '0': not a number from 1e-09 to 1e+09
+	epochs=0|epochs '0': not a number from 1e-09 to 1e+09
 	lr=much|lr 'much': not a number from 0 to 10
 	lr=nan|lr 'nan': not a number from 0 to 10
 	prec=fp8|prec 'fp8': neither 'f32' nor 'bf16'
@@ -112,6 +114,15 @@ same() {
 	[ "$(ls -A | sort | xargs)" = 'm m.checkpoints' ]
 }
 
+@test "getrain: SIGTERM behind the last step is heeded, and nothing lost" {
+	learn -o m -O checkpoint="kill -TERM \$PPID" "$pages" || [ $? -eq 143 ]
+	[ ! -e m ]
+	[ "$(ls m.checkpoints)" = checkpoint-00000006.safetensors ]
+	learn -O resume -O log=log -o m "$pages"
+	same m
+	diff <(grep '"val"' "$base/run.json") <(grep '"val"' m/run.json)
+}
+
 @test "getrain: a checkpoint of other data or options is refused" {
 	learn -O every=3 -o m "$pages"
 	cp -r m.checkpoints kept
@@ -125,6 +136,18 @@ same() {
 	diff -r kept m.checkpoints
 	learn -f -O resume -j 2 -O gguf -o m "$pages"
 	same m
+}
+
+@test "getrain: checkpoints of another run are in the way, or go" {
+	learn -O every=2 -o m "$pages"
+	rm -r m
+	expect 2 learn -O seed=2 -o m "$pages"
+	said "getrain: 'm.checkpoints' has checkpoints: -O resume goes on from them, -f removes them"
+	learn -t -O seed=2 -o m "$pages" >"$out"
+	[ "$(ls m.checkpoints | wc -l)" -eq 2 ]
+	expect 1 learn -f -O seed=2 -O every=2 -O checkpoint='exit 1' -o m "$pages"
+	[ "$(ls m.checkpoints)" = checkpoint-00000002.safetensors ]
+	learn -O resume -O seed=2 -o m "$pages"
 }
 
 @test "getrain: what is damaged is passed over, and said" {
@@ -156,6 +179,7 @@ same() {
 @test "getrain: a model that exists stays, unless forced" {
 	learn -o m "$pages"
 	before=$(weights m)
+	rm -r m.checkpoints
 	expect 2 learn -O seed=3 -o m "$pages"
 	said "getrain: 'm' exists (-f overwrites it)"
 	[ "$(weights m)" = "$before" ]
@@ -239,6 +263,28 @@ same() {
 	grep -q '"steps": 1,' c/run.json
 }
 
+@test "getrain: what a limit of time gave comes out again by the numbers told" {
+	# The clock ends it in the middle of its course.
+	learn() {
+		getrain lm -q -O size=1m -O vocab=384 -O layers=1 -O len=32 \
+		    -O batch=8 "$@"
+	}
+	learn -O minutes=0.01 -O every=3 -o m "$pages"
+	number() {
+		sed -n "1,/result/s/^    \"$1\": \([0-9]*\),/\1/p" m/run.json
+	}
+	[ "$(number course)" -ge "$(number steps)" ]
+	grep -q '"stopped_by": "minutes"' m/run.json
+	learn -O course="$(number course)" -O steps="$(number steps)" -o n \
+	    "$pages"
+	cmp m/model.safetensors n/model.safetensors
+	# Resumed when it was already at its end, it does no more.
+	cp -r m old
+	learn -f -O resume -O minutes=0.01 -O every=3 -o m "$pages"
+	cmp m/model.safetensors old/model.safetensors
+	grep -q '"stopped_by": "minutes"' m/run.json
+}
+
 @test "getrain: -t says what it takes, and trains nothing" {
 	expect 0 learn -t -o m "$pages"
 	[ "$(cut -f 1 "$out" | xargs)" = \
@@ -254,6 +300,11 @@ same() {
 	learn -i "$base" -O steps=4 -o full "$pages" 2>"$err" || cat "$err"
 	expect 2 getrain lm -i "$base" -O dim=256 -o m "$pages"
 	told '-i has a size and a tokenizer of its own'
+	expect 2 getrain lm -i "$base" -O vocab=500 -o m "$pages"
+	told '-i has a size and a tokenizer of its own'
+	expect 2 getrain lm -O tokenizer="$base/tokenizer.json" -O vocab=500 \
+	    -o m "$pages"
+	told 'a tokenizer has a vocabulary of its own'
 	expect 0 getrain lm -q -i "$base" -O lora=4 -O steps=4 -O len=32 \
 	    -O batch=8 -o merged "$pages"
 	cmp "$base/config.json" merged/config.json
@@ -272,6 +323,23 @@ same() {
 	learn -O gguf -o m "$pages"
 	[ "$(head -c 4 m/model.gguf)" = GGUF ]
 	same m
+}
+
+@test "getrain: ge-model(5) has all members of run.json and config.json" {
+	getrain lm -q -i "$base" -O lora=2 -O len=32 -O steps=1 -O val=0.2 \
+	    -O gco2=50 -O digest=abc -o m "$pages"
+	for f in run config; do
+		names=$(grep -o '"[a-z0-9_-]*":' m/$f.json | tr -d '":' | sort -u)
+		[ "$(wc -w <<<"$names")" -gt 20 ]
+		for n in $names; do
+			grep -q "^\\.[A-Z].* $n\( \|$\)" \
+			    "$GE_TOP/man/ge-model.5" || echo "$f.json: $n"
+		done
+	done >missing
+	cat missing
+	# These are for other programs.
+	[ "$(xargs -n 2 <missing | cut -d ' ' -f 2 | xargs)" = \
+	    'attention_dropout initializer_range pretraining_tp torch_dtype use_cache' ]
 }
 
 # ranks N OPTION ...: the same few steps as `learn`, by N processes.

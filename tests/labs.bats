@@ -47,7 +47,8 @@ commands() {
 
 @test "labs: the pages have the same commands in both languages, in 80 columns" {
 	diff <(commands "$lab/README.en") <(commands "$lab/README.fr")
+	# What programs print is as long as it is.
 	for p in "$lab"/README.*; do
-		[ "$(LC_ALL=C.UTF-8 wc -L <"$p")" -le 80 ]
+		[ "$(grep -v '^    [^$>]' "$p" | LC_ALL=C.UTF-8 wc -L)" -le 80 ]
 	done
 }

@@ -34,7 +34,7 @@ _getools_rare() {
 	gerepair)	echo "blind s3-unsigned $pin $net" ;;
 	germ)		echo "shares $pin $net" ;;
 	getrain)	echo "adapter alpha= batch= beta1= beta2= checkpoint= checkpoints=" \
-			    "clip= ctx= decay= digest= dim= document= dtype=bf16" \
+			    "clip= course= ctx= decay= digest= dim= document= dtype=bf16" \
 			    "dtype=f32 entries= epochs= eps= eval= every= ff= gco2= gguf" \
 			    "head= heads= joules= kv= layers= len= log= lora= lr-end= lr=" \
 			    "minutes= outer= prec=bf16 prec=f32 ratio= resume" \

@@ -27,11 +27,7 @@ static int
 put(struct bytes b, const void *p, size_t len, struct ge_err *e)
 {
 
-	if (ge_grow(b.p, b.cap, *b.n + len, 1, e) == -1)
-		return (-1);
-	memcpy(*b.p + *b.n, p, len);
-	*b.n += len;
-	return (0);
+	return (ge_append(b.p, b.n, b.cap, p, len, e));
 }
 
 static int

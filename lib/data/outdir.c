@@ -1,4 +1,5 @@
 #define _GNU_SOURCE		/* renameat2 */
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include <assert.h>
@@ -15,6 +16,10 @@
 #include "util/io.h"
 #include "util/mem.h"
 #include "util/tar.h"
+
+enum {
+	ASIDE = 100			/* number of a name, behind those tried */
+};
 
 struct ge_outdir {
 	struct ge_tar *tar;		/* or: */
@@ -129,6 +134,65 @@ fail:
 	return (NULL);
 }
 
+/* Remove a folder of plain files. */
+static void
+clear(const char *path)
+{
+	struct dirent *d;
+	DIR *dp;
+
+	if ((dp = opendir(path)) != NULL) {
+		while ((d = readdir(dp)) != NULL)
+			if (strcmp(d->d_name, ".") != 0 &&
+			    strcmp(d->d_name, "..") != 0)
+				(void)unlinkat(dirfd(dp), d->d_name, 0);
+		closedir(dp);
+	}
+	(void)rmdir(path);
+}
+
+/* A name of hidden()'s, but not that of a model that was put aside. */
+static int
+is_left(const struct ge_outdir *o, const char *file)
+{
+	const char *slash = strrchr(o->path, '/');
+	const char *base = slash == NULL ? o->path : slash + 1;
+	size_t len = strnlen(base, 200);
+	unsigned int n;
+	long pid;
+	int end = 0;
+
+	return (file[0] == '.' && strncmp(file + 1, base, len) == 0 &&
+	    sscanf(file + 1 + len, ".%ld-%u.tmp%n", &pid, &n, &end) == 2 &&
+	    end > 0 && file[1 + len + (size_t)end] == '\0' && n < ASIDE);
+}
+
+/* What a killed process has left; one that lives holds a lock on its folder. */
+static void
+drop_left(const struct ge_outdir *o)
+{
+	struct dirent *d;
+	char path[4096];
+	DIR *dp;
+	int fd, n;
+
+	if ((dp = opendir(o->parent)) == NULL)
+		return;
+	while ((d = readdir(dp)) != NULL) {
+		if (!is_left(o, d->d_name) || (fd = openat(dirfd(dp),
+		    d->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW |
+		    O_CLOEXEC)) == -1)
+			continue;
+		n = snprintf(path, sizeof(path), "%s/%s", o->parent,
+		    d->d_name);
+		if (n > 0 && (size_t)n < sizeof(path) && flock(fd, LOCK_EX |
+		    LOCK_NB) == 0)
+			clear(path);
+		close(fd);
+	}
+	closedir(dp);
+}
+
 /* Only with the first file, so that a long training leaves nothing. */
 static int
 make(struct ge_outdir *o, struct ge_err *e)
@@ -136,6 +200,7 @@ make(struct ge_outdir *o, struct ge_err *e)
 	unsigned int n = 0;
 	char *tmp;
 
+	drop_left(o);
 	do {
 		if ((tmp = hidden(o, n++, e)) == NULL)
 			return (-1);
@@ -143,10 +208,11 @@ make(struct ge_outdir *o, struct ge_err *e)
 			o->tmp = tmp;
 		else
 			ge_free(tmp);
-	} while (o->tmp == NULL && errno == EEXIST && n < 100);
+	} while (o->tmp == NULL && errno == EEXIST && n < ASIDE);
 	if (o->tmp == NULL || (o->dir = open(o->tmp, O_RDONLY | O_DIRECTORY |
 	    O_CLOEXEC)) == -1)
 		return (ge_failsys(e, "cannot create '%s'", o->path));
+	(void)flock(o->dir, LOCK_EX | LOCK_NB);
 	return (0);
 }
 
@@ -214,23 +280,6 @@ ge_outdir_file(struct ge_outdir *o, const char *name, const void *buf,
 	return (ge_outdir_write(o, buf, len, e));
 }
 
-/* Remove a folder of plain files. */
-static void
-clear(const char *path)
-{
-	struct dirent *d;
-	DIR *dp;
-
-	if ((dp = opendir(path)) != NULL) {
-		while ((d = readdir(dp)) != NULL)
-			if (strcmp(d->d_name, ".") != 0 &&
-			    strcmp(d->d_name, "..") != 0)
-				(void)unlinkat(dirfd(dp), d->d_name, 0);
-		closedir(dp);
-	}
-	(void)rmdir(path);
-}
-
 /* Where names cannot be exchanged; the old one comes back if that fails. */
 static int
 aside(struct ge_outdir *o, struct ge_err *e)
@@ -238,7 +287,7 @@ aside(struct ge_outdir *o, struct ge_err *e)
 	char *old;
 	int sys, rc = -1;
 
-	if ((old = hidden(o, 100, e)) == NULL)
+	if ((old = hidden(o, ASIDE, e)) == NULL)
 		return (-1);
 	if (rename(o->path, old) == -1) {
 		ge_failsys(e, "cannot replace '%s'", o->path);

@@ -1,11 +1,11 @@
 #include <inttypes.h>
 #include <jansson.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "data/tokenizer.h"
 #include "util/mem.h"
+#include "util/buf.h"
 #include "util/num.h"
 
 #define GPT2_TAIL "| ?\\p{L}+| ?\\p{N}+| ?[^\\s\\p{L}\\p{N}]+|\\s+(?!\\S)|\\s+"
@@ -519,45 +519,9 @@ out:
 	return (rc);
 }
 
-struct writer {
-	char *buf;
-	size_t n, cap;
-	struct ge_err *e;
-	int rc;				/* -1: no memory since */
-};
-
-static int
-room(struct writer *w, size_t more)
-{
-
-	if (w->rc == 0)
-		w->rc = ge_grow(&w->buf, &w->cap, w->n + more + 1, 1, w->e);
-	return (w->rc);
-}
-
-static void put(struct writer *w, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
-
-static void
-put(struct writer *w, const char *fmt, ...)
-{
-	va_list ap;
-	int n;
-
-	va_start(ap, fmt);
-	n = vsnprintf(NULL, 0, fmt, ap);
-	va_end(ap);
-	if (n < 0 || room(w, (size_t)n) == -1)
-		return;
-	va_start(ap, fmt);
-	vsnprintf(w->buf + w->n, (size_t)n + 1, fmt, ap);
-	va_end(ap);
-	w->n += (size_t)n;
-}
-
 /* A token inside of a JSON string. */
 static void
-put_token(struct writer *w, const struct ge_bpe *b, size_t i)
+put_token(struct ge_buf *w, const struct ge_bpe *b, size_t i)
 {
 	const struct ge_bpe_token *t = &b->token[i];
 	char *s, *p;
@@ -566,50 +530,50 @@ put_token(struct writer *w, const struct ge_bpe *b, size_t i)
 		w->rc = -1;
 		return;
 	}
-	if (room(w, 12 * (size_t)t->len) == 0)
+	if (ge_buf_room(w, 12 * (size_t)t->len) == 0)
 		for (p = s; *p != '\0'; p++) {
 			if ((unsigned char)*p < 0x20) {
-				w->n += (size_t)sprintf(w->buf + w->n,
+				w->len += (size_t)sprintf(w->s + w->len,
 				    "\\u%04x", *p);
 				continue;
 			}
 			if (*p == '"' || *p == '\\')
-				w->buf[w->n++] = '\\';
-			w->buf[w->n++] = *p;
+				w->s[w->len++] = '\\';
+			w->s[w->len++] = *p;
 		}
 	ge_free(s);
 }
 
 /* A string with a name. */
 static void
-put_named(struct writer *w, const char *name, const struct ge_bpe *b,
+put_named(struct ge_buf *w, const char *name, const struct ge_bpe *b,
     int32_t token, const char *after)
 {
 
 	if (token == -1)
 		return;
-	put(w, "\"%s\": \"", name);
+	ge_buf_put(w, "\"%s\": \"", name);
 	put_token(w, b, (size_t)token);
-	put(w, "\"%s", after);
+	ge_buf_put(w, "\"%s", after);
 }
 
 static void
-put_added(struct writer *w, const struct ge_bpe *b)
+put_added(struct ge_buf *w, const struct ge_bpe *b)
 {
 	const char *sep = "";
 	size_t i;
 
-	put(w, "  \"added_tokens\": [");
+	ge_buf_put(w, "  \"added_tokens\": [");
 	for (i = 0; i < b->ntokens; i++) {
 		if (!b->token[i].special)
 			continue;
-		put(w, "%s\n    {\"id\": %zu, ", sep, i);
+		ge_buf_put(w, "%s\n    {\"id\": %zu, ", sep, i);
 		put_named(w, "content", b, (int32_t)i, ", \"single_word\": "
 		    "false, \"lstrip\": false, \"rstrip\": false, "
 		    "\"normalized\": false, \"special\": true}");
 		sep = ",";
 	}
-	put(w, "\n  ],\n");
+	ge_buf_put(w, "\n  ],\n");
 }
 
 static const char *
@@ -623,76 +587,80 @@ regex_of(enum ge_split split)
 }
 
 static void
-put_json(struct writer *w, const char *s)
+put_json(struct ge_buf *w, const char *s)
 {
 
 	for (; *s != '\0'; s++)
-		put(w, "%s%c", *s == '\\' || *s == '"' ? "\\" : "", *s);
+		ge_buf_put(w, "%s%c", *s == '\\' || *s == '"' ? "\\" : "",
+		    *s);
 }
 
 #define BYTE_LEVEL "{\"type\": \"ByteLevel\", \"add_prefix_space\": false, " \
 	"\"trim_offsets\": true, \"use_regex\": %s}"
 
 static void
-put_split(struct writer *w, const struct ge_bpe *b)
+put_split(struct ge_buf *w, const struct ge_bpe *b)
 {
 
-	put(w, "  \"normalizer\": null,\n  \"pre_tokenizer\": ");
+	ge_buf_put(w, "  \"normalizer\": null,\n  \"pre_tokenizer\": ");
 	if (b->split != GE_SPLIT_GPT2)
-		put(w, "{\"type\": \"Sequence\", \"pretokenizers\": [\n    ");
+		ge_buf_put(w, "{\"type\": \"Sequence\", "
+		    "\"pretokenizers\": [\n    ");
 	if (b->split == GE_SPLIT_SMOLLM) {
-		put(w, "{\"type\": \"Digits\", \"individual_digits\": true},"
-		    "\n    ");
+		ge_buf_put(w, "{\"type\": \"Digits\", "
+		    "\"individual_digits\": true},\n    ");
 	} else if (b->split == GE_SPLIT_LLAMA3) {
-		put(w, "{\"type\": \"Split\", \"pattern\": {\"Regex\": \"");
+		ge_buf_put(w, "{\"type\": \"Split\", "
+		    "\"pattern\": {\"Regex\": \"");
 		put_json(w, regex_of(b->split));
-		put(w, "\"}, \"behavior\": \"Isolated\", \"invert\": false},"
-		    "\n    ");
+		ge_buf_put(w, "\"}, \"behavior\": \"Isolated\", "
+		    "\"invert\": false},\n    ");
 	}
-	put(w, BYTE_LEVEL, b->split == GE_SPLIT_LLAMA3 ? "false" : "true");
-	put(w, b->split != GE_SPLIT_GPT2 ? "\n  ]},\n" : ",\n");
+	ge_buf_put(w, BYTE_LEVEL, b->split == GE_SPLIT_LLAMA3 ? "false" :
+	    "true");
+	ge_buf_put(w, b->split != GE_SPLIT_GPT2 ? "\n  ]},\n" : ",\n");
 }
 
 static void
-put_special(struct writer *w, const struct ge_bpe *b, const char *type)
+put_special(struct ge_buf *w, const struct ge_bpe *b, const char *type)
 {
 
-	put(w, "{\"SpecialToken\": {");
+	ge_buf_put(w, "{\"SpecialToken\": {");
 	put_named(w, "id", b, b->begin, ", ");
-	put(w, "\"type_id\": %s}}, {\"Sequence\": {\"id\": \"%s\", "
+	ge_buf_put(w, "\"type_id\": %s}}, {\"Sequence\": {\"id\": \"%s\", "
 	    "\"type_id\": %s}}", type, *type == '0' ? "A" : "B", type);
 }
 
 static void
-put_post(struct writer *w, const struct ge_bpe *b)
+put_post(struct ge_buf *w, const struct ge_bpe *b)
 {
 
-	put(w, "  \"post_processor\": ");
+	ge_buf_put(w, "  \"post_processor\": ");
 	if (b->begin == -1) {
-		put(w, BYTE_LEVEL ",\n", "true");
+		ge_buf_put(w, BYTE_LEVEL ",\n", "true");
 		return;
 	}
-	put(w, "{\"type\": \"TemplateProcessing\",\n    \"single\": [");
+	ge_buf_put(w, "{\"type\": \"TemplateProcessing\",\n    \"single\": [");
 	put_special(w, b, "0");
-	put(w, "],\n    \"pair\": [");
+	ge_buf_put(w, "],\n    \"pair\": [");
 	put_special(w, b, "0");
-	put(w, ", ");
+	ge_buf_put(w, ", ");
 	put_special(w, b, "1");
-	put(w, "],\n    \"special_tokens\": {\"");
+	ge_buf_put(w, "],\n    \"special_tokens\": {\"");
 	put_token(w, b, (size_t)b->begin);
-	put(w, "\": {");
+	ge_buf_put(w, "\": {");
 	put_named(w, "id", b, b->begin, ", ");
-	put(w, "\"ids\": [%" PRId32 "], \"tokens\": [\"", b->begin);
+	ge_buf_put(w, "\"ids\": [%" PRId32 "], \"tokens\": [\"", b->begin);
 	put_token(w, b, (size_t)b->begin);
-	put(w, "\"]}}},\n");
+	ge_buf_put(w, "\"]}}},\n");
 }
 
 static void
-put_model(struct writer *w, const struct ge_bpe *b)
+put_model(struct ge_buf *w, const struct ge_bpe *b)
 {
 	size_t i;
 
-	put(w, "  \"model\": {\n    \"type\": \"BPE\",\n"
+	ge_buf_put(w, "  \"model\": {\n    \"type\": \"BPE\",\n"
 	    "    \"dropout\": null,\n    \"unk_token\": null,\n"
 	    "    \"continuing_subword_prefix\": null,\n"
 	    "    \"end_of_word_suffix\": null,\n"
@@ -700,63 +668,49 @@ put_model(struct writer *w, const struct ge_bpe *b)
 	    "    \"ignore_merges\": %s,\n    \"vocab\": {", b->whole ? "true" :
 	    "false");
 	for (i = 0; i < b->ntokens; i++) {
-		put(w, "%s\n      \"", i > 0 ? "," : "");
+		ge_buf_put(w, "%s\n      \"", i > 0 ? "," : "");
 		put_token(w, b, i);
-		put(w, "\": %zu", i);
+		ge_buf_put(w, "\": %zu", i);
 	}
-	put(w, "\n    },\n    \"merges\": [");
+	ge_buf_put(w, "\n    },\n    \"merges\": [");
 	for (i = 0; i < b->nmerges; i++) {
-		put(w, "%s\n      \"", i > 0 ? "," : "");
+		ge_buf_put(w, "%s\n      \"", i > 0 ? "," : "");
 		put_token(w, b, (size_t)b->merge[i].left);
-		put(w, " ");
+		ge_buf_put(w, " ");
 		put_token(w, b, (size_t)b->merge[i].right);
-		put(w, "\"");
+		ge_buf_put(w, "\"");
 	}
-	put(w, "\n    ]\n  }\n}\n");
-}
-
-static int
-done(struct writer *w, char **buf, size_t *len)
-{
-
-	if (w->rc == -1) {
-		ge_free(w->buf);
-		w->buf = NULL;
-		w->n = 0;
-	}
-	*buf = w->buf;
-	*len = w->n;
-	return (w->rc);
+	ge_buf_put(w, "\n    ]\n  }\n}\n");
 }
 
 int
 ge_tokenizer_print(const struct ge_bpe *b, char **buf, size_t *len,
     struct ge_err *e)
 {
-	struct writer w = { .e = e };
+	struct ge_buf w = { .e = e };
 
-	put(&w, "{\n  \"version\": \"1.0\",\n  \"truncation\": null,\n"
+	ge_buf_put(&w, "{\n  \"version\": \"1.0\",\n  \"truncation\": null,\n"
 	    "  \"padding\": null,\n");
 	put_added(&w, b);
 	put_split(&w, b);
 	put_post(&w, b);
-	put(&w, "  \"decoder\": " BYTE_LEVEL ",\n", "true");
+	ge_buf_put(&w, "  \"decoder\": " BYTE_LEVEL ",\n", "true");
 	put_model(&w, b);
-	return (done(&w, buf, len));
+	return (ge_buf_done(&w, buf, len));
 }
 
 int
 ge_tokenizer_config_print(const struct ge_bpe *b, size_t ctx, char **buf,
     size_t *len, struct ge_err *e)
 {
-	struct writer w = { .e = e };
+	struct ge_buf w = { .e = e };
 
-	put(&w, "{\n  ");
+	ge_buf_put(&w, "{\n  ");
 	put_named(&w, "bos_token", b, b->begin != -1 ? b->begin : b->end,
 	    ",\n  ");
 	put_named(&w, "eos_token", b, b->end, ",\n  ");
-	put(&w, "\"clean_up_tokenization_spaces\": false,\n"
+	ge_buf_put(&w, "\"clean_up_tokenization_spaces\": false,\n"
 	    "  \"model_max_length\": %zu,\n"
 	    "  \"tokenizer_class\": \"PreTrainedTokenizerFast\"\n}\n", ctx);
-	return (done(&w, buf, len));
+	return (ge_buf_done(&w, buf, len));
 }

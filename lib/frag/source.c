@@ -3,13 +3,13 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "frag/frag.h"
 #include "frag/source_int.h"
+#include "util/file.h"
 #include "util/hook.h"
 #include "util/io.h"
 #include "util/mem.h"
@@ -49,16 +49,14 @@ static int
 walk_entry(const struct ge_walk *w, const char *dir, const char *name,
     int depth, struct ge_err *e)
 {
-	size_t len = strlen(dir) + strlen(name) + 2;
 	struct stat st, at;
 	char *path;
 	int rc = 0;
 
 	if (set_aside(name))
 		return (0);
-	if ((path = ge_alloc(len, e)) == NULL)
+	if ((path = ge_path_join(dir, name, e)) == NULL)
 		return (-1);
-	snprintf(path, len, "%s/%s", dir, name);
 	if (lstat(path, &st) == -1 || stat(path, &at) == -1) {
 		/* A dangling link, or gone since the folder was read. */
 		if (errno != ENOENT) {

@@ -63,13 +63,10 @@ name(char buf[64], uint64_t step)
 char *
 ge_checkpoint_path(const char *dir, uint64_t step, struct ge_err *e)
 {
-	size_t len = strlen(dir) + 66;
-	char file[64], *path;
+	char file[64];
 
 	name(file, step);
-	if ((path = ge_alloc(len, e)) != NULL)
-		snprintf(path, len, "%s/%s", dir, file);
-	return (path);
+	return (ge_path_join(dir, file, e));
 }
 
 /* Writing. */
@@ -238,7 +235,6 @@ drop_left(const char *dir)
 	struct dirent *d;
 	char *path;
 	struct ge_err e;
-	size_t len;
 	DIR *f;
 
 	if ((f = opendir(dir)) == NULL)
@@ -246,10 +242,8 @@ drop_left(const char *dir)
 	while ((d = readdir(f)) != NULL) {
 		if (!is_left(d->d_name))
 			continue;
-		len = strlen(dir) + strlen(d->d_name) + 2;
-		if ((path = ge_alloc(len, &e)) == NULL)
+		if ((path = ge_path_join(dir, d->d_name, &e)) == NULL)
 			break;
-		snprintf(path, len, "%s/%s", dir, d->d_name);
 		drop(path);
 		ge_free(path);
 	}
@@ -276,6 +270,38 @@ drop_old(const char *dir, uint64_t step)
 				ge_free(path);
 			}
 	ge_free(steps);
+}
+
+int
+ge_checkpoint_any(const char *dir, struct ge_err *e)
+{
+	uint64_t *steps;
+	size_t n;
+	int rc;
+
+	rc = list(dir, &steps, &n, e);
+	ge_free(steps);
+	return (rc == -1 ? -1 : n > 0);
+}
+
+int
+ge_checkpoint_clear(const char *dir, struct ge_err *e)
+{
+	uint64_t *steps;
+	char *path;
+	size_t i, n;
+	int rc;
+
+	rc = list(dir, &steps, &n, e);
+	for (i = 0; rc == 0 && i < n; i++) {
+		if ((path = ge_checkpoint_path(dir, steps[i], e)) == NULL ||
+		    unlink(path) == -1)
+			rc = path == NULL ? -1 : ge_failsys(e,
+			    "cannot remove '%s'", path);
+		ge_free(path);
+	}
+	ge_free(steps);
+	return (rc);
 }
 
 int
@@ -480,9 +506,11 @@ get_state(struct source *s, struct ge_train *t, struct ge_err *e)
 }
 
 /*
- * One checkpoint: 1; 0 if it is damaged, e tells how; -1 if there is no use in
- * looking at others.
+ * One checkpoint: TAKEN, or e tells why not; -1 if there is no use in looking at
+ * others.
  */
+enum { DAMAGED, TAKEN, OTHER };
+
 static int
 take(const char *path, struct ge_train *t, const uint8_t ident[32],
     struct ge_progress *p, struct ge_err *e)
@@ -492,18 +520,19 @@ take(const char *path, struct ge_train *t, const uint8_t ident[32],
 
 	if ((s.buf = ge_alloc(4 * PART, e)) == NULL)
 		goto out;
-	rc = 0;
+	rc = DAMAGED;
 	if ((s.fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)) == -1) {
 		ge_failsys(e, "cannot open it");
 	} else if (get_header(&s, e) == 0 && get_digest(&s, e) == 0) {
 		if (memcmp(s.c.ident, ident, 32) != 0) {
-			rc = ge_fail(e, GE_EREFUSED, "checkpoint '%s' is of "
+			ge_fail(e, GE_EREFUSED, "checkpoint '%s' is of "
 			    "other data or options", path);
+			rc = OTHER;
 			goto out;
 		}
 		if (get_state(&s, t, e) == 0) {
 			*p = s.c.progress;
-			rc = 1;
+			rc = TAKEN;
 			goto out;
 		}
 	}
@@ -519,10 +548,15 @@ out:
 	return (rc);
 }
 
+/*
+ * A run that was started anew beside what a longer one has left finds its own
+ * checkpoints below the other's.
+ */
 int
 ge_checkpoint_resume_at(const char *dir, uint64_t most, struct ge_train *t,
     const uint8_t ident[32], struct ge_progress *p, struct ge_err *e)
 {
+	struct ge_err other = { 0 };
 	uint64_t *steps;
 	size_t n, seen = 0;
 	char *path;
@@ -530,7 +564,7 @@ ge_checkpoint_resume_at(const char *dir, uint64_t most, struct ge_train *t,
 
 	if (list(dir, &steps, &n, e) == -1)
 		goto out;
-	for (rc = 0; rc == 0 && n > 0; n--) {
+	for (rc = DAMAGED; (rc == DAMAGED || rc == OTHER) && n > 0; n--) {
 		if (steps[n - 1] > most)
 			continue;
 		if (seen++ > 0)
@@ -541,9 +575,14 @@ ge_checkpoint_resume_at(const char *dir, uint64_t most, struct ge_train *t,
 		else
 			rc = take(path, t, ident, p, e);
 		ge_free(path);
+		if (rc == OTHER && other.code == 0)
+			other = *e;
 	}
-	if (seen > 0 && rc == 0)
+	if (seen > 0 && rc != -1 && rc != TAKEN) {
+		if (other.code != 0)
+			*e = other;
 		rc = -1;
+	}
 out:
 	ge_free(steps);
 	return (rc);

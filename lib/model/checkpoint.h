@@ -43,11 +43,21 @@ int ge_checkpoint_write(const char *dir, const struct ge_train *t,
 char *ge_checkpoint_path(const char *dir, uint64_t step, struct ge_err *e);
 
 /*
+ * Before a training that begins anew: what another one has left would be taken for its
+ * own later.
+ *
+ * ge_checkpoint_any(dir, e): 1 if there are checkpoints, 0, -1.
+ * ge_checkpoint_clear(dir, e): no more.  0, -1.
+ */
+int ge_checkpoint_any(const char *dir, struct ge_err *e);
+int ge_checkpoint_clear(const char *dir, struct ge_err *e);
+
+/*
  * ge_checkpoint_resume(dir, t, ident, p, e):
- * Take up the newest that is whole: 1, and the caller calls ge_train_changed,
- * on all ranks; 0 if dir has none.  A damaged one is passed over with a
- * warning.  -1: GE_EREFUSED if it is of another ident, or if all that there are
- * are damaged; t is then unspecified.
+ * Take up the newest of this ident that is whole: 1, and the caller calls
+ * ge_train_changed, on all ranks; 0 if dir has none at all.  Others are passed
+ * over with a warning.  -1: GE_EREFUSED if there are only others; t is then
+ * unspecified.
  *
  * ge_checkpoint_resume_at(dir, most, ...): the newest of at most so many steps.
  */

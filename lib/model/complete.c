@@ -9,20 +9,6 @@ enum {
 	PIECE = 96			/* tokens between looks at the hook */
 };
 
-static int
-append(uint8_t **to, size_t *n, size_t *cap, const void *s, size_t len,
-    struct ge_err *e)
-{
-
-	if (len == 0)
-		return (0);
-	if (ge_grow(to, cap, *n + len, 1, e) == -1)
-		return (-1);
-	memcpy(*to + *n, s, len);
-	*n += len;
-	return (0);
-}
-
 /* Could more bytes make a character of these?  They do not begin with one. */
 static int
 unfinished(const uint8_t *s, size_t len)
@@ -50,13 +36,13 @@ take(struct ge_completer *c, struct ge_err *e)
 		return (0);
 	for (;;) {
 		n = ge_utf8_check(c->raw + at, c->nraw - at);
-		if (append(&c->text, &c->len, &c->captext, c->raw + at, n, e) ==
+		if (ge_append(&c->text, &c->len, &c->captext, c->raw + at, n, e) ==
 		    -1)
 			return (-1);
 		at += n;
 		if (at == c->nraw || unfinished(c->raw + at, c->nraw - at))
 			break;
-		if (append(&c->text, &c->len, &c->captext, "\xef\xbf\xbd", 3,
+		if (ge_append(&c->text, &c->len, &c->captext, "\xef\xbf\xbd", 3,
 		    e) == -1)
 			return (-1);
 		for (n = 1; at + n < c->nraw && unfinished(c->raw + at, n + 1);
@@ -217,7 +203,7 @@ ge_complete(struct ge_completer *c, const uint8_t *prompt, size_t len,
 			break;
 		}
 		from = c->len;
-		if (append(&c->raw, &c->nraw, &c->capraw, c->bpe->bytes +
+		if (ge_append(&c->raw, &c->nraw, &c->capraw, c->bpe->bytes +
 		    y->off, y->len, e) == -1 || take(c, e) == -1)
 			return (-1);
 		if (stopped(c, from)) {

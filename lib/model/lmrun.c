@@ -2,7 +2,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "data/tokenizer.h"
@@ -13,11 +12,13 @@
 #include "util/mem.h"
 #include "util/num.h"
 #include "util/sha256.h"
+#include "util/thread.h"
 #include "util/world.h"
 
 enum {
 	CHECKPOINT_SECONDS = 600,
-	EVAL_WINDOWS = 64		/* looked at while training */
+	EVAL_WINDOWS = 64,		/* looked at while training */
+	VOCAB = 8192
 };
 
 static int
@@ -27,6 +28,43 @@ first(const struct ge_lm *lm)
 	return (ge_ranks_rank(lm->ranks) == 0);
 }
 
+/* With DiLoCo each rank has a state, and a folder for it, of its own. */
+static int
+apart(const struct ge_lm *lm)
+{
+
+	return (lm->o.train.outer > 0 && lm->ranks != NULL);
+}
+
+static int
+set_dir(struct ge_lm *lm, struct ge_err *e)
+{
+	char rank[32] = "";
+
+	if (lm->o.checkpoints == NULL)
+		return (0);
+	if (apart(lm))
+		snprintf(rank, sizeof(rank), "rank-%d",
+		    ge_ranks_rank(lm->ranks));
+	lm->dir = rank[0] == '\0' ? ge_strdup(lm->o.checkpoints, e) :
+	    ge_path_join(lm->o.checkpoints, rank, e);
+	return (lm->dir == NULL ? -1 : 0);
+}
+
+/* What another training has left would be taken for ours: it is in the way. */
+static int
+others(struct ge_lm *lm, struct ge_err *e)
+{
+	int any;
+
+	if (lm->dir == NULL || lm->o.resume || lm->o.anew)
+		return (0);
+	if ((any = ge_checkpoint_any(lm->dir, e)) != 1)
+		return (any);
+	return (ge_fail(e, GE_EUSAGE, "'%s' has checkpoints: -O resume goes on "
+	    "from them, -f removes them", lm->dir));
+}
+
 int
 ge_lm_open(struct ge_lm *lm, const struct ge_lm_opts *o, struct ge_err *e)
 {
@@ -34,14 +72,13 @@ ge_lm_open(struct ge_lm *lm, const struct ge_lm_opts *o, struct ge_err *e)
 	memset(lm, 0, sizeof(*lm));
 	lm->o = *o;
 	lm->started = ge_now();
-	clock_gettime(CLOCK_MONOTONIC, &lm->began);
+	lm->began = ge_clock();
 	ge_energy_start(&lm->energy);
 	if (ge_ranks_open(&lm->ranks, e) == -1)
 		return (-1);
-	if (o->jobs > 1)
-		lm->pool = ge_pool_new(o->jobs, e);
-	return (ge_ranks_agree(lm->ranks, o->jobs > 1 && lm->pool == NULL ?
-	    -1 : 0, e));
+	return (ge_ranks_agree(lm->ranks, (o->jobs > 1 && (lm->pool =
+	    ge_pool_new(o->jobs, e)) == NULL) || set_dir(lm, e) == -1 ||
+	    others(lm, e) == -1 ? -1 : 0, e));
 }
 
 void
@@ -54,6 +91,7 @@ ge_lm_release(struct ge_lm *lm)
 	ge_model_release(&lm->model);
 	ge_corpus_release(&lm->corpus);
 	ge_pool_free(lm->pool);
+	ge_free(lm->dir);
 	ge_ranks_close(lm->ranks);
 	memset(lm, 0, sizeof(*lm));
 }
@@ -61,11 +99,8 @@ ge_lm_release(struct ge_lm *lm)
 static double
 seconds(const struct ge_lm *lm)
 {
-	struct timespec now;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return ((double)(now.tv_sec - lm->began.tv_sec) +
-	    (double)(now.tv_nsec - lm->began.tv_nsec) * 1e-9);
+	return (ge_clock() - lm->began);
 }
 
 /*
@@ -73,32 +108,30 @@ seconds(const struct ge_lm *lm)
  */
 
 static int
+documents_of(struct ge_lm *lm, const char *path, struct ge_err *e)
+{
+	int in = strcmp(path, "-") == 0, fd, rc;
+
+	if ((fd = in ? 0 : ge_input_open(path, e)) == -1)
+		return (-1);
+	rc = ge_docs_read(fd, in ? "standard input" : path, &lm->o.caps,
+	    ge_corpus_add, &lm->corpus, e);
+	if (!in)
+		close(fd);
+	return (rc);
+}
+
+static int
 documents(struct ge_lm *lm, struct ge_err *e)
 {
-	const struct ge_lm_opts *o = &lm->o;
 	size_t i;
-	int fd, rc;
 
-	if (ge_corpus_open(&lm->corpus, o->val, e) == -1)
+	if (ge_corpus_open(&lm->corpus, lm->o.val, e) == -1 ||
+	    (lm->o.npaths == 0 && documents_of(lm, "-", e) == -1))
 		return (-1);
-	if (o->npaths == 0 && ge_docs_read(0, "standard input", &o->caps,
-	    ge_corpus_add, &lm->corpus, e) == -1)
-		return (-1);
-	for (i = 0; i < o->npaths; i++) {
-		if (strcmp(o->path[i], "-") == 0) {
-			if (ge_docs_read(0, "standard input", &o->caps,
-			    ge_corpus_add, &lm->corpus, e) == -1)
-				return (-1);
-			continue;
-		}
-		if ((fd = ge_input_open(o->path[i], e)) == -1)
+	for (i = 0; i < lm->o.npaths; i++)
+		if (documents_of(lm, lm->o.path[i], e) == -1)
 			return (-1);
-		rc = ge_docs_read(fd, o->path[i], &o->caps, ge_corpus_add,
-		    &lm->corpus, e);
-		close(fd);
-		if (rc == -1)
-			return (-1);
-	}
 	if (ge_corpus_done(&lm->corpus, e) == -1)
 		return (-1);
 	memcpy(lm->data, lm->corpus.digest, sizeof(lm->data));
@@ -114,7 +147,8 @@ learn_tokenizer(struct ge_lm *lm, struct ge_err *e)
 	if ((count = ge_bpe_count_new(lm->o.split, e)) == NULL)
 		return (-1);
 	if (ge_corpus_count(&lm->corpus, count, e) == 0 &&
-	    ge_bpe_train(&lm->model.bpe, count, lm->o.vocab, e) == 0)
+	    ge_bpe_train(&lm->model.bpe, count, lm->o.vocab > 0 ? lm->o.vocab :
+	    VOCAB, e) == 0)
 		rc = 0;
 	ge_bpe_count_free(count);
 	return (rc);
@@ -268,9 +302,19 @@ dimensions(struct ge_lm *lm, struct ge_err *e)
 	return (ge_llama_check(d, e));
 }
 
-/* The smallest limit in steps, 0 if there is none, and its name. */
+/* What is left of a limit in steps of which each takes so much; 0: no limit. */
+static double
+left(double limit, double spent, double step)
+{
+
+	if (limit <= 0 || step <= 0)
+		return (0);
+	return (limit > spent + step ? (limit - spent) / step : 1);
+}
+
+/* The smallest limit in steps, and its name; clock: those of time and energy too. */
 static uint64_t
-planned(const struct ge_lm *lm, const char **why)
+planned(const struct ge_lm *lm, int clock, const char **why)
 {
 	const struct ge_lm_opts *o = &lm->o;
 	double a_step = (double)(o->train.batch * o->train.len), n;
@@ -282,13 +326,14 @@ planned(const struct ge_lm *lm, const char **why)
 		{ "steps", (double)o->steps },
 		{ "tokens", (double)o->tokens / a_step },
 		{ "epochs", o->epochs * (double)lm->train.n / a_step },
-		{ "minutes", lm->step_seconds > 0 ?
-		    o->minutes * 60 / lm->step_seconds : 0 },
-		{ "joules", lm->step_joules > 0 ?
-		    o->joules / lm->step_joules : 0 }
+		{ "minutes", floor(left(o->minutes * 60, lm->s.p.seconds,
+		    lm->step_seconds)) },
+		{ "joules", floor(left(o->joules, lm->s.p.joules,
+		    lm->step_joules)) }
 	};
 
-	for (i = 0; i < sizeof(limit) / sizeof(limit[0]); i++) {
+	*why = o->joules > 0 ? "joules" : "minutes";
+	for (i = 0; i < (clock ? 5 : 3); i++) {
 		n = ceil(limit[i].steps);
 		if (n > 0 && n < (double)most) {
 			most = (uint64_t)n;
@@ -339,16 +384,16 @@ identity(struct ge_lm *lm, struct ge_err *e)
 	    "%d theta %a eps %a prec %d seed %" PRIu64 " batch %zu len %zu "
 	    "shards %zu warmup %" PRIu64 " schedule %d lr %a %a beta %a %a "
 	    "eps %a decay %a clip %a lora %zu %a outer %" PRIu64 " %"
-	    PRIu64 " ranks %d limits %" PRIu64 " %" PRIu64 " %a %a %a",
-	    ge_hex(data, lm->data, 32),
+	    PRIu64 " ranks %d course %" PRIu64 " limits %" PRIu64 " %" PRIu64
+	    " %a %a %a", ge_hex(data, lm->data, 32),
 	    ge_hex(tok, lm->tokenizer, 32), lm->o.val, d->vocab, d->dim,
 	    d->layers, d->heads, d->kv, d->hd, d->ff, d->ctx, d->tied,
 	    (double)d->theta, (double)d->eps, (int)t->prec, t->seed, t->batch,
 	    t->len, t->shards, t->warmup, (int)t->schedule, (double)t->lr,
 	    (double)t->lr_end, (double)t->b1, (double)t->b2, (double)t->eps,
-	    (double)t->decay, (double)t->clip, t->lora.rank, (double)t->lora.alpha,
-	    t->outer, lm->o.together, ranks, lm->o.steps, lm->o.tokens, lm->o.epochs,
-	    lm->o.minutes, lm->o.joules);
+	    (double)t->decay, (double)t->clip, t->lora.rank,
+	    (double)t->lora.alpha, t->outer, lm->o.together, ranks,
+	    lm->o.course, lm->o.steps, lm->o.tokens, lm->o.epochs, lm->o.minutes, lm->o.joules);
 	if (n < 0 || (size_t)n >= sizeof(text))
 		return (ge_fail(e, GE_EFAIL, "the options are too long"));
 	ge_sha256_init(&h);
@@ -360,21 +405,45 @@ identity(struct ge_lm *lm, struct ge_err *e)
 	return (0);
 }
 
-/* One step's work, undone, and what it took. */
+/*
+ * One step's work, undone, and what it took; the first time it takes longer, as the
+ * memory is new.
+ */
 static int
 rehearse(struct ge_lm *lm, struct ge_err *e)
 {
-	double s = seconds(lm), j = ge_energy_joules(&lm->energy), took[2];
+	double s, j, took[4] = { 0, 0, 0, 0 };
+	int i;
 
-	if (ge_train_rehearse(lm->t, e) == -1)
-		return (-1);
-	took[0] = seconds(lm) - s;
-	took[1] = ge_energy_joules(&lm->energy) - j;
+	for (i = 0; i < 2; i++) {
+		s = seconds(lm);
+		j = ge_energy_joules(&lm->energy);
+		if (ge_train_rehearse(lm->t, e) == -1)
+			return (-1);
+		took[0] = seconds(lm) - s;
+		took[1] = ge_energy_joules(&lm->energy) - j;
+	}
+	if (lm->s.p.step == 0) {
+		lm->s.p.seconds = seconds(lm);
+		lm->s.p.joules = ge_energy_joules(&lm->energy);
+	}
+	took[2] = lm->s.p.seconds;
+	took[3] = lm->s.p.joules;
 	if (ge_ranks_share(lm->ranks, took, sizeof(took), e) == -1)
 		return (-1);
 	lm->step_seconds = took[0];
 	lm->step_joules = took[1];
+	lm->s.p.seconds = took[2];
+	lm->s.p.joules = took[3];
 	return (0);
+}
+
+/* Towards how many steps the learning rate falls, whatever ends the run. */
+static uint64_t
+course(const struct ge_lm *lm)
+{
+
+	return (lm->o.course > 0 ? lm->o.course : lm->s.steps);
 }
 
 /* As soon as it is known how many steps there are. */
@@ -383,66 +452,53 @@ set_together(struct ge_lm *lm)
 {
 
 	lm->t->o.together = lm->o.together != UINT64_MAX ? lm->o.together :
-	    lm->o.base != NULL ? 0 : lm->s.steps / 10;
-}
-
-/* With DiLoCo each rank has a state, and a folder, of its own. */
-static int
-apart(const struct ge_lm *lm)
-{
-
-	return (lm->o.train.outer > 0 && lm->ranks != NULL);
-}
-
-static int
-folder(const struct ge_lm *lm, char *buf, size_t cap, struct ge_err *e)
-{
-	int n;
-
-	n = apart(lm) ? snprintf(buf, cap, "%s/rank-%d", lm->o.checkpoints,
-	    ge_ranks_rank(lm->ranks)) : snprintf(buf, cap, "%s",
-	    lm->o.checkpoints);
-	return (n < 0 || (size_t)n >= cap ? ge_fail(e, GE_EUSAGE, "'%s': too "
-	    "long", lm->o.checkpoints) : 0);
+	    lm->o.base != NULL ? 0 : course(lm) / 10;
 }
 
 /* The newest checkpoint that all ranks have. */
 static int
-resume_together(struct ge_lm *lm, const char *dir, struct ge_err *e)
+resume_together(struct ge_lm *lm, struct ge_err *e)
 {
 	int rc, older;
 
-	rc = ge_checkpoint_resume(dir, lm->t, lm->ident, &lm->s.p, e);
-	if (ge_ranks_agree(lm->ranks, rc == -1 ? -1 : 0, e) == -1)
+	rc = ge_checkpoint_resume(lm->dir, lm->t, lm->ident, &lm->s.p, e);
+	if (ge_ranks_agree(lm->ranks, rc, e) == -1)
 		return (-1);
 	older = -(int)lm->s.p.step;
 	if (ge_ranks_most(lm->ranks, &older, e) == -1)
 		return (-1);
 	if (lm->s.p.step > (uint64_t)-older)
-		rc = ge_checkpoint_resume_at(dir, (uint64_t)-older, lm->t,
+		rc = ge_checkpoint_resume_at(lm->dir, (uint64_t)-older, lm->t,
 		    lm->ident, &lm->s.p, e);
 	if (rc != -1 && lm->s.p.step != (uint64_t)-older)
 		rc = ge_fail(e, GE_EREFUSED, "'%s': its step %" PRIu64 " is "
-		    "that of no other rank", dir, lm->s.p.step);
-	return (ge_ranks_agree(lm->ranks, rc == -1 ? -1 : 0, e) == -1 ? -1 :
-	    rc);
+		    "that of no other rank", lm->dir, lm->s.p.step);
+	return (rc);
+}
+
+/* With -f what another one has left goes, now that ours begins. */
+static int
+begin(struct ge_lm *lm, struct ge_err *e)
+{
+	int rc = 0;
+
+	if (lm->dir != NULL && (first(lm) || apart(lm)))
+		rc = lm->o.anew ? ge_checkpoint_clear(lm->dir, e) :
+		    others(lm, e);
+	return (ge_ranks_agree(lm->ranks, rc, e));
 }
 
 static int
 resume(struct ge_lm *lm, struct ge_err *e)
 {
-	char dir[4096];
 	int rc = 0;
 
-	if (!lm->o.resume)
-		return (0);
-	if (folder(lm, dir, sizeof(dir), e) == -1)
-		return (-1);
 	if (apart(lm))
-		rc = resume_together(lm, dir, e);
+		rc = resume_together(lm, e);
 	else if (first(lm))
-		rc = ge_checkpoint_resume(dir, lm->t, lm->ident, &lm->s.p, e);
-	if (ge_ranks_agree(lm->ranks, rc == -1 ? -1 : 0, e) == -1 ||
+		rc = ge_checkpoint_resume(lm->dir, lm->t, lm->ident, &lm->s.p,
+		    e);
+	if (ge_ranks_agree(lm->ranks, rc, e) == -1 ||
 	    ge_ranks_share(lm->ranks, &rc, sizeof(rc), e) == -1 ||
 	    ge_ranks_share(lm->ranks, &lm->s.p, sizeof(lm->s.p), e) == -1)
 		return (-1);
@@ -468,19 +524,20 @@ ge_lm_ready(struct ge_lm *lm, struct ge_err *e)
 		    "positions of the model", t->len, t->dims.ctx));
 	if (identity(lm, e) == -1 ||
 	    (lm->t = ge_train_new(t, &lm->train, lm->pool, e)) == NULL ||
-	    resume(lm, e) == -1)
+	    (lm->o.resume ? resume(lm, e) : begin(lm, e)) == -1)
 		return (-1);
 	if ((lm->s.p.step == 0 || lm->s.p.step < lm->s.steps) &&
 	    rehearse(lm, e) == -1)
 		return (-1);
 	if (lm->s.steps == 0)
-		lm->s.steps = planned(lm, &lm->stopped);
-	else
-		planned(lm, &lm->stopped);
-	lm->s.p.steps = lm->t->o.steps = lm->s.steps;
+		lm->s.steps = planned(lm, 1, &lm->stopped);
+	else if (planned(lm, 0, &lm->stopped) != lm->s.steps)
+		lm->stopped = lm->o.minutes > 0 ? "minutes" : "joules";
+	lm->s.p.steps = lm->s.steps;
+	lm->t->o.steps = course(lm);
 	set_together(lm);
 	if (lm->t->o.warmup == 0)
-		lm->t->o.warmup = lm->s.steps / 20 < 200 ? lm->s.steps / 20 + 1 :
+		lm->t->o.warmup = course(lm) / 20 < 200 ? course(lm) / 20 + 1 :
 		    200;
 	if (lm->o.every == 0)
 		lm->o.every = lm->step_seconds > 0 ? 1 + (uint64_t)
@@ -497,17 +554,16 @@ ge_lm_ready(struct ge_lm *lm, struct ge_err *e)
 static int
 write_checkpoint(struct ge_lm *lm, struct ge_err *e)
 {
-	char dir[4096], *path;
+	char *path;
 	int rc;
 
 	if (!first(lm) && !apart(lm))
 		return (0);
-	if (folder(lm, dir, sizeof(dir), e) == -1 || ge_checkpoint_write(dir,
-	    lm->t, lm->ident, &lm->s.p, e) == -1)
+	if (ge_checkpoint_write(lm->dir, lm->t, lm->ident, &lm->s.p, e) == -1)
 		return (-1);
 	if (lm->o.command == NULL)
 		return (0);
-	if ((path = ge_checkpoint_path(dir, lm->t->step, e)) == NULL)
+	if ((path = ge_checkpoint_path(lm->dir, lm->t->step, e)) == NULL)
 		return (-1);
 	rc = ge_checkpoint_pipe(lm->o.command, path, e);
 	ge_free(path);
@@ -518,7 +574,7 @@ static int
 checkpoint(struct ge_lm *lm, struct ge_err *e)
 {
 
-	if (lm->o.checkpoints == NULL)
+	if (lm->dir == NULL)
 		return (0);
 	if (ge_train_whole(lm->t, e) == -1)
 		return (-1);
@@ -547,18 +603,32 @@ count(struct ge_lm *lm, double took)
 enum { GO, LIMIT, INTERRUPTED };
 
 static int
-verdict(struct ge_lm *lm, int *v, struct ge_err *e)
+met(const struct ge_lm *lm)
 {
 	const struct ge_progress *p = &lm->s.p;
 
-	*v = GO;
-	if (ge_hook_tick(0, e) == -1)
-		*v = INTERRUPTED;
-	else if (p->step >= lm->s.steps || (lm->o.minutes > 0 && p->seconds >=
-	    lm->o.minutes * 60) || (lm->o.joules > 0 && p->joules >=
-	    lm->o.joules))
-		*v = LIMIT;
+	return (p->step > 0 && (p->step >= lm->s.steps || (lm->o.minutes > 0 &&
+	    p->seconds >= lm->o.minutes * 60) || (lm->o.joules > 0 &&
+	    p->joules >= lm->o.joules)) ? LIMIT : GO);
+}
+
+static int
+verdict(struct ge_lm *lm, int *v, struct ge_err *e)
+{
+
+	*v = ge_hook_tick(0, e) == -1 ? INTERRUPTED : met(lm);
 	return (ge_ranks_most(lm->ranks, v, e));
+}
+
+/* By what the run has ended: the clock may have been before the plan. */
+static const char *
+stopped_by(const struct ge_lm *lm)
+{
+
+	if (lm->s.p.step >= lm->s.steps)
+		return (lm->stopped);
+	return (lm->o.minutes <= 0 || (lm->o.joules > 0 && lm->s.p.joules >=
+	    lm->o.joules) ? "joules" : "minutes");
 }
 
 static int
@@ -566,17 +636,21 @@ evaluate(struct ge_lm *lm, uint64_t most, struct ge_err *e)
 {
 
 	lm->s.evaluated = lm->val.n > 0;
-	return (lm->s.evaluated ? ge_train_eval(lm->t, &lm->val, most,
-	    &lm->s.p.val, e) : 0);
+	if (!lm->s.evaluated)
+		return (0);
+	if (ge_train_eval(lm->t, &lm->val, most, &lm->s.p.val, e) == -1)
+		return (-1);
+	return (isfinite(lm->s.p.val) ? 0 : ge_fail(e, GE_EFAIL, "step %" PRIu64
+	    ": the loss on what is held out is not a number", lm->s.p.step));
 }
 
 int
 ge_lm_train(struct ge_lm *lm, void (*tell)(void *, const struct ge_lm_state *),
     void *arg, struct ge_err *e)
 {
-	uint64_t step;
+	uint64_t step, began = lm->s.p.step;
 	double at;
-	int v = lm->s.p.step >= lm->s.steps ? LIMIT : GO;
+	int v = met(lm);
 
 	while (v == GO) {
 		at = seconds(lm);
@@ -586,17 +660,24 @@ ge_lm_train(struct ge_lm *lm, void (*tell)(void *, const struct ge_lm_state *),
 		step = lm->s.p.step;
 		lm->s.evaluated = 0;
 		if (verdict(lm, &v, e) == -1 || (v == GO && step % lm->o.eval ==
-		    0 && evaluate(lm, EVAL_WINDOWS, e) == -1))
+		    0 && evaluate(lm, EVAL_WINDOWS, e) == -1) || (v == LIMIT &&
+		    ge_train_join(lm->t, e) == -1))
 			return (-1);
-		if (v == LIMIT && (ge_train_join(lm->t, e) == -1 ||
-		    evaluate(lm, UINT64_MAX, e) == -1))
-			return (-1);
-		tell(arg, &lm->s);
+		if (v != LIMIT)
+			tell(arg, &lm->s);
 		if ((v != GO || step % lm->o.every == 0) && checkpoint(lm, e) ==
 		    -1)
 			return (-1);
 	}
-	return (v == INTERRUPTED ? ge_fail(e, GE_EFAIL, "interrupted") : 0);
+	if (v == INTERRUPTED)
+		return (ge_fail(e, GE_EFAIL, "interrupted"));
+	/* This can take long: the checkpoint is written. */
+	if (evaluate(lm, UINT64_MAX, e) == -1)
+		return (-1);
+	if (lm->s.p.step > began)
+		tell(arg, &lm->s);
+	lm->stopped = stopped_by(lm);
+	return (0);
 }
 
 static int

@@ -3,7 +3,6 @@
 
 #include <stddef.h>
 #include <stdint.h>
-#include <time.h>
 
 #include "data/corpus.h"
 #include "data/docs.h"
@@ -36,7 +35,7 @@ struct ge_lm_opts {
 	const char *size;		/* NULL: 3m */
 	const char *base, *tokenizer;	/* or NULL */
 	enum ge_split split;
-	size_t vocab;
+	size_t vocab;			/* 0: 8192 */
 	struct ge_llama_dims dims;	/* a field of 0 is as `size` has it */
 	int tied;			/* -1: as `size` has it */
 
@@ -49,12 +48,14 @@ struct ge_lm_opts {
 	/* When it stops, at the first of these; 0: no such limit. */
 	uint64_t steps, tokens;
 	double epochs, minutes, joules;
+	uint64_t course;		/* steps of the schedule; 0: those planned */
 	uint64_t eval;			/* steps between looks at what was held out */
 
 	/* Checkpoints: a folder, or NULL for none. */
 	const char *checkpoints, *command;
 	uint64_t every;			/* steps; 0: about ten minutes of them */
 	int resume;
+	int anew;			/* those of another training may go */
 
 	/* What is written. */
 	enum ge_dtype dtype;
@@ -75,6 +76,7 @@ struct ge_lm_state {
 struct ge_lm {
 	struct ge_lm_opts o;
 	struct ge_ranks *ranks;		/* NULL: alone */
+	char *dir;			/* of this rank's checkpoints, or NULL */
 	struct ge_pool *pool;
 	struct ge_corpus corpus;
 	struct ge_model model;		/* params: NULL until ge_lm_finish */
@@ -89,7 +91,7 @@ struct ge_lm {
 	uint8_t ident[32];
 	uint8_t data[32], tokenizer[32];	/* digests */
 	double before_seconds, before_joules;	/* of the runs before */
-	struct timespec began;
+	double began;			/* by ge_clock */
 	int64_t started;		/* seconds since 1970 */
 	const char *stopped;		/* by what: "steps", "minutes", ... */
 };

@@ -1,6 +1,5 @@
 #include <inttypes.h>
 #include <jansson.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -8,6 +7,7 @@
 #include "model/lmrun.h"
 #include "util/mem.h"
 #include "util/num.h"
+#include "util/buf.h"
 
 static const char *
 precision(const struct ge_lm *lm)
@@ -64,11 +64,12 @@ options(const struct ge_lm *lm)
 	const struct ge_train_opts *t = &lm->t->o;
 	json_t *j;
 
-	j = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:f, s:f, "
+	j = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:s, s:f, s:f, "
 	    "s:f, s:f, s:f, s:f, s:f}",
 	    "prec", precision(lm), "seed", (json_int_t)t->seed,
 	    "batch", (json_int_t)t->batch, "len", (json_int_t)t->len,
-	    "shards", (json_int_t)t->shards, "steps", (json_int_t)t->steps,
+	    "shards", (json_int_t)t->shards, "steps",
+	    (json_int_t)lm->s.p.step, "course", (json_int_t)t->steps,
 	    "warmup", (json_int_t)t->warmup,
 	    "schedule", t->schedule == GE_WSD ? "wsd" : "cosine",
 	    "lr", (double)t->lr, "lr-end", (double)t->lr_end,
@@ -78,7 +79,8 @@ options(const struct ge_lm *lm)
 	if (j != NULL && t->lora.rank > 0) {
 		json_object_set_new(j, "lora", json_integer(
 		    (json_int_t)t->lora.rank));
-		json_object_set_new(j, "alpha", json_real((double)t->lora.alpha));
+		json_object_set_new(j, "alpha",
+		    json_real((double)t->lora.alpha));
 	}
 	if (j != NULL && t->outer > 0) {
 		json_object_set_new(j, "outer",
@@ -99,7 +101,8 @@ baselines(const struct ge_lm *lm)
 
 	for (i = 0; i < GE_BASELINES && lm->base[i].name != NULL; i++)
 		json_array_append_new(a, json_pack(
-		    "{s:s, s:f, s:f, s:f, s:f, s:I}", "name", lm->base[i].name, "nats", lm->base[i].nats,
+		    "{s:s, s:f, s:f, s:f, s:f, s:I}",
+		    "name", lm->base[i].name, "nats", lm->base[i].nats,
 		    "bits_a_byte", ge_lm_bits(lm, lm->base[i].nats),
 		    "seconds", lm->base[i].seconds,
 		    "joules", lm->base[i].seconds * lm->base_watts,
@@ -160,52 +163,23 @@ ge_lm_report(const struct ge_lm *lm, struct ge_err *e)
  * The card: Markdown with the head that Hugging Face reads.
  */
 
-struct text {
-	char *s;
-	size_t len, cap;
-	int failed;
-	struct ge_err *e;
-};
-
-static void put(struct text *t, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3)));
-
 static void
-put(struct text *t, const char *fmt, ...)
-{
-	char line[2048];
-	va_list ap;
-	int n;
-
-	va_start(ap, fmt);
-	n = vsnprintf(line, sizeof(line), fmt, ap);
-	va_end(ap);
-	if (n < 0 || t->failed)
-		return;
-	n = (size_t)n < sizeof(line) ? n : (int)sizeof(line) - 1;
-	if (ge_grow(&t->s, &t->cap, t->len + (size_t)n + 1, 1, t->e) == -1) {
-		t->failed = 1;
-		return;
-	}
-	memcpy(t->s + t->len, line, (size_t)n + 1);
-	t->len += (size_t)n;
-}
-
-static void
-put_results(struct text *t, const struct ge_lm *lm)
+put_results(struct ge_buf *t, const struct ge_lm *lm)
 {
 	const struct ge_progress *p = &lm->s.p;
 	size_t i;
 
-	put(t, "## Results\n\nOn %" PRIu64 " of %" PRIu64 " documents, held "
-	    "out by a hash of each:\n\n| model | nats a token | bits a byte | "
+	ge_buf_put(t, "## Results\n\nOn %" PRIu64 " of %" PRIu64 " documents, "
+	    "held out by a hash of each:\n\n| model | nats a token | bits a byte | "
 	    "seconds | joules |\n|---|---|---|---|---|\n", lm->corpus.nval,
 	    lm->corpus.ndocs);
 	for (i = 0; i < GE_BASELINES && lm->base[i].name != NULL; i++)
-		put(t, "| %s | %.4f | %.4f | %.2f | %.3g |\n", lm->base[i].name,
+		ge_buf_put(t, "| %s | %.4f | %.4f | %.2f | %.3g |\n",
+		    lm->base[i].name,
 		    lm->base[i].nats, ge_lm_bits(lm, lm->base[i].nats),
 		    lm->base[i].seconds, lm->base[i].seconds * lm->base_watts);
-	put(t, "| **this** | **%.4f** | **%.4f** | %.2f | %.3g |\n\n", p->val,
+	ge_buf_put(t, "| **this** | **%.4f** | **%.4f** | %.2f | %.3g |\n\n",
+	    p->val,
 	    ge_lm_bits(lm, p->val), p->seconds, p->joules);
 }
 
@@ -214,46 +188,44 @@ ge_lm_card(const struct ge_lm *lm, struct ge_err *e)
 {
 	const struct ge_llama_dims *d = &lm->model.dims;
 	const struct ge_progress *p = &lm->s.p;
-	struct text t = { .e = e };
-	char hex[65];
+	struct ge_buf t = { .e = e };
+	char hex[65], *card;
 
-	put(&t, "---\nlibrary_name: transformers\npipeline_tag: "
+	ge_buf_put(&t, "---\nlibrary_name: transformers\npipeline_tag: "
 	    "text-generation\ntags:\n- llama\n- getools\n---\n\n"
 	    "# A language model of %.1f million parameters\n\n",
 	    (double)ge_llama_params(d) / 1e6);
-	put(&t, "Llama architecture: %zu layers, width %zu, %zu heads (%zu of "
-	    "keys and values), hidden width %zu, %zu positions, a vocabulary "
+	ge_buf_put(&t, "Llama architecture: %zu layers, width %zu, %zu heads (%zu "
+	    "of keys and values), hidden width %zu, %zu positions, a vocabulary "
 	    "of %zu byte-level tokens.\n\n", d->layers, d->dim, d->heads,
 	    d->kv, d->ff, d->ctx, d->vocab);
-	put(&t, "## Data\n\n%" PRIu64 " documents, %" PRIu64 " bytes, %"
+	ge_buf_put(&t, "## Data\n\n%" PRIu64 " documents, %" PRIu64 " bytes, %"
 	    PRIu64 " tokens to train on; SHA-256 `%s`%s%s%s.\n\n",
 	    lm->corpus.ndocs, lm->corpus.bytes, lm->train.n,
 	    ge_hex(hex, lm->data, 32),
 	    lm->o.digest != NULL ? "; fragment set `" : "",
 	    lm->o.digest != NULL ? lm->o.digest : "",
 	    lm->o.digest != NULL ? "`" : "");
-	put(&t, "## Training\n\n%s%s%s%" PRIu64 " steps of %zu sequences of "
-	    "%zu tokens, %s, seed %" PRIu64 ", by getools %s; stopped "
+	ge_buf_put(&t, "## Training\n\n%s%s%s%" PRIu64 " steps of %zu sequences "
+	    "of %zu tokens, %s, seed %" PRIu64 ", by getools %s; stopped "
 	    "by: %s. All options are in run.json.\n\n",
 	    lm->o.base != NULL ? "Continued from `" : "",
 	    lm->o.base != NULL ? lm->o.base : "",
 	    lm->o.base != NULL ? "`. " : "", p->step, lm->o.train.batch,
 	    lm->o.train.len, precision(lm), lm->o.train.seed, lm->o.version,
 	    lm->stopped);
-	put(&t, "It took %.0f seconds and %.0f joules (method: %s)",
+	ge_buf_put(&t, "It took %.0f seconds and %.0f joules (method: %s)",
 	    p->seconds, p->joules, ge_energy_method(&lm->energy));
 	if (lm->o.gco2 > 0)
-		put(&t, ", %.3g grams of CO2 at %g grams a kilowatt-hour",
+		ge_buf_put(&t, ", %.3g grams of CO2 at %g grams a "
+		    "kilowatt-hour",
 		    grams(lm), lm->o.gco2);
-	put(&t, ".\n\n");
+	ge_buf_put(&t, ".\n\n");
 	if (lm->val.n > 0)
 		put_results(&t, lm);
-	put(&t, "## Limits\n\nIt writes what looks like the text that it "
-	    "learnt from, true or not. Nobody has examined it for bias or for "
+	ge_buf_put(&t, "## Limits\n\nIt writes what looks like the text that "
+	    "it learnt from, true or not. Nobody has examined it for bias or for "
 	    "personal data that it may repeat.\n");
-	if (t.failed) {
-		ge_free(t.s);
-		return (NULL);
-	}
-	return (t.s);
+	(void)ge_buf_done(&t, &card, NULL);
+	return (card);
 }

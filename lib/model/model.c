@@ -47,22 +47,11 @@ struct load {
 	uint8_t *raw;			/* [CHUNK * 4] */
 };
 
-static char *
-path_of(const char *dir, const char *name, struct ge_err *e)
-{
-	size_t len = strlen(dir) + strlen(name) + 2;
-	char *s;
-
-	if ((s = ge_alloc(len, e)) != NULL)
-		snprintf(s, len, "%s/%s", dir, name);
-	return (s);
-}
-
 static int
 slurp(const char *dir, const char *name, size_t max, char **buf, size_t *len,
     struct ge_err *e)
 {
-	char *path = path_of(dir, name, e);
+	char *path = ge_path_join(dir, name, e);
 	uint8_t *p = NULL;
 	int rc;
 
@@ -113,7 +102,7 @@ static int
 open_shard(struct load *l, const char *name, struct ge_err *e)
 {
 	struct shard *s = &l->shard[l->nshards];
-	char *path = path_of(l->dir, name, e);
+	char *path = ge_path_join(l->dir, name, e);
 	struct stat st;
 	int rc = -1;
 
@@ -180,8 +169,8 @@ open_all(struct load *l, struct ge_err *e)
 static int
 open_weights(struct load *l, struct ge_err *e)
 {
-	char *one = path_of(l->dir, "model.safetensors", e);
-	char *index = path_of(l->dir, INDEX, e);
+	char *one = ge_path_join(l->dir, "model.safetensors", e);
+	char *index = ge_path_join(l->dir, INDEX, e);
 	int rc = -1;
 
 	if (one == NULL || index == NULL ||

@@ -221,10 +221,10 @@ ge_ranks_agree(struct ge_ranks *r, int rc, struct ge_err *e)
 	int d;
 
 	if (r == NULL)
-		return (rc);
+		return (rc == -1 ? -1 : 0);
 	memset(&first, 0, sizeof(first));
-	first.rank = rc == 0 ? r->size : r->rank;
-	if (rc != 0)
+	first.rank = rc == -1 ? r->rank : r->size;
+	if (rc == -1)
 		first.e = *e;
 	for (d = 1; d < r->size; d *= 2) {
 		if (swap(r, r->rank ^ d, &first, sizeof(first), &theirs,

@@ -39,8 +39,8 @@ void ge_ranks_abort(struct ge_ranks *r, int status);
  *
  * ge_ranks_most(r, v, e): *v becomes the greatest of all ranks.
  *
- * ge_ranks_agree(r, rc, e): 0 if rc is 0 everywhere; else -1 everywhere, with the
- * error of the lowest rank where it is not.
+ * ge_ranks_agree(r, rc, e): 0 unless rc is -1 somewhere; then -1 everywhere, with the
+ * error of the lowest rank where it is.
  */
 int ge_ranks_share(struct ge_ranks *r, void *p, size_t len, struct ge_err *e);
 int ge_ranks_gather(struct ge_ranks *r, void *p, size_t each,

@@ -1,27 +1,17 @@
 #include <math.h>
 #include <string.h>
 
+#include "model/draw.h"
 #include "model/ops.h"
 #include "model/sampling.h"
-
-/* SplitMix64 (Steele, Lea and Flood, 2014). */
-static uint64_t
-draw(uint64_t *state)
-{
-	uint64_t z = *state += 0x9e3779b97f4a7c15u;
-
-	z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-	z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-	return (z ^ z >> 31);
-}
 
 void
 ge_sampling_seed(struct ge_sampling *s, uint64_t seed, uint64_t n)
 {
 
 	s->state = seed;
-	s->state = draw(&s->state) ^ n;
-	s->state = draw(&s->state);
+	s->state = ge_draw(&s->state) ^ n;
+	s->state = ge_draw(&s->state);
 }
 
 /* The likeliest; vocab if there is one that is no number. */
@@ -70,7 +60,7 @@ static uint32_t
 fall(struct ge_sampling *s, const float *p, const uint32_t *order, size_t n,
     double sum)
 {
-	double u = (double)(draw(&s->state) >> 11) / 9007199254740992.0 * sum;
+	double u = (double)(ge_draw(&s->state) >> 11) / 9007199254740992.0 * sum;
 	size_t i;
 
 	for (i = 0; i + 1 < n; i++) {

@@ -5,6 +5,7 @@
 #include "model/draw.h"
 #include "model/ops.h"
 #include "model/train.h"
+#include "util/hook.h"
 #include "util/mem.h"
 
 enum {
@@ -90,9 +91,10 @@ ge_train_lr(const struct ge_train_opts *o, uint64_t step)
 	if (step < from || o->steps <= from)
 		return (o->lr);
 	x = (double)(step - from) / (double)(o->steps - from);
+	x = x > 1 ? 1 : x;
 	if (o->schedule == GE_COSINE)
 		x = (1 - cos(x * 3.14159265358979323846)) / 2;
-	return ((float)(lr + (end - lr) * (x > 1 ? 1 : x)));
+	return ((float)(lr + (end - lr) * x));
 }
 
 struct part {
@@ -515,7 +517,7 @@ ge_train_eval(struct ge_train *t, const struct ge_tokens *data, uint64_t most,
 	uint64_t n = windows(data, t->o.len);
 	size_t seqs = t->o.batch / t->o.shards, i, each, first;
 	double *loss, sum = 0;
-	int rc = -1;
+	int rc = -1, stop = 0;
 
 	n = n < most ? n : most;
 	each = (n + seqs - 1) / seqs;
@@ -525,9 +527,12 @@ ge_train_eval(struct ge_train *t, const struct ge_tokens *data, uint64_t most,
 	loss = ge_alloc(each * (size_t)ge_ranks_size(r) * sizeof(*loss), e);
 	if (ge_ranks_agree(r, loss == NULL ? -1 : 0, e) == -1)
 		goto out;
-	for (i = first; i < first + each && i * seqs < n; i++)
+	for (i = first; i < first + each && i * seqs < n && !stop; i++) {
 		loss[i] = eval_shard(t, data, i * seqs, n);
-	if (ge_ranks_gather(r, loss, each * sizeof(*loss), e) == -1)
+		stop = most == UINT64_MAX && ge_hook_tick(0, e) == -1;
+	}
+	if (ge_ranks_agree(r, -stop, e) == -1 ||
+	    ge_ranks_gather(r, loss, each * sizeof(*loss), e) == -1)
 		goto out;
 	for (i = 0; i * seqs < n; i++)
 		sum += loss[i];

@@ -105,7 +105,7 @@ struct ge_train_size {
  * changed but t->loss and t->norm.  As ge_train_step.
  *
  * ge_train_eval(t, data, most, nats, e): nats a token of other data, at most so many
- * windows.  0, -1.
+ * windows; UINT64_MAX: all, and -1 if the program is to stop (util/hook.h).  0, -1.
  *
  * ge_train_lr(o, step): what the schedule says.
  *

@@ -24,13 +24,9 @@ enum {
 static char *
 path_of(const struct ge_store *st, const uint8_t *setid, struct ge_err *e)
 {
-	size_t len = strlen(st->state) + 2 + 2 * GE_SETID + 1;
-	char id[2 * GE_SETID + 1], *path;
+	char id[2 * GE_SETID + 1];
 
-	if ((path = ge_alloc(len, e)) != NULL)
-		snprintf(path, len, "%s/%s", st->state,
-		    ge_hex(id, setid, GE_SETID));
-	return (path);
+	return (ge_path_join(st->state, ge_hex(id, setid, GE_SETID), e));
 }
 
 int

@@ -172,6 +172,17 @@ ge_file_release(struct ge_file *f)
 	f->tmp = f->path = NULL;
 }
 
+char *
+ge_path_join(const char *dir, const char *name, struct ge_err *e)
+{
+	size_t len = strlen(dir) + strlen(name) + 2;
+	char *path;
+
+	if ((path = ge_alloc(len, e)) != NULL)
+		snprintf(path, len, "%s/%s", dir, name);
+	return (path);
+}
+
 int
 ge_dir_make(const char *path, struct ge_err *e)
 {

@@ -61,6 +61,9 @@ int ge_file_open(struct ge_file *f, const char *path, enum ge_over over,
 int ge_file_commit(struct ge_file *f, enum ge_over over, struct ge_err *e);
 void ge_file_release(struct ge_file *f);
 
+/* ge_path_join(dir, name, e): "dir/name"; ge_free it.  NULL without memory. */
+char *ge_path_join(const char *dir, const char *name, struct ge_err *e);
+
 /* ge_dir_make(path, e): mkdir with parents; existing is fine. */
 int ge_dir_make(const char *path, struct ge_err *e);
 

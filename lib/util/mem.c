@@ -93,6 +93,20 @@ ge_grow(void *p, size_t *cap, size_t want, size_t size, struct ge_err *e)
 	return (0);
 }
 
+int
+ge_append(uint8_t **p, size_t *n, size_t *cap, const void *s, size_t len,
+    struct ge_err *e)
+{
+
+	if (len == 0)
+		return (0);
+	if (ge_grow(p, cap, *n + len, 1, e) == -1)
+		return (-1);
+	memcpy(*p + *n, s, len);
+	*n += len;
+	return (0);
+}
+
 void *
 ge_block_alloc(size_t len, struct ge_err *e)
 {

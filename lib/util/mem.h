@@ -2,6 +2,7 @@
 #define GE_MEM_H
 
 #include <stddef.h>
+#include <stdint.h>
 
 #include "util/err.h"
 
@@ -21,6 +22,14 @@ void ge_free(void *p);
  * has room for *cap; doubles.  Return 0, or -1 with *p and *cap unchanged.
  */
 int ge_grow(void *p, size_t *cap, size_t want, size_t size, struct ge_err *e);
+
+/*
+ * ge_append(p, n, cap, s, len, e):
+ * len bytes more behind the *n at *p, which has room for *cap and grows.  Return 0, or
+ * -1 with all unchanged.
+ */
+int ge_append(uint8_t **p, size_t *n, size_t *cap, const void *s, size_t len,
+    struct ge_err *e);
 
 /*
  * ge_block_alloc(len, e):

@@ -7,18 +7,6 @@
 static const char control[] = "\\\a\b\f\n\r\t\v", letter[] = "\\abfnrtv";
 
 static int
-add(uint8_t **to, size_t *n, size_t *cap, const void *s, size_t len,
-    struct ge_err *e)
-{
-
-	if (ge_grow(to, cap, *n + len, 1, e) == -1)
-		return (-1);
-	memcpy(*to + *n, s, len);
-	*n += len;
-	return (0);
-}
-
-static int
 is_control(uint8_t c)
 {
 
@@ -43,7 +31,7 @@ ge_quote_line(const uint8_t *s, size_t len, uint8_t **to, size_t *n,
 		} else if (is_control(s[i])) {
 			k = (size_t)snprintf(t, sizeof(t), "\\0%03o", s[i]);
 		}
-		if (add(to, n, cap, t, k, e) == -1)
+		if (ge_append(to, n, cap, t, k, e) == -1)
 			return (-1);
 	}
 	return (0);
@@ -56,7 +44,7 @@ ge_quote_json(const uint8_t *s, size_t len, uint8_t **to, size_t *n,
 	char t[8];
 	size_t i, k;
 
-	if (add(to, n, cap, "\"", 1, e) == -1)
+	if (ge_append(to, n, cap, "\"", 1, e) == -1)
 		return (-1);
 	for (i = 0; i < len; i++) {
 		if (s[i] == '\n')
@@ -69,10 +57,10 @@ ge_quote_json(const uint8_t *s, size_t len, uint8_t **to, size_t *n,
 			t[0] = (char)s[i];
 			k = 1;
 		}
-		if (add(to, n, cap, t, k, e) == -1)
+		if (ge_append(to, n, cap, t, k, e) == -1)
 			return (-1);
 	}
-	return (add(to, n, cap, "\"", 1, e));
+	return (ge_append(to, n, cap, "\"", 1, e));
 }
 
 static int

@@ -363,6 +363,15 @@ test_other(void)
 	    e.code == GE_EREFUSED && strstr(e.msg, "tensor 'theta' is "
 	    "missing or of another size") != NULL;
 	check(good, "of other sizes: refused");
+	step(t);
+	save(t, in("p"));
+	rename(in("p/checkpoint-00000002.safetensors"),
+	    in("p/checkpoint-00000007.safetensors"));
+	memset(&p, 0, sizeof(p));
+	good = ge_checkpoint_write(in("p"), t, other, &p, &e) == 0 &&
+	    ge_checkpoint_resume(in("p"), t, other, &p, &e) == 1 &&
+	    p.step == 2 && warnings == 1;
+	check(good, "below one of another run: found");
 	ge_train_free(t);
 	ge_train_free(u);
 }

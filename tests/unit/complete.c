@@ -12,22 +12,15 @@
 #include "util/mem.h"
 #include "util/quote.h"
 
+#define UNIT "complete"
+#include "check.h"
+
 enum {
 	END = 256, VOCAB = 257, LEN = 150
 };
 
 static struct ge_err e;
 static struct ge_bpe bpe;
-static int bad;
-
-static void
-check(int good, const char *name)
-{
-
-	printf("%s complete: %s\n", good ? "ok" : "not ok", name);
-	bad |= !good;
-}
-
 static void *
 need(void *p)
 {

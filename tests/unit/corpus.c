@@ -16,26 +16,8 @@
 #include "data/docs.h"
 #include "util/mem.h"
 
-static int bad;
-
-static void
-check(int good, const char *name)
-{
-
-	printf("%s corpus: %s\n", good ? "ok" : "not ok", name);
-	bad |= !good;
-}
-
-static unsigned int
-draw(unsigned int n)
-{
-	static uint64_t x = 88172645463325252u;
-
-	x ^= x << 13;
-	x ^= x >> 7;
-	x ^= x << 17;
-	return ((unsigned int)(x >> 33) % n);
-}
+#define UNIT "corpus"
+#include "check.h"
 
 /* Documents of words; every 50th is long, some are twice there, some empty. */
 enum {

@@ -21,15 +21,8 @@
 #include "util/hook.h"
 #include "util/mem.h"
 
-static int bad;
-
-static void
-check(int good, const char *name)
-{
-
-	printf("%s docs: %s\n", good ? "ok" : "not ok", name);
-	bad |= !good;
-}
+#define UNIT "docs"
+#include "check.h"
 
 /* Bytes that grow, for inputs. */
 struct bytes {

@@ -15,16 +15,10 @@
 #include "util/energy.h"
 #include "util/thread.h"
 
-static int bad;
+#define UNIT "energy"
+#include "check.h"
+
 static char root[4096];
-
-static void
-check(int good, const char *name)
-{
-
-	printf("%s energy: %s\n", good ? "ok" : "not ok", name);
-	bad |= !good;
-}
 
 static void
 put(const char *zone, const char *file, const char *value)

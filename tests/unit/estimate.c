@@ -13,6 +13,9 @@
 #include "model/estimate.h"
 #include "model/sizes.h"
 
+#define UNIT "estimate"
+#include "check.h"
+
 enum {
 	TOKENS = 5000
 };
@@ -22,16 +25,6 @@ enum {
 #else
 #define MEASURED	1
 #endif
-
-static int bad;
-
-static void
-check(int good, const char *name)
-{
-
-	printf("%s estimate: %s\n", good ? "ok" : "not ok", name);
-	bad |= !good;
-}
 
 static double
 peak(void)

@@ -15,15 +15,8 @@
 #include "util/num.h"
 #include "util/sha256.h"
 
-static int bad;
-
-static void
-check(int good, const char *name)
-{
-
-	printf("%s frag: %s\n", good ? "ok" : "not ok", name);
-	bad |= !good;
-}
+#define UNIT "frag"
+#include "check.h"
 
 /*
  * gefrag(5), "Fragment", by going through the input piece by piece.

@@ -12,32 +12,14 @@
 
 #include "model/gemm.h"
 
+#define UNIT "gemm"
+#include "check.h"
+
 enum {
 	M = 100, N = 140, K = 700
 };
 
 static float a[M * K], b[K * N], c0[M * N], want[M * N], got[M * N];
-static int bad;
-
-static void
-check(int good, const char *name)
-{
-
-	printf("%s gemm: %s\n", good ? "ok" : "not ok", name);
-	bad |= !good;
-}
-
-static unsigned int
-draw(unsigned int n)
-{
-	static uint64_t x = 88172645463325252u;
-
-	x ^= x << 13;
-	x ^= x >> 7;
-	x ^= x << 17;
-	return ((unsigned int)(x >> 33) % n);
-}
-
 /* Of all sizes, down to subnormal ones. */
 static void
 fill(float *v, size_t n)

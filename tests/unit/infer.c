@@ -10,6 +10,9 @@
 #include "model/ops.h"
 #include "util/mem.h"
 
+#define UNIT "infer"
+#include "check.h"
+
 enum {
 	LEN = 113
 };
@@ -20,8 +23,6 @@ static const struct ge_llama_dims dims[] = {
 	{ 67, 96, 2, 6, 3, 32, 256, LEN, 1, 10000, 1e-5f, { 0, 0, 0, 0 } }
 }, faint = { 11, 8, 2, 4, 2, 4, 12, LEN, 0, 10000, 1e-30f, { 0, 0, 0, 0 } };
 static int32_t token[LEN + 1];
-static int bad;
-
 /* What is carried from layer to layer is subnormal, and what comes of it is not. */
 static const struct {
 	const char *name;
@@ -29,25 +30,6 @@ static const struct {
 } tiny[] = {
 	{ "embed", 1e-38f }, { "o_proj", 1e-16f }, { "lm_head", 1e25f }
 };
-
-static void
-check(int good, const char *name)
-{
-
-	printf("%s infer: %s\n", good ? "ok" : "not ok", name);
-	bad |= !good;
-}
-
-static double
-draw(void)
-{
-	static uint64_t x = 88172645463325252u;
-
-	x ^= x << 13;
-	x ^= x >> 7;
-	x ^= x << 17;
-	return ((double)(x >> 11) / 9007199254740992.0);
-}
 
 static void
 make_tiny(const struct ge_llama_dims *d, float *p)
@@ -129,11 +111,11 @@ test(const struct ge_llama_dims *d, enum ge_prec prec, int small)
 	if (p == NULL || gone == NULL)
 		exit(1);
 	for (i = 0; i < n; i++)
-		p[i] = (float)((draw() - 0.5) * 0.8);
+		p[i] = (float)((draw_part() - 0.5) * 0.8);
 	if (small)
 		make_tiny(d, p);
 	for (i = 0; i <= LEN; i++)
-		token[i] = (int32_t)(draw() * (double)d->vocab);
+		token[i] = (int32_t)(draw_part() * (double)d->vocab);
 	for (i = 0; i < LEN; i++)
 		want[i] = -1;
 	setenv("GE_CPU", "", 1);

@@ -10,6 +10,9 @@
 #include "model/llama.h"
 #include "util/mem.h"
 
+#define UNIT "llama"
+#include "check.h"
+
 enum {
 	SEQS = 2, LEN = 9, N = SEQS * LEN, WIDE = 64
 };
@@ -22,27 +25,6 @@ static const struct ge_llama_dims dims[] = {
 };
 static int32_t token[N], target[N];
 static uint32_t begin[N];
-static int bad;
-
-static void
-check(int good, const char *name)
-{
-
-	printf("%s llama: %s\n", good ? "ok" : "not ok", name);
-	bad |= !good;
-}
-
-static double
-draw(void)
-{
-	static uint64_t x = 88172645463325252u;
-
-	x ^= x << 13;
-	x ^= x >> 7;
-	x ^= x << 17;
-	return ((double)(x >> 11) / 9007199254740992.0);
-}
-
 /* The tensors of a layer, found by their names. */
 static const double *
 tensor(const struct ge_llama_dims *d, const double *p, const char *name, ...)
@@ -215,8 +197,8 @@ make_rows(const struct ge_llama_dims *d)
 
 	for (i = 0; i < N; i++) {
 		t = i % LEN;
-		token[i] = (int32_t)(draw() * (double)d->vocab);
-		target[i] = t == 3 ? -1 : (int32_t)(draw() *
+		token[i] = (int32_t)(draw_part() * (double)d->vocab);
+		target[i] = t == 3 ? -1 : (int32_t)(draw_part() *
 		    (double)d->vocab);
 		begin[i] = t >= 6 ? 6 : t >= 4 && i >= LEN ? 4 : 0;
 	}
@@ -258,7 +240,7 @@ test(const struct ge_llama_dims *d)
 	if (p == NULL || f == NULL || g == NULL || again == NULL)
 		exit(1);
 	for (i = 0; i < n; i++) {
-		f[i] = (float)((draw() - 0.5) * 1.2);
+		f[i] = (float)((draw_part() - 0.5) * 1.2);
 		p[i] = (double)f[i];
 		g[i] = 1;
 	}

@@ -12,6 +12,9 @@
 #include "model/lora.h"
 #include "util/mem.h"
 
+#define UNIT "lora"
+#include "check.h"
+
 enum {
 	RANK = 3, SEQS = 2, LEN = 8, N = SEQS * LEN
 };
@@ -23,16 +26,6 @@ static const struct ge_lora lora = { RANK, 7 };
 static struct ge_err e;
 static size_t nparams, ntheta;
 static float *base, *params, *dense, *theta, *grad, *again;
-static int bad;
-
-static void
-check(int good, const char *name)
-{
-
-	printf("%s lora: %s\n", good ? "ok" : "not ok", name);
-	bad |= !good;
-}
-
 static float *
 floats(size_t n)
 {

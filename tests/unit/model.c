@@ -22,15 +22,8 @@
 #include "util/mem.h"
 #include "util/num.h"
 
-static int bad;
-
-static void
-check(int good, const char *name)
-{
-
-	printf("%s model: %s\n", good ? "ok" : "not ok", name);
-	bad |= !good;
-}
+#define UNIT "model"
+#include "check.h"
 
 static void
 must(int good, const char *what)
@@ -40,17 +33,6 @@ must(int good, const char *what)
 		printf("not ok model: %s: %s\n", what, strerror(errno));
 		exit(1);
 	}
-}
-
-static double
-draw(void)
-{
-	static uint64_t x = 88172645463325252u;
-
-	x ^= x << 13;
-	x ^= x >> 7;
-	x ^= x << 17;
-	return ((double)(x >> 11) / 9007199254740992.0);
 }
 
 /* config.json */
@@ -249,7 +231,7 @@ test_numbers(void)
 	    "numbers: what some are");
 	good = 1;
 	for (i = 0; i < 200000; i++) {
-		f = (float)ldexp(draw() - 0.5, (int)(draw() * 44) - 27);
+		f = (float)ldexp(draw_part() - 0.5, (int)(draw_part() * 44) - 27);
 		good &= nearest(f, GE_DTYPE_F16) && nearest(f, GE_DTYPE_BF16);
 		/* In the middle between two. */
 		v.f = f;
@@ -300,7 +282,7 @@ make(struct ge_model *m, const struct ge_llama_dims *d)
 	must((m->params = ge_block_alloc(n * sizeof(float), &e)) != NULL,
 	    "params");
 	for (i = 0; i < n; i++)
-		m->params[i] = (float)(draw() - 0.5);
+		m->params[i] = (float)(draw_part() - 0.5);
 }
 
 static int

@@ -23,16 +23,10 @@
 #include "site/site.h"
 #include "util/hook.h"
 
-static int bad;
+#define UNIT "net"
+#include "check.h"
+
 static char tmp[256];
-
-static void
-check(int good, const char *name)
-{
-
-	printf("%s net: %s\n", good ? "ok" : "not ok", name);
-	bad |= !good;
-}
 
 static void
 die(const char *what)

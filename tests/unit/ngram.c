@@ -10,21 +10,14 @@
 #include "model/ngram.h"
 #include "util/hook.h"
 
+#define UNIT "ngram"
+#include "check.h"
+
 enum {
 	VOCAB = 13, END = 12, MOST = 2000, NVAL = 300
 };
 
 static int32_t room[MOST], valroom[NVAL];
-static int bad;
-
-static void
-check(int good, const char *name)
-{
-
-	printf("%s ngram: %s\n", good ? "ok" : "not ok", name);
-	bad |= !good;
-}
-
 static void
 die(const struct ge_err *e)
 {

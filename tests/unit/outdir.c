@@ -4,6 +4,7 @@
  * finished.
  */
 #define _DEFAULT_SOURCE		/* mkdtemp */
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include <dirent.h>
@@ -18,15 +19,8 @@
 #include "util/file.h"
 #include "util/mem.h"
 
-static int bad;
-
-static void
-check(int good, const char *name)
-{
-
-	printf("%s outdir: %s\n", good ? "ok" : "not ok", name);
-	bad |= !good;
-}
+#define UNIT "outdir"
+#include "check.h"
 
 static void
 must(int good, const char *what)
@@ -92,6 +86,37 @@ make(const char *path, int force, const char *text, int commit)
 		must(e.code != 0, "an error has a code");
 	ge_outdir_free(o);
 	return (e.code);
+}
+
+/* Names beside n that look like ours, and some that do not. */
+static void
+test_left(void)
+{
+	static const char *const left[] = { ".n.7-0.tmp", ".n.8-99.tmp" };
+	static const char *const other[] = { ".n.7-100.tmp", ".n.7-0.tmp2",
+	    ".n.x-0.tmp", ".nn.7-0.tmp", "n.7-0.tmp" };
+	char file[64];
+	size_t i;
+	int fd, good = 1;
+
+	for (i = 0; i < 2; i++) {
+		must(mkdir(left[i], 0777) == 0, left[i]);
+		snprintf(file, sizeof(file), "%s/config.json", left[i]);
+		put(file, "half");
+	}
+	for (i = 0; i < 5; i++)
+		must(mkdir(other[i], 0777) == 0, other[i]);
+	must((fd = open(left[1], O_RDONLY | O_DIRECTORY)) != -1 &&
+	    flock(fd, LOCK_EX | LOCK_NB) == 0, left[1]);
+	good &= make("n", 0, "1", 1) == 0 && names(left[0]) == -1 &&
+	    names(left[1]) == 1;
+	close(fd);
+	good &= make("n", 1, "2", 1) == 0 && names(left[1]) == -1;
+	for (i = 0; i < 5; i++)
+		good &= rmdir(other[i]) == 0;
+	check(good, "what a killed process has left is removed, no other");
+	good = system("rm -r n") == 0 && names(".") == 0;
+	check(good, "and nothing is left now");
 }
 
 static void
@@ -210,6 +235,7 @@ main(void)
 	    *tmp != '\0' ? tmp : "/tmp");
 	must(mkdtemp(top) != NULL && chdir(top) == 0 && mkdir("f", 0777) == 0 &&
 	    mkdir("t", 0777) == 0 && chdir("f") == 0, top);
+	test_left();
 	test_folder();
 	must(chdir("../t") == 0, top);
 	test_tar();

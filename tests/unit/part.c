@@ -13,21 +13,14 @@
 #include "../fixed/set.h"
 #include "frag/frag.h"
 
+#define UNIT "part"
+#include "check.h"
+
 enum {
 	LEN = 150000		/* of the input: three segments, one short */
 };
 
 static uint8_t data[LEN];
-static int bad;
-
-static void
-check(int good, const char *name)
-{
-
-	printf("%s part: %s\n", good ? "ok" : "not ok", name);
-	bad |= !good;
-}
-
 static void
 make(struct set *s, int k, int n, int mode)
 {

@@ -10,6 +10,9 @@
 #include "store/store_int.h"
 #include "util/num.h"
 
+#define UNIT "past"
+#include "check.h"
+
 static const char sites_text[] = "a file:///a operator=x region=r country=fr\n"
     "b file:///b operator=y region=r country=fr\n"
     "c file:///c operator=z region=r country=fr\n";
@@ -17,16 +20,6 @@ static const uint8_t setid[GE_SETID] = { 0xab };
 static struct ge_sites sites;
 static struct ge_store store;
 static char dir[128], path[256];
-static int bad;
-
-static void
-check(int good, const char *name)
-{
-
-	printf("%s past: %s\n", good ? "ok" : "not ok", name);
-	bad |= !good;
-}
-
 static void
 begin(struct ge_past *past)
 {

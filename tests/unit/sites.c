@@ -14,15 +14,8 @@
 #include "site/site.h"
 #include "util/mem.h"
 
-static int bad;
-
-static void
-check(int good, const char *name)
-{
-
-	printf("%s sites: %s\n", good ? "ok" : "not ok", name);
-	bad |= !good;
-}
+#define UNIT "sites"
+#include "check.h"
 
 static void
 die(const char *what)

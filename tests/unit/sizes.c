@@ -7,15 +7,8 @@
 
 #include "model/sizes.h"
 
-static int bad;
-
-static void
-check(int good, const char *name)
-{
-
-	printf("%s sizes: %s\n", good ? "ok" : "not ok", name);
-	bad |= !good;
-}
+#define UNIT "sizes"
+#include "check.h"
 
 /* 256 numbers share the scales of a block. */
 static int

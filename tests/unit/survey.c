@@ -17,6 +17,9 @@
 #include "store/store_int.h"
 #include "util/num.h"
 
+#define UNIT "survey"
+#include "check.h"
+
 enum {
 	SITES = 9,
 	MANY = 100000,		/* fragments, */
@@ -24,17 +27,8 @@ enum {
 	MEMORY = 64 << 10	/* KiB for all of them, nine times */
 };
 
-static int bad;
 static char tmp[4096];
 static const uint8_t setid[GE_SETID] = { 1, 2, 3, 255 };
-
-static void
-check(int good, const char *name)
-{
-
-	printf("%s survey: %s\n", good ? "ok" : "not ok", name);
-	bad |= !good;
-}
 
 static void
 die(const char *what)

@@ -9,26 +9,8 @@
 #include "data/bpe.h"
 #include "util/mem.h"
 
-static int bad;
-
-static void
-check(int good, const char *name)
-{
-
-	printf("%s text: %s\n", good ? "ok" : "not ok", name);
-	bad |= !good;
-}
-
-static unsigned int
-draw(unsigned int n)
-{
-	static uint64_t x = 88172645463325252u;
-
-	x ^= x << 13;
-	x ^= x >> 7;
-	x ^= x << 17;
-	return ((unsigned int)(x >> 33) % n);
-}
+#define UNIT "text"
+#include "check.h"
 
 static void
 test_utf8(void)

@@ -15,15 +15,8 @@
 #include "tokenizer_ids.h"
 #include "util/mem.h"
 
-static int bad;
-
-static void
-check(int good, const char *name)
-{
-
-	printf("%s tokenizer: %s\n", good ? "ok" : "not ok", name);
-	bad |= !good;
-}
+#define UNIT "tokenizer"
+#include "check.h"
 
 static void
 must(int rc, const struct ge_err *e)

@@ -13,6 +13,9 @@
 #include "model/train.h"
 #include "util/mem.h"
 
+#define UNIT "train"
+#include "check.h"
+
 enum {
 	VOCAB = 19, BATCH = 8, LEN = 12, ROWS = BATCH * LEN
 };
@@ -26,16 +29,6 @@ static const struct ge_train_opts opts = {
 static int32_t token[ROWS + 1];
 static const struct ge_tokens data = { token, ROWS + 1, 0 };
 static struct ge_err e;
-static int bad;
-
-static void
-check(int good, const char *name)
-{
-
-	printf("%s train: %s\n", good ? "ok" : "not ok", name);
-	bad |= !good;
-}
-
 static void *
 room(size_t n, size_t size)
 {
@@ -92,6 +85,7 @@ test_schedules(void)
 	    near((double)ge_train_lr(&o, 55), 0.55, 1e-6) &&
 	    near((double)ge_train_lr(&o, 70), 0.1 + 0.9 * 0.25, 1e-6) &&
 	    near((double)ge_train_lr(&o, 100), 0.1, 1e-6) &&
+	    near((double)ge_train_lr(&o, 145), 0.1, 1e-6) &&
 	    near((double)ge_train_lr(&o, 1000), 0.1, 1e-6);
 	for (s = 10; s < 100; s++)
 		good &= ge_train_lr(&o, s) >= ge_train_lr(&o, s + 1);

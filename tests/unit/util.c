@@ -23,16 +23,10 @@
 #include "util/num.h"
 #include "util/par.h"
 
-static int bad;
+#define UNIT "util"
+#include "check.h"
+
 static char tmp[4096];		/* a folder of our own */
-
-static void
-check(int good, const char *name)
-{
-
-	printf("%s util: %s\n", good ? "ok" : "not ok", name);
-	bad |= !good;
-}
 
 static void
 die(const char *what)
