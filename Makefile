@@ -34,7 +34,7 @@ ifneq ($(filter check check-ceph,$(MAKECMDGOALS)),)
 WERROR ?= $(if $(SAN),0,1)
 endif
 
-PKGS = libisal libcrypto libarchive zlib libcurl expat jansson
+PKGS = libisal libcrypto libarchive zlib libcurl expat jansson xgboost
 PKG_CFLAGS := $(shell $(PKG_CONFIG) --cflags $(PKGS) 2>/dev/null)
 PKG_LIBS := $(shell $(PKG_CONFIG) --libs $(PKGS) 2>/dev/null)
 
@@ -71,7 +71,7 @@ Q = $(if $(V),,@)
 
 LIB = $(filter-out $(if $(filter 0,$(MPI)),%/ranks_mpi.o,%/ranks_none.o),\
 	$(patsubst %.c,%.o,$(wildcard lib/*/*.c)))
-CLI = cmd/cli.o cmd/train_lm.o cmd/remote.o cmd/tally.o
+CLI = $(patsubst %.c,%.o,$(filter-out cmd/ge%,$(wildcard cmd/*.c)))
 WORLD = $(patsubst %.c,%.o,$(wildcard tests/fixed/*.c))
 NAMES = $(patsubst cmd/%.c,%,$(wildcard cmd/ge*.c))
 MAN = $(wildcard man/*.[1-8])
