@@ -21,7 +21,7 @@ struct ge_margins {
 	size_t n, k;			/* rows; classes, 2 or more */
 	const float *margin;		/* [n][k == 2 ? 1 : k] */
 	const double *y;		/* [n] the class, 0..k-1 */
-	const double *w;		/* [n] weights, or NULL */
+	const float *w;		/* [n] weights, or NULL */
 	const uint32_t *fold;		/* [n] any numbers; NULL: every fifth row */
 };
 
@@ -105,7 +105,7 @@ struct ge_decide {
  * The member "decide": {"rule", "positive", "threshold"}; parsed as calibration is.
  */
 int ge_decide_fit(struct ge_decide *d, const double *p, const double *y,
-    const double *w, size_t n, struct ge_err *e);
+    const float *w, size_t n, struct ge_err *e);
 size_t ge_decide(const struct ge_decide *d, const double *p);
 int ge_decide_named(const char *s, struct ge_decide *d);
 json_t *ge_decide_json(const struct ge_decide *d);

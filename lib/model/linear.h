@@ -31,7 +31,7 @@ struct ge_linear_data {
 	const uint32_t *words;		/* [q] 0: a number; else words, and x is
 					   0..words-1; NULL: all numbers */
 	const double *y;		/* [..] the class or the number */
-	const double *w;		/* [..] weights, or NULL */
+	const float *w;		/* [..] weights, or NULL */
 	const uint32_t *row;		/* [n] rows learnt from; NULL: 0..n-1 */
 	size_t n;
 };

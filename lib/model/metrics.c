@@ -26,7 +26,7 @@ row_of(const struct ge_judge_classes *j, size_t i)
 }
 
 static double
-weight(const double *w, size_t row)
+weight(const float *w, size_t row)
 {
 
 	return (w != NULL ? w[row] : 1);

@@ -35,7 +35,7 @@ struct ge_judge_classes {
 	size_t positive;		/* of two */
 	const double *p;		/* [..][k] probabilities */
 	const double *y;		/* [..] the class, 0..k-1 */
-	const double *w;		/* [..] weights, or NULL */
+	const float *w;		/* [..] weights, or NULL */
 	const uint32_t *said;		/* [..] class predicted; NULL: the most
 					   probable, the first of equals */
 	const uint32_t *row;		/* [n] rows looked at; NULL: 0..n-1 */
@@ -54,7 +54,7 @@ enum ge_number_score {
 
 struct ge_judge_numbers {
 	const double *p, *y;		/* [..] predicted, true */
-	const double *w;		/* [..] weights, or NULL */
+	const float *w;		/* [..] weights, or NULL */
 	const uint32_t *row;		/* [n] or NULL */
 	size_t n;
 };

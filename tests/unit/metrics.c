@@ -14,7 +14,8 @@ enum {
 	MOST = 400, CLASSES = 4
 };
 
-static double p[MOST * CLASSES], y[MOST], w[MOST];
+static double p[MOST * CLASSES], y[MOST];
+static float w[MOST];
 static uint32_t state;
 
 /* The stream of scores.py. */
@@ -42,7 +43,7 @@ classes(size_t k, size_t n, uint32_t seed)
 			sum += p[i * k + c];
 		for (c = 0; c < k; c++)
 			p[i * k + c] /= sum;
-		w[i] = 1 + next() % 4;
+		w[i] = (float)(1 + next() % 4);
 	}
 }
 
@@ -55,7 +56,7 @@ numbers(size_t n, uint32_t seed)
 	for (i = 0; i < n; i++) {
 		y[i] = next() % 125;
 		p[i] = y[i] + next() % 41 - 20;
-		w[i] = 1 + next() % 4;
+		w[i] = (float)(1 + next() % 4);
 	}
 }
 
