@@ -5,6 +5,7 @@
 #include "model/chol.h"
 #include "model/gemm.h"
 #include "model/monitor_fit_int.h"
+#include "util/hook.h"
 #include "util/mem.h"
 #include "util/par.h"
 
@@ -74,6 +75,8 @@ gram_fold(void *arg, size_t b, int worker, struct ge_err *e)
 			fresh |= GE_MONITOR_LATER;
 			continue;
 		}
+		if (i % GE_FIT_TICK == 0 && ge_hook_tick(0, e) == -1)
+			goto out;
 		if (ge_watch_take(w, ge_fit_row(f, i), fresh)) {
 			memcpy(h.a + h.n++ * k, w->a, k * sizeof(float));
 			f->count[b]++;
@@ -248,7 +251,8 @@ ge_fit_solve(void *arg, size_t b, int worker, struct ge_err *e)
 	int rc = -1;
 
 	(void)worker;
-	if ((a = ge_alloc(n * n * sizeof(*a), e)) == NULL ||
+	if (ge_hook_tick(0, e) == -1 ||
+	    (a = ge_alloc(n * n * sizeof(*a), e)) == NULL ||
 	    (t = ge_alloc(n * n * sizeof(*t), e)) == NULL)
 		goto out;
 	system_of(f, b, a);
