@@ -5,6 +5,7 @@
 #include "tables.h"
 #include "util/file.h"
 #include "util/mem.h"
+#include "util/num.h"
 
 /* The tables at work, and what is made of each row. */
 struct rows {

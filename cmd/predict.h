@@ -76,8 +76,8 @@ struct predict_row {
  *
  * predict_rows(p, s, want, o, fn, e): the rows of the operands' tables, in order.  o:
  * of -O; want: the roles that must be there, as of ge_bind_init; fn->row is called with
- * each row, fn->pause when all that was read is done.  A table without names, that no
- * column of s is named in, has its columns in the order of s.
+ * each row, fn->pause when all that was read is done.  A table without names
+ * (what tail -f shows of one) has its columns in the order of s.
  */
 struct table_options;
 

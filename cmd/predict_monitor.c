@@ -400,7 +400,7 @@ each_row(void *arg, const struct predict_row *r, struct ge_err *e)
 }
 
 static int
-pause(void *arg, struct ge_err *e)
+paused(void *arg, struct ge_err *e)
 {
 	struct run *y = arg;
 
@@ -454,7 +454,7 @@ begin(struct run *y, struct ge_err *e)
 static int
 watch(struct run *y, struct ge_err *e)
 {
-	const struct predict_fn fn = { each_row, pause, y };
+	const struct predict_fn fn = { each_row, paused, y };
 	struct ge_err stop;
 	unsigned int want = 1u << GE_ROLE_TIME | 1u << GE_ROLE_GROUP;
 	double began = ge_clock();

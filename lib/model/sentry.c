@@ -11,11 +11,13 @@ enum {
 	SLOTS = 2 * GE_SENTRY_GROUPS,	/* a power of 2 */
 	MAGIC = 0x314e5347,		/* "GSN1" */
 	TAIL = 32,
+	NAMED = 4,			/* causes at most, in a sentence */
 	HOLD = 3			/* rows that another must be the first */
 };
 
-/* What part of the greatest share makes much to blame. */
+/* What parts of the greatest share make much to blame, and little. */
 #define MUCH 0.25
+#define LITTLE 0.05
 
 /* A process that is watched. */
 struct post {
@@ -211,26 +213,43 @@ follows(const struct ge_sentry *s, const struct post *o, double t)
 	    t - o->last <= GE_MONITOR_GAP * s->step));
 }
 
+static double
+greatest(const struct ge_sight *g)
+{
+	double top = 0;
+	size_t i;
+
+	for (i = 0; i < g->v.ncauses; i++)
+		if (g->v.cause[i].share > top)
+			top = g->v.cause[i].share;
+	return (top);
+}
+
+/* Whether cause a left its relation before cause b, if they did. */
+static int
+before(const struct post *o, const struct ge_monitor_cause *a,
+    const struct ge_monitor_cause *b)
+{
+
+	if (a->since < 0 || b->since < 0)
+		return (a->since >= 0 && b->since < 0);
+	return (o->left[a->col].row < o->left[b->col].row);
+}
+
 /* Those much to blame, by when they left their relation, then by their share. */
 static void
 arrange(const struct post *o, struct ge_sight *g)
 {
 	const struct ge_monitor_cause *c = g->v.cause;
-	const struct ge_stamp *left = o->left;
-	double top = 0;
+	const double top = greatest(g);
 	size_t i, j;
 
-	for (i = 0; i < g->v.ncauses; i++)
-		top = c[i].share > top ? c[i].share : top;
-	for (i = 0; i < g->v.ncauses; i++) {
+	for (i = 0; i < g->v.ncauses && g->norder < NAMED; i++) {
 		if (c[i].share < MUCH * top)
 			continue;
-		for (j = g->norder++; j > 0; j--) {
-			if (!(c[i].since >= 0 && (c[g->order[j - 1]].since < 0 ||
-			    left[c[i].col].row < left[c[g->order[j - 1]].col].row)))
-				break;
+		for (j = g->norder++; j > 0 &&
+		    before(o, &c[i], &c[g->order[j - 1]]); j--)
 			g->order[j] = g->order[j - 1];
-		}
 		g->order[j] = i;
 	}
 }
@@ -246,15 +265,20 @@ name_first(struct post *o, struct ge_sight *g)
 	o->since = c->since >= 0 ? o->left[c->col] : o->began;
 }
 
+/* Whether who was named has little part in it any more, and who is first stays so. */
 static int
 changed(struct post *o, const struct ge_sight *g)
 {
-	uint32_t col = (uint32_t)g->v.cause[g->order[0]].col;
+	const struct ge_monitor_cause *c = g->v.cause;
+	const double little = LITTLE * greatest(g);
+	uint32_t col = (uint32_t)c[g->order[0]].col;
+	size_t i;
 
-	if (col == o->told) {
-		o->held = 0;
-		return (0);
-	}
+	for (i = 0; i < g->v.ncauses; i++)
+		if (c[i].col == o->told && c[i].share >= little) {
+			o->held = 0;
+			return (0);
+		}
 	o->held = o->held > 0 && col == o->other ? o->held + 1 : 1;
 	o->other = col;
 	return (o->held == HOLD);
