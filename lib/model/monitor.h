@@ -43,6 +43,7 @@ struct ge_monitor_opts {
 	int jobs;		/* threads; the result is the same */
 	const uint8_t *fresh;	/* [n], or NULL: 1 for a row that does not follow
 				   the one before it */
+	const uint32_t *row;	/* [n], or NULL: the i-th row is rows[row[i]] */
 };
 
 struct ge_monitor {
@@ -130,6 +131,7 @@ struct ge_monitor_cause {
 
 struct ge_monitor_verdict {
 	int alarm;
+	size_t mode;		/* of operation, 0..modes - 1 */
 	double score, limit;	/* alarm: score > limit */
 	uint64_t since;		/* row that the alarm began at */
 	size_t ncauses;		/* most guilty first; 0 without alarm */

@@ -73,7 +73,7 @@ gram_fold(void *arg, size_t b, int worker, struct ge_err *e)
 			fresh = 1;
 			continue;
 		}
-		if (ge_watch_take(w, f->rows + i * f->p, fresh)) {
+		if (ge_watch_take(w, ge_fit_row(f, i), fresh)) {
 			memcpy(h.a + h.n++ * k, w->a, k * sizeof(float));
 			f->count[b]++;
 		}

@@ -35,6 +35,13 @@ ge_monitor_opts_init(struct ge_monitor_opts *o)
 	o->jobs = 1;
 }
 
+const double *
+ge_fit_row(const struct ge_fit *f, size_t i)
+{
+
+	return (f->rows + (f->o->row != NULL ? f->o->row[i] : i) * f->p);
+}
+
 size_t
 ge_fit_edge(const struct ge_fit *f, size_t b)
 {
@@ -60,7 +67,7 @@ ge_fit_walk(struct ge_fit *f, size_t b, const struct ge_monitor *m,
 			fresh = 1;
 			continue;
 		}
-		if (ge_watch_take(w, f->rows + i * f->p, fresh))
+		if (ge_watch_take(w, ge_fit_row(f, i), fresh))
 			fn(f, b, w, i);
 		fresh = 0;
 	}
@@ -97,7 +104,7 @@ scale(struct ge_fit *f, struct ge_err *e)
 	for (j = 0; j < f->p; j++) {
 		mean = sd = 0;
 		for (n = 0, i = 0; i < f->n; i += every) {
-			x[n] = f->rows[i * f->p + j];
+			x[n] = ge_fit_row(f, i)[j];
 			if (isfinite(x[n]) && fabs(x[n]) < 1e30)
 				n++;
 		}

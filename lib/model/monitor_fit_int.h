@@ -55,6 +55,8 @@ struct ge_fit_choice {
 	double ridge[2], score[2];
 };
 
+/* The i-th row to learn from. */
+const double *ge_fit_row(const struct ge_fit *f, size_t i);
 /* The first row of stretch b. */
 size_t ge_fit_edge(const struct ge_fit *f, size_t b);
 /* Each row of a stretch that has its past, taken by m, to fn. */

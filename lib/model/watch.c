@@ -94,13 +94,12 @@ within(float x, float most)
 	return (x > most ? most : x < -most ? -most : x);
 }
 
-static const float *
+static size_t
 mode_of(const struct ge_watch *w)
 {
 	const struct ge_monitor *m = w->m;
-	const float *best = m->mode;
 	float d, x, least = INFINITY;
-	size_t i, k;
+	size_t best = 0, i, k;
 
 	if (m->modes == 1)
 		return (best);
@@ -111,7 +110,7 @@ mode_of(const struct ge_watch *w)
 		}
 		if (d < least) {
 			least = d;
-			best = m->mode + k * m->p;
+			best = k;
 		}
 	}
 	return (best);
@@ -143,7 +142,8 @@ ge_watch_take(struct ge_watch *w, const double *row, int fresh)
 
 	if (fresh)
 		w->have = 0;
-	mode = mode_of(w);
+	w->mode = mode_of(w);
+	mode = m->mode + w->mode * p;
 	memmove(w->a + p, w->a, m->lags * p * sizeof(float));
 	for (i = 0; i < p; i++) {
 		d = row[i] - (double)m->centre[i] - (double)m->centre[p + i];
@@ -462,10 +462,12 @@ ge_watch_step(struct ge_watch *w, const double *row, int fresh,
 	v->alarm = 0;
 	v->score = 0;
 	v->limit = (double)m->bound;
+	v->mode = 0;
 	v->since = 0;
 	v->ncauses = 0;
 	if (!ge_watch_take(w, row, fresh))
 		return;
+	v->mode = w->mode;
 	ge_watch_residuals(w);
 	ge_watch_stats(w, st);
 	v->score = (double)ge_watch_run(w, ge_monitor_score(m, st));
