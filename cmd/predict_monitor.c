@@ -43,7 +43,7 @@ struct run {
 	double *x;			/* [monitor.p] */
 	char limit[32];
 	size_t time, group;		/* columns of the schema, or SIZE_MAX */
-	int begun;			/* rows came before: this run's or a state's */
+	int begun;			/* there was a row */
 	double last;			/* score of the last row */
 };
 
@@ -186,7 +186,6 @@ resume(struct run *y, struct ge_err *e)
 	if ((rc = ge_sentry_resume(y->sentry, buf, len, e)) == -1)
 		ge_within(e, "'%s'", y->o->state);
 	ge_free(buf);
-	y->begun = 1;
 	return (rc);
 }
 
@@ -391,8 +390,8 @@ each_row(void *arg, const struct predict_row *r, struct ge_err *e)
 		y->x[i] = r->v[y->col[i]];
 	if (y->time != SIZE_MAX)
 		x.t = r->v[y->time];
-	else
-		x.fresh = r->first && y->begun;
+	else if (r->first && y->begun)
+		ge_sentry_break(y->sentry);
 	y->begun = 1;
 	if (ge_sentry_step(y->sentry, &x, &g, e) == -1)
 		return (-1);
@@ -425,6 +424,8 @@ metrics(struct run *y, double seconds)
 	    (double)ge_sentry_rows(y->sentry));
 	metric(o, "ge_monitor_alarm_rows_total", "counter",
 	    "Rows with an alarm.", (double)ge_sentry_alarms(y->sentry));
+	metric(o, "ge_monitor_alarms", "gauge", "Processes with an alarm now.",
+	    (double)ge_sentry_raised(y->sentry));
 	metric(o, "ge_monitor_score", "gauge", "Score of the last row.",
 	    y->last);
 	metric(o, "ge_monitor_limit", "gauge",

@@ -27,6 +27,7 @@ struct post {
 	size_t len;
 	uint64_t seen;			/* row that it was last seen at */
 	double last;			/* time of that, NaN: none */
+	uint32_t fresh;			/* its next row does not follow */
 
 	/* Of the alarm, while there is one. */
 	uint32_t alarm;
@@ -96,6 +97,25 @@ ge_sentry_alarms(const struct ge_sentry *s)
 {
 
 	return (s->alarms);
+}
+
+size_t
+ge_sentry_raised(const struct ge_sentry *s)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < s->nposts; i++)
+		n += s->post[i].alarm;
+	return (n);
+}
+
+void
+ge_sentry_break(struct ge_sentry *s)
+{
+	size_t i;
+
+	for (i = 0; i < s->nposts; i++)
+		s->post[i].fresh = 1;
 }
 
 const struct ge_stamp *
@@ -319,7 +339,8 @@ ge_sentry_step(struct ge_sentry *s, const struct ge_sentry_row *r,
 	if ((o = find(s, r->group, r->grouplen, e)) == NULL)
 		return (-1);
 	s->at = o;
-	ge_watch_step(o->w, r->x, r->fresh || !follows(s, o, r->t), &g->v);
+	ge_watch_step(o->w, r->x, o->fresh || !follows(s, o, r->t), &g->v);
+	o->fresh = 0;
 	o->seen = g->row = ++s->rows;
 	if (!isnan(r->t))
 		o->last = r->t;
@@ -401,6 +422,7 @@ put_post(struct writer *w, const struct post *o, size_t p)
 	put(w, o->key, o->len);
 	put_number(w, o->seen);
 	put_real(w, o->last);
+	put_number(w, o->fresh);
 	put_number(w, o->alarm);
 	put_number(w, o->told);
 	put_number(w, o->other);
@@ -518,6 +540,7 @@ get_post(struct reader *r, struct post *o, const struct ge_sentry *s,
 
 	o->seen = get_number(r, s->rows);
 	o->last = get_real(r);
+	o->fresh = (uint32_t)get_number(r, 1);
 	o->alarm = (uint32_t)get_number(r, 1);
 	o->told = (uint32_t)get_number(r, s->m->p - 1);
 	o->other = (uint32_t)get_number(r, s->m->p - 1);

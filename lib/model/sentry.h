@@ -4,9 +4,9 @@
 #include "model/monitor.h"
 
 /*
- * A monitor on duty: rows as they come, of one process or of several in turns, each
- * with a watch of its own; what is to be said of them; and where it stands, as bytes,
- * to go on from another day.
+ * A monitor on duty: rows as they come, of one process or of several in turns, each with
+ * a watch of its own; what is to be said of them; and where it stands, as bytes, to go
+ * on from another day.
  */
 enum {
 	GE_SENTRY_GROUPS = 1024,	/* most processes watched at once */
@@ -27,7 +27,6 @@ struct ge_sentry_row {
 	size_t timelen;
 	const char *group;		/* [grouplen] the process */
 	size_t grouplen;
-	int fresh;			/* it does not follow, whatever t says */
 };
 
 /* What is worth a sentence. */
@@ -45,8 +44,8 @@ struct ge_sight {
 	/* Of an event: */
 	struct ge_stamp since;		/* when the first left its relation */
 	struct ge_stamp began;		/* the alarm */
-	size_t order[GE_MONITOR_CAUSES];	/* [norder] of v.cause, who are
-					   much to blame, first to leave first */
+	size_t order[GE_MONITOR_CAUSES];	/* [norder] of v.cause: those much
+						   to blame, in time */
 	size_t norder;
 	uint64_t rows;			/* with alarm */
 	double most;			/* score over limit, so far */
@@ -58,17 +57,20 @@ struct ge_sentry;
  * ge_sentry_new(m, step, model, e):
  *
  *	m	borrowed until ge_sentry_free
- *	step	of the time between rows, 0 if not known: a row more than GE_MONITOR_GAP of
- *		them behind the one before it, or earlier, does not follow it; one
- *		without a time does
+ *	step	of the time between rows, 0 if not known: a row more than
+ *		GE_MONITOR_GAP of them behind the one before it of its process, or
+ *		earlier, does not follow it; one without a time does
  *	model	[32] digest of the model, which its states are bound to
  *
  * ge_sentry_step(s, r, g, e): the next row.  When there are more processes than are
- * watched, one that was not seen for longest is forgotten.  0, or -1 without
+ * watched, the one that was not seen for longest is forgotten.  0, or -1 without
  * memory.
  *
- * ge_sentry_left(s, i): when variable i of the row's process left its relation.
+ * ge_sentry_break(s): no row from here on follows one before.
+ *
+ * ge_sentry_left(s, i): when variable i of the last row's process left its relation.
  * ge_sentry_rows, ge_sentry_alarms: rows so far, and with alarm.
+ * ge_sentry_raised: processes with an alarm now.
  *
  * ge_sentry_save(s, buf, len, e): where it stands, *len bytes, ge_free.
  * ge_sentry_resume(s, buf, len, e): of a new sentry, from bytes that are untrusted; -1
@@ -78,9 +80,11 @@ struct ge_sentry *ge_sentry_new(const struct ge_monitor *m, double step,
     const uint8_t model[32], struct ge_err *e);
 int ge_sentry_step(struct ge_sentry *s, const struct ge_sentry_row *r,
     struct ge_sight *g, struct ge_err *e);
+void ge_sentry_break(struct ge_sentry *s);
 const struct ge_stamp *ge_sentry_left(const struct ge_sentry *s, size_t i);
 uint64_t ge_sentry_rows(const struct ge_sentry *s);
 uint64_t ge_sentry_alarms(const struct ge_sentry *s);
+size_t ge_sentry_raised(const struct ge_sentry *s);
 int ge_sentry_save(const struct ge_sentry *s, uint8_t **buf, size_t *len,
     struct ge_err *e);
 int ge_sentry_resume(struct ge_sentry *s, const uint8_t *buf, size_t len,
