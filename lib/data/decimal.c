@@ -1,4 +1,5 @@
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "data/decimal.h"
@@ -115,6 +116,18 @@ ge_decimal(const char *s, double *out)
 		x = strtod(*s == '-' || *s == '+' ? s + 1 : s, NULL);
 	*out = minus ? -x : x;
 	return (p);
+}
+
+char *
+ge_decimal_print(char s[32], double x)
+{
+	double y;
+	int n = 0;
+
+	do
+		snprintf(s, 32, "%.*g", ++n, x);
+	while (n < 17 && (ge_decimal(s, &y) == NULL || y < x || y > x));
+	return (s);
 }
 
 /* Exactly n digits at *s, which moves behind them; -1 if they are not there. */

@@ -27,12 +27,13 @@ load(struct ge_frame *f, const struct ge_frame_opts *o, const char *s,
 {
 	size_t i, len = strlen(s);
 
-	if (ge_frame_init(f, o, "f.csv", e) == -1)
+	ge_frame_init(f, o);
+	if (ge_frame_begin(f, "f.csv", e) == -1)
 		return (-1);
 	for (i = 0; i < len; i++)
 		if (ge_frame_push(f, s + i, 1, e) == -1)
 			return (-1);
-	return (ge_frame_end(f, e));
+	return (ge_frame_end_table(f, e) == -1 ? -1 : ge_frame_end(f, e));
 }
 
 static int
@@ -110,7 +111,7 @@ lists(void)
 	ge_frame_release(&f);
 	o.skip = wrong;
 	check(load(&f, &o, "a,b,c\n1,x,3\n", &e) == -1 &&
-	    e.code == GE_EREFUSED &&
+	    e.code == GE_EUSAGE &&
 	    strcmp(e.msg, "'f.csv': no column 'z'") == 0,
 	    "a column that is not there");
 	ge_frame_release(&f);
