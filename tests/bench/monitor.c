@@ -71,7 +71,8 @@ speed(size_t n)
 		die(e.msg);
 	printf("fit %zu x %d: %.2f s; lags %zu hinges %d width %zu\n", n, P,
 	    now() - t0, m.lags, m.hinges, m.width);
-	w = watch(&m);
+	if ((w = ge_watch_new(&m, &e)) == NULL)
+		die(e.msg);
 	t0 = now();
 	do {
 		for (i = 0; i < n; i++) {
