@@ -18,8 +18,7 @@
  * Categories are XGBoost's own: seen to work with exact SHAP, JSON and quantised
  * matrices in 1.7.4, against one-hot columns that cost a column a word.
  *
- * A row of features is float x [q]; missing is NaN, there are no infinities; a
- * category is its number 0, 1, ... as a float, below GE_BOOST_WORDS.  k below is the
+ * A row of features is float x [q], by ge_boost_value; missing is NaN; a category is its number 0, 1, ... as a float, below GE_BOOST_WORDS.  k below is the
  * number of margins a row: 1, or the classes of GE_SOFTMAX.  Everything here is called
  * from one thread.
  */
@@ -52,6 +51,20 @@ struct ge_boost_opts {
 };
 
 /*
+ * ge_boost_value(v): a feature as trees see it.  Only the order of values matters to
+ * them, so what is beyond the range is at its end; NaN stays.
+ */
+#define GE_BOOST_FAR	1e38f
+
+static inline float
+ge_boost_value(double v)
+{
+
+	return (v > (double)GE_BOOST_FAR ? GE_BOOST_FAR :
+	    v < -(double)GE_BOOST_FAR ? -GE_BOOST_FAR : (float)v);
+}
+
+/*
  * ge_boost_opts_init(o): XGBoost's own defaults: squared loss, depth 6, 256 bins, one
  * thread, eta 0.3, lambda 1, min_child 1, all rows and features, base 0, seed 1.
  *
@@ -69,8 +82,8 @@ size_t ge_boost_k(const struct ge_boost_opts *o);
  *	category  [q]      1 where a feature is a category; NULL: none is
  *	o                  bins and jobs
  *
- * NULL with GE_EREFUSED for an infinity or a value beyond float's range and GE_EFAIL
- * (memory).  It may be used for any number of models.
+ * NULL with GE_EREFUSED for a value beyond GE_BOOST_FAR or a category that is none,
+ * GE_EFAIL (memory).  It may be used for any number of models.
  */
 struct ge_boost_data;
 

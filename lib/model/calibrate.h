@@ -5,6 +5,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "model/curve.h"
 #include "util/err.h"
 
 /*
@@ -12,8 +13,7 @@
  * the model did not see, every one by the model of another fold.
  */
 enum {
-	GE_CLASSES = 1024,		/* most */
-	GE_CALIBRATION_STEPS = 1024	/* most points of a curve */
+	GE_CLASSES = 1024		/* most */
 };
 
 /* Margins of rows, one of two classes (log odds of the second), else one a class. */
@@ -39,10 +39,7 @@ struct ge_calibration {
 	enum ge_calibration_kind kind;
 	size_t k;
 	double slope, shift;
-	struct ge_curve {
-		size_t n;
-		double *x, *y;		/* [n] straight lines between */
-	} *curve;			/* [k == 2 ? 1 : k], or NULL */
+	struct ge_curve *curve;		/* [k == 2 ? 1 : k], or NULL */
 };
 
 /*
@@ -72,44 +69,6 @@ void ge_calibration_release(struct ge_calibration *c);
  */
 json_t *ge_calibration_json(const struct ge_calibration *c);
 int ge_calibration_parse(struct ge_calibration *c, const json_t *j, size_t k,
-    struct ge_err *e);
-
-/*
- * Which class is said.  Of two, the positive one from a threshold of its probability
- * on; of more, the most probable.
- */
-enum ge_decide_rule {
-	GE_DECIDE_LIKELY,		/* 0.5 */
-	GE_DECIDE_ACCURACY,		/* the threshold that is best at it, */
-	GE_DECIDE_F1,			/* of the positive class, */
-	GE_DECIDE_BALANCED,		/* mean of both recalls (Youden, 1950) */
-	GE_DECIDE_GIVEN
-};
-
-struct ge_decide {
-	enum ge_decide_rule rule;
-	size_t k, positive;
-	double threshold;		/* 0..1 */
-};
-
-/*
- * ge_decide_fit(d, p, y, w, n, e): d->threshold by d->rule, of two classes, from
- * probabilities [n][2] of rows that the model did not see: between the two
- * probabilities that it parts.  0; -1 without memory.
- *
- * ge_decide(d, p): the class, from p [k].
- *
- * ge_decide_named(s, d): d->rule (and threshold) from "likely", "accuracy", "f1",
- * "balanced" or a number in 0..1; -1 if s is none.
- *
- * The member "decide": {"rule", "positive", "threshold"}; parsed as calibration is.
- */
-int ge_decide_fit(struct ge_decide *d, const double *p, const double *y,
-    const float *w, size_t n, struct ge_err *e);
-size_t ge_decide(const struct ge_decide *d, const double *p);
-int ge_decide_named(const char *s, struct ge_decide *d);
-json_t *ge_decide_json(const struct ge_decide *d);
-int ge_decide_parse(struct ge_decide *d, const json_t *j, size_t k,
     struct ge_err *e);
 
 #endif

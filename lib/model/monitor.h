@@ -160,6 +160,9 @@ struct ge_monitor_verdict {
  * follow the one before.  Cannot fail, allocates nothing.  An alarm needs two of three rows over
  * the limit.
  *
+ * ge_watch_left(w): [p] rows, from 0, that variables left their relations at; -1: not
+ * now.  Borrowed.
+ *
  * ge_watch_save(w, buf, len, e): where it stands, *len bytes, ge_free.
  * ge_watch_resume(w, buf, len, e): bytes that are untrusted; -1 GE_EREFUSED.
  */
@@ -168,6 +171,7 @@ struct ge_watch;
 struct ge_watch *ge_watch_new(const struct ge_monitor *m, struct ge_err *e);
 void ge_watch_step(struct ge_watch *w, const double *row, int fresh,
     struct ge_monitor_verdict *v);
+const int64_t *ge_watch_left(const struct ge_watch *w);
 int ge_watch_save(const struct ge_watch *w, uint8_t **buf, size_t *len,
     struct ge_err *e);
 int ge_watch_resume(struct ge_watch *w, const uint8_t *buf, size_t len,

@@ -504,6 +504,13 @@ ge_watch_step(struct ge_watch *w, const double *row, int fresh,
 	rank(w, v);
 }
 
+const int64_t *
+ge_watch_left(const struct ge_watch *w)
+{
+
+	return (w->left);
+}
+
 int
 ge_watch_save(const struct ge_watch *w, uint8_t **buf, size_t *len,
     struct ge_err *e)
