@@ -147,6 +147,12 @@ run_page() {
 	[ "$(wc -c <text)" -gt 1 ]
 }
 
+@test "pipeline: the examples of getrain-monitor(1) do what they show" {
+	process 8640 7 >nominal.csv
+	process 400 99 200 2 15 >today.csv
+	run_page "$GE_TOP/man/getrain-monitor.1"
+}
+
 @test "pipeline: the story of ge(7) goes as it is told" {
 	run_page "$GE_TOP/man/ge.7"
 }
