@@ -51,7 +51,7 @@ number() {
 	rows=-5|rows '-5': not a range like 1-500
 	rows=1-99999999999999999999|rows '1-99999999999999999999': not a range like 1-500
 	nominal=|-O 'nominal=': its value is missing
-	gco2=-1|gco2 '-1': not a number from 0 to 1e+06
+	gco2=-1|gco2 '-1': not a number from 0 to 1000000
 	seed=3|-O 'seed=3': no such option
 	END
 	[ -z "$(ls -A)" ]
@@ -94,7 +94,6 @@ number() {
 	gejoin -q store | tar x
 	same model
 	gepredict -q model "$marked" | awk 'END { exit NR < 150 }'
-	expect 1 learn "$nominal" >/dev/null
 	learn "$nominal" >/dev/full 2>"$err" || [ $? -eq 1 ]
 	told 'No space left'
 }
@@ -184,7 +183,7 @@ number() {
 	awk 'BEGIN { srand(4); print "a,b,c"; for (i = 0; i < 1200; i++) {
 	    if (rand() < 0.03) m = !m
 	    x = rand(); y = rand()
-	    print x + 30 * m, y - 40 * m, x - y + rand() } }' >modes.csv
+	    printf "%f,%f,%f\n", x + 30 * m, y - 40 * m, x - y + rand() } }' >modes.csv
 	getrain monitor -q -O lags=0 -o p modes.csv
 	getrain monitor -q -O lags=0 -O modes=1 -o q modes.csv
 	[ "$(sed '1,/"model"/d' q/run.json | grep '"modes"')" = '    "modes": 1,' ]
@@ -212,7 +211,7 @@ number() {
 
 @test "getrain monitor: rows that are not nominal are never learnt from" {
 	# The same rows, once marked, once cut out.
-	learn -O nominal=bad:0 -O hold=0 -O skip=bad -o m "$marked"
+	learn -O nominal=bad:0 -O hold=0 -o m "$marked"
 	head -n 200 "$marked" | cut -d , -f 1-6 | learn -O hold=0 -o n
 	cmp m/monitor.safetensors n/monitor.safetensors
 	learn -O rows=1-199 -O skip=bad -O hold=0 -o o "$marked"
@@ -261,8 +260,8 @@ number() {
 }
 
 @test "getrain monitor: what cannot be a variable is left out, in a line" {
-	awk -F , -v OFS=, '{ print $0, NR == 1 ? "still,empty,word" :
-	    "7,," (NR % 2 ? "a" : "b") }' "$nominal" >in.csv
+	awk '{ s = NR % 2 ? "7,,a" : "7,,b" }
+	    { print $0 "," (NR == 1 ? "still,empty,word" : s) }' "$nominal" >in.csv
 	expect 0 getrain monitor -O time=time -o m in.csv
 	[ "$(grep -c 'left out' "$err")" -eq 2 ]
 	told "left out, as words or times: 'word'"
@@ -390,18 +389,24 @@ number() {
 
 @test "getrain monitor: no memory, said in a line" {
 	process 200 5 >in.csv
-	local i status
-	for i in $(seq 1 3 900); do
+	local i n=0 status=1
+	# Of one allocation nothing depends: memory that is given back early.
+	for i in $(seq 1 30) $(seq 31 97 9000); do
 		status=0
 		GE_FAILALLOC=$i learn -O lags=1 -j 1 -o m in.csv 2>"$err" ||
 		    status=$?
-		[ $status -eq 0 ] && break
+		if [ $status -eq 0 ]; then
+			rm -r m
+			[ "$i" -lt 500 ] || break
+			continue
+		fi
 		[ $status -eq 1 ]
 		[ "$(wc -l <"$err")" -eq 1 ]
 		grep -q 'out of memory' "$err"
 		[ "$(ls -A)" = in.csv ]
+		n=$((n + 1))
 	done
-	[ $status -eq 0 ] && [ "$i" -gt 100 ]
+	[ $status -eq 0 ] && [ $n -gt 40 ]
 }
 
 @test "getrain monitor: ge-model(5) has all members of run.json and schema.json" {
