@@ -166,7 +166,7 @@ run_page() {
 		case ${page##*/} in
 		gefrag.1 | gejoin.1 | gels.1 | gepredict.1 | gepull.1 | \
 		    gepush.1 | gerepair.1 | germ.1 | getrain.1 | \
-		    geverify.1 | ge.7 | ge-manifest.5)
+		    getrain-monitor.1 | geverify.1 | ge.7 | ge-manifest.5)
 			continue ;;
 		esac
 		fails grep '^\$ ' "$page"
@@ -202,6 +202,19 @@ run_page() {
 	[ "$(wc -w <<<"$names")" -gt 40 ]
 	for o in $names; do
 		grep '^\.It Fl O' "$GE_TOP/man/getrain.1" |
+		    grep -q "Cm $o\( \|$\)" || {
+			echo "-O $o"
+			return 1
+		}
+	done
+}
+
+@test "pipeline: every setting of getrain monitor stands in its manual page" {
+	names=$(sed -n 's/.*cli_option(arg, "\([a-z]*\)").*/\1/p' \
+	    "$GE_TOP/cmd/train_monitor.c" "$GE_TOP/cmd/tableopt.c")
+	[ "$(wc -w <<<"$names")" -gt 10 ]
+	for o in $names; do
+		grep '^\.It Fl O' "$GE_TOP/man/getrain-monitor.1" |
 		    grep -q "Cm $o\( \|$\)" || {
 			echo "-O $o"
 			return 1
