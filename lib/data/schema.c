@@ -1,7 +1,6 @@
 #include <string.h>
 
 #include "data/schema.h"
-#include "data/text.h"
 #include "util/mem.h"
 
 enum {
@@ -48,14 +47,6 @@ ge_schema_find(const struct ge_schema *s, enum ge_role role)
 	return (SIZE_MAX);
 }
 
-static int
-utf8(const char *s)
-{
-	size_t len = strlen(s);
-
-	return (ge_utf8_check((const uint8_t *)s, len) == len);
-}
-
 /* What stands in brackets or parentheses at the end of a name; NULL: nothing. */
 static int
 unit_of(const char *name, char **unit, struct ge_err *e)
@@ -82,14 +73,10 @@ words_of(struct ge_schema_col *c, const struct ge_frame_col *from,
 		return (0);
 	if ((c->word = ge_alloc(from->nwords * sizeof(*c->word), e)) == NULL)
 		return (-1);
-	for (; c->nwords < from->nwords; c->nwords++) {
-		if (!utf8(from->word[c->nwords]))
-			return (ge_fail(e, GE_EREFUSED, "column '%s': a word "
-			    "that is not UTF-8", c->name));
+	for (; c->nwords < from->nwords; c->nwords++)
 		if ((c->word[c->nwords] = ge_strdup(from->word[c->nwords],
 		    e)) == NULL)
 			return (-1);
-	}
 	return (0);
 }
 
@@ -102,9 +89,6 @@ column_of(struct ge_schema_col *c, const struct ge_frame_col *from,
 	if (c->role == GE_ROLE_INPUT && (c->type == GE_FRAME_TEXT ||
 	    c->type == GE_FRAME_TIME))
 		c->role = GE_ROLE_NONE;
-	if (!utf8(from->name))
-		return (ge_fail(e, GE_EREFUSED, "column %zu: a name that is "
-		    "not UTF-8", from->place));
 	if ((c->name = ge_strdup(from->name, e)) == NULL)
 		return (-1);
 	return (unit_of(c->name, &c->unit, e) == -1 ||

@@ -5,6 +5,7 @@
 
 #include "data/decimal.h"
 #include "data/table.h"
+#include "data/text.h"
 #include "util/mem.h"
 
 enum {
@@ -368,8 +369,8 @@ row(struct ge_table *t, struct cursor *c, int final, struct ge_err *e)
 		} else
 			plain(t, c, cell);
 		if (cell->len > t->o.field)
-			return (refuse(t, c, c->p, "a field longer than is "
-			    "taken", e));
+			return (refuse(t, c, c->start + cell->col - 1,
+			    "a field longer than is taken", e));
 		if ((rc = field_end(t, c, final, e)) == -1)
 			return (-1);
 	} while (rc == 1);
@@ -396,12 +397,18 @@ number_name(size_t i, struct ge_err *e)
 }
 
 static char *
-text_name(const struct ge_cell *c, struct ge_err *e)
+text_name(const struct ge_table *t, const struct cursor *c,
+    const struct ge_cell *cell, struct ge_err *e)
 {
 	char *s;
 
-	if ((s = ge_alloc(c->len + 1, e)) != NULL)
-		memcpy(s, c->s, c->len);
+	if (ge_utf8_check((const uint8_t *)cell->s, cell->len) < cell->len) {
+		ge_fail(e, GE_EREFUSED, "'%s:%llu:%zu': a name that is not "
+		    "UTF-8", t->name, (unsigned long long)c->line, cell->col);
+		return (NULL);
+	}
+	if ((s = ge_alloc(cell->len + 1, e)) != NULL)
+		memcpy(s, cell->s, cell->len);
 	return (s);
 }
 
@@ -492,7 +499,7 @@ title(struct ge_table *t, const struct cursor *c, struct ge_err *e)
 		return (-1);
 	for (i = 0; i < t->ncols; i++)
 		if ((t->names[i] = t->header && t->cell[i].len > 0 ?
-		    text_name(t->cell + i, e) : number_name(i, e)) == NULL)
+		    text_name(t, c, t->cell + i, e) : number_name(i, e)) == NULL)
 			return (-1);
 	return (unique(t, c, e));
 }

@@ -123,7 +123,6 @@ misused(void)
 	static const struct ge_roles both = { .time = "a", .target = "a" };
 	static const struct ge_roles word = { .time = "b" };
 	static const struct ge_roles heavy = { .weight = "b" };
-	static const struct ge_roles none = { .time = NULL };
 	static const char text[] = "a,b\n1,x\n";
 
 	check(refused(&absent, text, GE_EUSAGE, "-O target=: no column 'z'") &&
@@ -132,10 +131,6 @@ misused(void)
 	    GE_EUSAGE, "column 'b': neither times of ISO 8601 nor numbers") &&
 	    refused(&heavy, text, GE_EUSAGE, "column 'b': weights are numbers"),
 	    "roles that cannot be");
-	check(refused(&none, "a,caf\xe9\n1,2\n", GE_EREFUSED,
-	    "column 2: a name that is not UTF-8") && refused(&none,
-	    "a,b\n1,\xe9t\xe9\n", GE_EREFUSED,
-	    "column 'b': a word that is not UTF-8"), "what is not UTF-8");
 }
 
 static int

@@ -305,6 +305,8 @@ tables(void)
 	    "'f.csv:2:4': a quote inside a field");
 	REFUSED("a name twice", "a,b,a\n1,2,3\n",
 	    "'f.csv:1:5': column 'a' is there twice");
+	REFUSED("a name of other characters", "a,caf\xe9\n1,2\n",
+	    "'f.csv:1:3': a name that is not UTF-8");
 	REFUSED("a name that a number takes", "2,\n1,2\n",
 	    "'f.csv:1:3': column '2' is there twice");
 }
