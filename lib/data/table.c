@@ -321,6 +321,77 @@ plain(const struct ge_table *t, struct cursor *c, struct ge_cell *cell)
 	judge(cell);
 }
 
+/* Most fields: a number with a separator or the line's end behind it.  Is it one? */
+static int
+number(const struct ge_table *t, struct cursor *c, struct ge_cell *cell)
+{
+	const char *p = ge_decimal(c->p, &cell->num);
+
+	if (p == NULL || (*p != t->o.sep && *p != '\n') || p >= c->end ||
+	    (size_t)(p - c->p) > t->o.field)
+		return (0);
+	cell->kind = GE_CELL_NUMBER;
+	cell->s = c->p;
+	cell->len = (size_t)(p - c->p);
+	c->p = p;
+	return (1);
+}
+
+/* What is behind it, as of field_end. */
+static int
+number_end(const struct ge_table *t, struct cursor *c, int final,
+    struct ge_err *e)
+{
+
+	if (t->o.sep == ' ')
+		return (field_end(t, c, final, e));
+	if (*c->p == '\n')
+		return (0);
+	c->p++;
+	return (1);
+}
+
+enum {
+	CUT = 2				/* the buffer ends within quotes */
+};
+
+/* Any other field, and what is behind it, as of field_end; or CUT. */
+static int
+other(const struct ge_table *t, struct cursor *c, struct ge_cell *cell,
+    int final, struct ge_err *e)
+{
+	int rc;
+
+	if (*c->p != '"' || c->p == c->end) {
+		plain(t, c, cell);
+		if (cell->len > t->o.field)
+			return (refuse(t, c, c->start + cell->col - 1,
+			    "a field longer than is taken", e));
+		return (field_end(t, c, final, e));
+	}
+	c->p++;
+	if ((rc = quoted(t, c, cell, e)) == -1)
+		return (-1);
+	if (rc == 0)
+		return (final ? refuse(t, c, cell->s - 1,
+		    "a quote that does not end", e) : CUT);
+	cell->quoted = 1;
+	return (field_end(t, c, final, e));
+}
+
+/* Of a row that is whole: single quotes, and what they hold. */
+static void
+open_quotes(struct ge_table *t)
+{
+	size_t i;
+
+	for (i = 0; i < t->ncells; i++)
+		if (t->cell[i].quoted) {
+			unquote(t->cell + i);
+			judge(t->cell + i);
+		}
+}
+
 /*
  * The row at c->p, into t->cell.  1; 0 when it is not whole yet; -1.  At c->end
  * is a line feed that is not of the table.
@@ -328,62 +399,29 @@ plain(const struct ge_table *t, struct cursor *c, struct ge_cell *cell)
 static int
 row(struct ge_table *t, struct cursor *c, int final, struct ge_err *e)
 {
-	const char *p;
-	const char sep = t->o.sep;
 	struct ge_cell *cell;
-	size_t i, quotes = 0;
-	int rc;
+	int rc, quotes = 0;
 
 	t->ncells = 0;
-	if (sep == ' ')
+	if (t->o.sep == ' ')
 		pass_blanks(c);
 	do {
-		if (t->ncells >= t->room || t->ncells >= t->o.cols)
-			if (more_cells(t, c, e) == -1)
-				return (-1);
+		if ((t->ncells >= t->room || t->ncells >= t->o.cols) &&
+		    more_cells(t, c, e) == -1)
+			return (-1);
 		cell = t->cell + t->ncells++;
 		cell->col = (size_t)(c->p - c->start) + 1;
 		cell->quoted = 0;
-		p = ge_decimal(c->p, &cell->num);
-		if (p != NULL && (*p == sep || *p == '\n') && p < c->end) {
-			cell->kind = GE_CELL_NUMBER;
-			cell->s = c->p;
-			cell->len = (size_t)(p - c->p);
-			c->p = p;
-			rc = *p == sep && sep != ' ';
-			if (rc == 1)
-				c->p++;
-			else if (sep == ' ')
-				rc = field_end(t, c, final, e);
-			continue;
-		}
-		if (*c->p == '"' && c->p < c->end) {
-			c->p++;
-			if ((rc = quoted(t, c, cell, e)) == -1)
-				return (-1);
-			if (rc == 0)
-				return (final ? refuse(t, c, cell->s - 1,
-				    "a quote that does not end", e) : 0);
-			cell->quoted = 1;
-			quotes++;
-		} else
-			plain(t, c, cell);
-		if (cell->len > t->o.field)
-			return (refuse(t, c, c->start + cell->col - 1,
-			    "a field longer than is taken", e));
-		if ((rc = field_end(t, c, final, e)) == -1)
-			return (-1);
+		rc = number(t, c, cell) ? number_end(t, c, final, e) :
+		    other(t, c, cell, final, e);
+		quotes |= cell->quoted;
 	} while (rc == 1);
 	if (rc == -1)
 		return (-1);
-	if (c->p >= c->end && !final)
+	if (rc == CUT || (c->p >= c->end && !final))
 		return (0);
-	for (i = 0; quotes > 0 && i < t->ncells; i++)
-		if (t->cell[i].quoted) {
-			unquote(t->cell + i);
-			judge(t->cell + i);
-			quotes--;
-		}
+	if (quotes)
+		open_quotes(t);
 	return (1);
 }
 

@@ -368,6 +368,14 @@ caps(void)
 	rc = ge_table_push(&t, s, n, &e) | ge_table_end(&t, &e);
 	check(rc == -1 && e.code == GE_EREFUSED, "a field of 10 MB");
 	ge_table_release(&t);
+	memset(s, '7', n);
+	s[3 << 20] = '\n';
+	ge_table_init(&t, &o, "f", nothing, &sum, &e);
+	rc = ge_table_push(&t, s, n, &e) | ge_table_end(&t, &e);
+	check(rc == -1 && strcmp(e.msg,
+	    "'f:1:1': a field longer than is taken") == 0, "of digits");
+	ge_table_release(&t);
+	memset(s, 'x', n);
 	s[0] = '"';
 	ge_table_init(&t, &o, "f", nothing, &sum, &e);
 	rc = ge_table_push(&t, s, n, &e);
