@@ -5,6 +5,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "data/schema.h"
 #include "util/mem.h"
@@ -327,10 +329,57 @@ groups(void)
 	ge_schema_release(&s);
 }
 
+/* Each allocation failing in turn, in a process of its own. */
+static int
+starve(const char *i)
+{
+	struct ge_schema s;
+	struct ge_err e = { 0 };
+	struct rows r;
+
+	setenv("GE_FAILALLOC", i, 1);
+	memset(&r, 0, sizeof(r));
+	if (schema_of(&s, table, &roles, &e) == -1)
+		return (e.code);
+	if (rows_of(&r, &s, 0, "colour,speed (rpm),Air [K]\nred,1,2\n", &e) ==
+	    0)
+		e.code = 0;
+	ge_bind_release(&r.b);
+	ge_schema_release(&s);
+	return (e.code);
+}
+
+static void
+starved(void)
+{
+	char number[24];
+	int i, status, seen = 0, good = 1;
+
+	for (i = 1; i < 120 && good; i++) {
+		fflush(stdout);
+		snprintf(number, sizeof(number), "%d", i);
+		switch (fork()) {
+		case -1:
+			good = 0;
+			continue;
+		case 0:
+			_exit(starve(number));
+		}
+		if (wait(&status) == -1 || !WIFEXITED(status))
+			good = 0;
+		else if (WEXITSTATUS(status) == GE_EFAIL)
+			seen++;
+		else if (WEXITSTATUS(status) != 0)
+			good = 0;
+	}
+	check(good && seen > 30, "each allocation may fail");
+}
+
 int
 main(void)
 {
 
+	starved();
 	written();
 	misused();
 	damaged();

@@ -369,7 +369,7 @@ caps(void)
 	check(rc == -1 && e.code == GE_EREFUSED, "a field of 10 MB");
 	ge_table_release(&t);
 	memset(s, '7', n);
-	s[3 << 20] = '\n';
+	s[3 << 19] = '\n';
 	ge_table_init(&t, &o, "f", nothing, &sum, &e);
 	rc = ge_table_push(&t, s, n, &e) | ge_table_end(&t, &e);
 	check(rc == -1 && strcmp(e.msg,
