@@ -159,6 +159,7 @@ columns(struct ge_frame *f, struct ge_err *e)
 	ge_free(held);
 	ge_words_release(&names);
 	f->header = t->header;
+	f->width = t->ncols;
 	return (rc);
 }
 

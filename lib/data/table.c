@@ -6,6 +6,7 @@
 #include "data/decimal.h"
 #include "data/table.h"
 #include "data/text.h"
+#include "data/words.h"
 #include "util/mem.h"
 
 enum {
@@ -21,7 +22,7 @@ ge_table_opts_init(struct ge_table_opts *o)
 	o->sep = 0;
 	o->header = GE_HEADER_AUTO;
 	o->known = NULL;
-	o->nknown = 0;
+	o->nknown = o->width = 0;
 	o->cols = 65536;
 	o->field = 1 << 20;
 }
@@ -488,35 +489,33 @@ unique(const struct ge_table *t, const struct cursor *c, struct ge_err *e)
 	return (rc);
 }
 
-/* Is the first row, but for its number of fields, nothing that is known? */
+/* Is a field of the first row a name that is known?  1, 0, or -1. */
 static int
-unknown(const struct ge_table *t)
+knows(const struct ge_table *t, struct ge_err *e)
 {
-	const char *name;
-	size_t i, j;
+	struct ge_words index;
+	size_t i, twice;
+	int rc;
 
-	if (t->ncells != t->o.nknown)
-		return (0);
-	for (i = 0; i < t->o.nknown; i++) {
-		name = t->o.known[i];
-		for (j = 0; j < t->ncells; j++)
-			if (strlen(name) == t->cell[j].len &&
-			    memcmp(name, t->cell[j].s, t->cell[j].len) == 0)
-				return (0);
-	}
-	return (1);
+	rc = ge_words_index(&index, t->o.known, t->o.nknown, &twice, e) == -1 ?
+	    -1 : 0;
+	for (i = 0; rc == 0 && i < t->ncells; i++)
+		rc = ge_words_find(&index, t->o.known, t->cell[i].s,
+		    t->cell[i].len) > 0;
+	ge_words_release(&index);
+	return (rc);
 }
 
-/* Does the first row name the columns? */
+/* Does the first row name the columns?  1, 0, or -1. */
 static int
-titled(const struct ge_table *t)
+titled(const struct ge_table *t, struct ge_err *e)
 {
 	size_t i, numbers = 0;
 
 	if (t->o.header != GE_HEADER_AUTO)
 		return (t->o.header == GE_HEADER_YES);
 	if (t->o.nknown > 0)
-		return (!unknown(t));
+		return (t->ncells != t->o.width ? 1 : knows(t, e));
 	for (i = 0; i < t->ncells; i++) {
 		if (t->cell[i].kind == GE_CELL_TEXT)
 			return (1);
@@ -532,8 +531,7 @@ title(struct ge_table *t, const struct cursor *c, struct ge_err *e)
 	size_t i;
 
 	t->ncols = t->ncells;
-	t->header = titled(t);
-	if ((t->names = ge_alloc(t->ncols * sizeof(*t->names), e)) == NULL)
+	if ((t->header = titled(t, e)) == -1 || (t->names = ge_alloc(t->ncols * sizeof(*t->names), e)) == NULL)
 		return (-1);
 	for (i = 0; i < t->ncols; i++)
 		if ((t->names[i] = t->header && t->cell[i].len > 0 ?

@@ -45,10 +45,10 @@ struct ge_table_opts {
 	char sep;			/* ' ': runs of blanks; 0: found out */
 	enum ge_header header;
 	size_t cols, field;		/* most columns, bytes of a row's field */
-	const char *const *known;	/* [nknown] with GE_HEADER_AUTO: as many
-					   fields of which none is one of these are
-					   no names; borrowed; or none */
-	size_t nknown;
+	char *const *known;		/* [nknown] names, borrowed; or none */
+	size_t nknown, width;		/* with them GE_HEADER_AUTO: a first row of
+					   width fields of which none is known
+					   does not name the columns */
 };
 
 struct ge_table {
