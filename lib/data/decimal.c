@@ -67,6 +67,17 @@ product(uint64_t w, int e)
 	return (rounded(v / d, e - 64 - shift, v % d != 0));
 }
 
+/* Digits before the first that counts. */
+static ptrdiff_t
+zeros(const char *s)
+{
+	ptrdiff_t n = 0;
+
+	for (s += *s == '-' || *s == '+'; *s == '0' || *s == '.'; s++)
+		n += *s == '0';
+	return (n);
+}
+
 const char *
 ge_decimal(const char *s, double *out)
 {
@@ -102,7 +113,7 @@ ge_decimal(const char *s, double *out)
 			p = q;
 		}
 	}
-	if (n > DIGITS)
+	if (n > DIGITS && n - zeros(s) > DIGITS)
 		x = strtod(*s == '-' || *s == '+' ? s + 1 : s, NULL);
 	else if (w == 0)
 		x = 0;

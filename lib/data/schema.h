@@ -14,7 +14,7 @@
  */
 enum {
 	GE_SCHEMA_VERSION = 1,
-	GE_SCHEMA_MAX = 64 << 20	/* bytes of a schema.json */
+	GE_SCHEMA_MAX = 16 << 20	/* bytes of a schema.json */
 };
 
 enum ge_role {

@@ -144,14 +144,21 @@ ge_flow_text(const uint8_t *s, size_t len)
 	return (memchr(s, 0, len) == NULL && ge_utf8_check(s, len) + 3 >= len);
 }
 
+static int
+begins(const struct ge_flow *f, const char *s)
+{
+	size_t n = strlen(s);
+
+	return (f->nhead >= n && memcmp(f->head, s, n) == 0);
+}
+
 /* A whole line has come of what is text however it goes on. */
 static int
 line_came(const struct ge_flow *f)
 {
-	static const char bzip2[] = "BZh", cpio[] = "0707";
 
-	return (f->nhead >= 8 && memchr(f->head, '\n', f->nhead) != NULL &&
-	    memcmp(f->head, bzip2, 3) != 0 && memcmp(f->head, cpio, 4) != 0 &&
+	return (memchr(f->head, '\n', f->nhead) != NULL &&
+	    !begins(f, "BZh") && !begins(f, "0707") &&
 	    ge_flow_text(f->head, f->nhead));
 }
 

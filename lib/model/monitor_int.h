@@ -41,6 +41,7 @@ struct ge_watch {
 
 	size_t mode;		/* of this row */
 	uint64_t row, since;
+	uint32_t begun;		/* there was a row of this run */
 	uint32_t have;		/* rows of the past in a */
 	uint32_t scored;	/* of past */
 	uint32_t alarm;

@@ -210,7 +210,8 @@ follow(struct ge_mon *r, struct ge_err *e)
 		tell_backwards(r, t);
 	}
 	for (k = 0; k < r->n; k++)
-		r->fresh[k] |= begins(r, k);
+		if (begins(r, k))
+			r->fresh[k] = GE_MONITOR_APART;
 	rc = 0;
 out:
 	ge_free(t);
@@ -437,31 +438,41 @@ ge_mon_ready(struct ge_mon *r, struct ge_err *e)
  * Learning.
  */
 
-/* From the rows of these uses. */
+/* The rows of these uses, and whether they follow each other. */
+static void
+rows_of(struct ge_mon *r, int held, uint32_t *row, uint8_t *fresh, size_t *n)
+{
+	size_t k;
+	int gap = 0;
+
+	for (*n = 0, k = 0; k < r->n; k++) {
+		gap |= r->fresh[k];
+		if (r->use[k] == GE_MON_LEARN ||
+		    (held && r->use[k] == GE_MON_HELD)) {
+			fresh[*n] = (uint8_t)gap;
+			row[(*n)++] = r->row[k];
+			gap = 0;
+		} else {
+			gap |= GE_MONITOR_LATER;
+		}
+	}
+}
+
 int
-ge_mon_learn(struct ge_mon *r, struct ge_monitor *m, int held,
-    struct ge_err *e)
+ge_mon_learn(struct ge_mon *r, int held, int (*fit)(void *arg,
+    const double *rows, size_t n, size_t p, const struct ge_monitor_opts *o,
+    struct ge_err *e), void *arg, struct ge_err *e)
 {
 	struct ge_monitor_opts o;
 	uint32_t *row = NULL;
 	uint8_t *fresh = NULL;
-	size_t k, n = 0;
-	int gap = 1, rc = -1;
+	size_t n;
+	int rc = -1;
 
 	if ((row = ge_alloc(r->n * sizeof(*row), e)) == NULL ||
 	    (fresh = ge_alloc(r->n, e)) == NULL)
 		goto out;
-	for (k = 0; k < r->n; k++) {
-		gap |= r->fresh[k];
-		if (r->use[k] == GE_MON_LEARN ||
-		    (held && r->use[k] == GE_MON_HELD)) {
-			fresh[n] = (uint8_t)gap;
-			row[n++] = r->row[k];
-			gap = 0;
-		} else {
-			gap = 1;
-		}
-	}
+	rows_of(r, held, row, fresh, &n);
 	ge_monitor_opts_init(&o);
 	o.far = r->far;
 	o.lags = r->o.lags;
@@ -470,11 +481,19 @@ ge_mon_learn(struct ge_mon *r, struct ge_monitor *m, int held,
 	o.jobs = r->o.jobs;
 	o.fresh = fresh;
 	o.row = row;
-	rc = ge_monitor_fit(m, r->frame.v, n, r->p, &o, e);
+	rc = fit(arg, r->frame.v, n, r->p, &o, e);
 out:
 	ge_free(fresh);
 	ge_free(row);
 	return (rc);
+}
+
+int
+ge_mon_self(void *arg, const double *rows, size_t n, size_t p,
+    const struct ge_monitor_opts *o, struct ge_err *e)
+{
+
+	return (ge_monitor_fit(arg, rows, n, p, o, e));
 }
 
 int
@@ -483,7 +502,7 @@ ge_mon_fit(struct ge_mon *r, struct ge_err *e)
 	double s = ge_clock(), j = ge_energy_joules(&r->energy);
 
 	r->stage = "learning";
-	if (ge_mon_learn(r, &r->m, !r->apart, e) == -1)
+	if (ge_mon_learn(r, !r->apart, ge_mon_self, &r->m, e) == -1)
 		return (-1);
 	r->self.name = "this";
 	r->self.seconds = ge_clock() - s;

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/chart.h"
 #include "model/monrun_int.h"
 #include "util/hook.h"
 #include "util/mem.h"
@@ -88,7 +89,7 @@ ge_mon_judge(struct ge_mon *r, int (*step)(void *arg, const double *row,
 {
 	struct place at = { 0 };
 	size_t k, ahead = next(r, 0), mode = 0, g;
-	int alarm, gap = 1;
+	int alarm, gap = 0;
 
 	for (k = 0; k < r->n; k++) {
 		if (k % TICK == 0 && ge_hook_tick(0, e) == -1)
@@ -96,11 +97,13 @@ ge_mon_judge(struct ge_mon *r, int (*step)(void *arg, const double *row,
 		if (k > ahead)
 			ahead = next(r, k);
 		gap |= r->fresh[k];
-		if (ahead - k > WARM)
+		if (ahead - k > WARM) {
+			gap = GE_MONITOR_APART;
 			continue;
-		g = r->group != NULL ? r->group[k] : 0;
-		if (k == 0 || (r->group != NULL && g != r->group[k - 1]))
+		}
+		if (gap & GE_MONITOR_APART)
 			memset(&at, 0, sizeof(at));
+		g = r->group != NULL ? r->group[k] : 0;
 		alarm = step(arg, r->frame.v + r->row[k] * r->p, gap, &mode);
 		gap = 0;
 		count(all, &at, r->use[k], alarm);
@@ -143,11 +146,86 @@ static int
 try(struct ge_mon *r, struct ge_err *e)
 {
 
-	if (ge_mon_learn(r, &r->trial, 0, e) == 0)
+	if (ge_mon_learn(r, 0, ge_mon_self, &r->trial, e) == 0)
 		return (0);
 	if (e->code != GE_EUSAGE)
 		return (-1);
 	r->tried = 0;
+	return (0);
+}
+
+/*
+ * What simpler ones reach.
+ */
+
+struct rival {
+	struct ge_chart chart;
+	enum ge_chart_kind kind;
+	size_t lags;
+	struct ge_watch *w;
+};
+
+static int
+fit_rival(void *arg, const double *rows, size_t n, size_t p,
+    const struct ge_monitor_opts *o, struct ge_err *e)
+{
+	struct rival *v = arg;
+
+	return (ge_chart_fit(&v->chart, v->kind, v->lags, rows, n, p, o, e));
+}
+
+static int
+step_rival(void *arg, const double *row, int fresh, size_t *mode)
+{
+	struct rival *v = arg;
+
+	(void)mode;
+	return (ge_chart_step(&v->chart, v->w, row, fresh));
+}
+
+/* One that cannot be had of this table is left out. */
+static int
+measure_rival(struct ge_mon *r, struct ge_mon_method *m, struct rival *v,
+    const char *name, struct ge_err *e)
+{
+	double s = ge_clock(), j = ge_energy_joules(&r->energy);
+	int rc;
+
+	if (ge_mon_learn(r, 0, fit_rival, v, e) == -1)
+		return (e->code == GE_EUSAGE ? 0 : -1);
+	m->name = name;
+	m->seconds = ge_clock() - s;
+	m->joules = ge_energy_joules(&r->energy) - j;
+	rc = (v->w = ge_chart_watch(&v->chart, e)) == NULL ? -1 :
+	    ge_mon_judge(r, step_rival, v, 0, &m->tally, e);
+	ge_watch_free(v->w);
+	ge_chart_release(&v->chart);
+	return (rc);
+}
+
+static int
+measure_rivals(struct ge_mon *r, struct ge_err *e)
+{
+	static const struct {
+		const char *name;
+		enum ge_chart_kind kind;
+		size_t lags;
+	} rivals[GE_MON_BASELINES] = {
+		{ "constant", GE_CHART_EACH, 0 },
+		{ "linear, static", GE_CHART_COMPONENTS, 0 },
+		{ "linear, dynamic", GE_CHART_COMPONENTS, 2 }
+	};
+	struct rival v;
+	size_t i;
+
+	for (i = 0; i < GE_MON_BASELINES; i++) {
+		r->stage = rivals[i].name;
+		memset(&v, 0, sizeof(v));
+		v.kind = rivals[i].kind;
+		v.lags = rivals[i].lags;
+		if (measure_rival(r, &r->base[i], &v, rivals[i].name, e) == -1)
+			return (-1);
+	}
 	return (0);
 }
 
@@ -163,5 +241,5 @@ ge_mon_measure(struct ge_mon *r, struct ge_err *e)
 		return (-1);
 	if (was && !r->tried)
 		return (0);
-	return (measure_self(r, e));
+	return (measure_self(r, e) == -1 ? -1 : measure_rivals(r, e));
 }

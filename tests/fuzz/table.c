@@ -69,8 +69,8 @@ take(void *arg, const struct ge_row *r, struct ge_err *e)
 }
 
 static void
-run(const uint8_t *buf, size_t len, size_t step, enum ge_header header, struct seen *s,
-    struct ge_err *e)
+run(const uint8_t *buf, size_t len, size_t step, enum ge_header header,
+    char sep, struct seen *s, struct ge_err *e)
 {
 	struct ge_table t;
 	struct ge_table_opts o;
@@ -81,6 +81,7 @@ run(const uint8_t *buf, size_t len, size_t step, enum ge_header header, struct s
 	memset(e, 0, sizeof(*e));
 	ge_table_opts_init(&o);
 	o.header = header;
+	o.sep = sep;
 	o.field = 4096;
 	o.cols = 300;
 	must(ge_table_init(&t, &o, "f", take, s, e) == 0, "init");
@@ -131,12 +132,14 @@ LLVMFuzzerTestOneInput(const uint8_t *buf, size_t len)
 {
 	struct seen a, b;
 	struct ge_err e, f;
+	char sep;
 
 	if (len < 1 || len > 3000)
 		return (0);
+	sep = buf[0] >= 'A' ? ' ' : 0;
 	hold(buf + 1, len - 1, buf[0] % 3);
-	run(buf + 1, len - 1, len, buf[0] % 3, &a, &e);
-	run(buf + 1, len - 1, 1 + buf[0] / 2 % 7, buf[0] % 3, &b, &f);
+	run(buf + 1, len - 1, len, buf[0] % 3, sep, &a, &e);
+	run(buf + 1, len - 1, 1 + buf[0] / 2 % 7, buf[0] % 3, sep, &b, &f);
 	must(memcmp(&a, &b, sizeof(a)) == 0 && strcmp(e.msg, f.msg) == 0,
 	    "the same however the bytes come");
 	return (0);
