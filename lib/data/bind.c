@@ -43,6 +43,19 @@ ge_bind_init(struct ge_bind *b, const struct ge_schema *s,
 	return (0);
 }
 
+/* Columns without names, as many as there are to be. */
+static int
+in_order(struct ge_bind *b, const struct ge_table *t)
+{
+	size_t j;
+
+	if (!b->s->header || t->header || t->ncols != b->s->ncols)
+		return (0);
+	for (j = 0; j < t->ncols; j++)
+		b->from[j] = j;
+	return (1);
+}
+
 int
 ge_bind_table(struct ge_bind *b, const struct ge_table *t, struct ge_err *e)
 {
@@ -52,6 +65,8 @@ ge_bind_table(struct ge_bind *b, const struct ge_table *t, struct ge_err *e)
 	int rc = 0;
 
 	b->t = t;
+	if (in_order(b, t))
+		return (0);
 	if (ge_words_index(&names, t->names, t->ncols, &twice, e) == -1)
 		rc = -1;
 	for (j = 0; rc == 0 && j < s->ncols; j++) {

@@ -75,8 +75,9 @@ void ge_schema_release(struct ge_schema *s);
  * 1u << GE_ROLE_..., whose columns must be there.  An input is always one.
  *
  * ge_bind_table(b, t, e): for rows of t from here on, whose names are known (call it
- * with a table's first row); borrowed until the next.  -1 GE_EREFUSED naming a column
- * that is missing.
+ * with a table's first row); borrowed until the next.  Without names as many columns
+ * as the schema has are taken in its order.  -1 GE_EREFUSED naming a column that is
+ * missing.
  *
  * ge_bind_row(b, row, v, e): v [ncols] of s.  A number; a time in seconds; of a
  * category the place of its word; of a group its number or a hash of its text, good for

@@ -19,6 +19,8 @@ ge_table_opts_init(struct ge_table_opts *o)
 
 	o->sep = 0;
 	o->header = GE_HEADER_AUTO;
+	o->known = NULL;
+	o->nknown = 0;
 	o->cols = 65536;
 	o->field = 1 << 20;
 }
@@ -441,6 +443,25 @@ unique(const struct ge_table *t, const struct cursor *c, struct ge_err *e)
 	return (rc);
 }
 
+/* Is the first row, but for its number of fields, nothing that is known? */
+static int
+unknown(const struct ge_table *t)
+{
+	const char *name;
+	size_t i, j;
+
+	if (t->ncells != t->o.nknown)
+		return (0);
+	for (i = 0; i < t->o.nknown; i++) {
+		name = t->o.known[i];
+		for (j = 0; j < t->ncells; j++)
+			if (strlen(name) == t->cell[j].len &&
+			    memcmp(name, t->cell[j].s, t->cell[j].len) == 0)
+				return (0);
+	}
+	return (1);
+}
+
 /* Does the first row name the columns? */
 static int
 titled(const struct ge_table *t)
@@ -449,6 +470,8 @@ titled(const struct ge_table *t)
 
 	if (t->o.header != GE_HEADER_AUTO)
 		return (t->o.header == GE_HEADER_YES);
+	if (t->o.nknown > 0)
+		return (!unknown(t));
 	for (i = 0; i < t->ncells; i++) {
 		if (t->cell[i].kind == GE_CELL_TEXT)
 			return (1);

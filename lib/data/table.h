@@ -45,6 +45,10 @@ struct ge_table_opts {
 	char sep;			/* ' ': runs of blanks; 0: found out */
 	enum ge_header header;
 	size_t cols, field;		/* most columns, bytes of a row's field */
+	const char *const *known;	/* [nknown] with GE_HEADER_AUTO: as many
+					   fields of which none is one of these are
+					   no names; borrowed; or none */
+	size_t nknown;
 };
 
 struct ge_table {
