@@ -61,7 +61,6 @@ limit_name(struct ge_trees *t)
 	    t->o.minutes : 0) ? "joules" : "minutes");
 }
 
-/* Margins are of the objective; thresholds of few rows are cheap and may be fine. */
 static void
 set_objective(struct ge_trees *t)
 {
@@ -72,8 +71,6 @@ set_objective(struct ge_trees *t)
 	b->classes = (int)t->meaning.k;
 	b->jobs = t->o.jobs;
 	b->seed = t->o.seed;
-	if (b->bins == 0)
-		b->bins = t->n < 100000 ? 4096 : 256;
 }
 
 int
@@ -198,15 +195,15 @@ static int
 view_make(struct ge_trees *t, int f, struct ge_trees_view *v,
     struct ge_err *e)
 {
+	struct ge_boost_opts o = t->o.boost;
 	uint8_t *category;
-	int rc = -1;
 
 	if (view_features(t, f, &v->features, e) == -1)
 		return (-1);
 	v->q = v->features.n;
 	v->x = ge_block_alloc(t->n * v->q * sizeof(float), e);
-	if (v->x == NULL || ge_features_table(&v->features, t->f->v, t->n,
-	    t->f->fresh, v->x, e) == -1)
+	if (v->x == NULL || ge_features_rows(&v->features, t->f->v, t->n,
+	    t->f->fresh, NULL, t->n, v->x, e) == -1)
 		return (-1);
 	/* The cells are a table's worth of memory. */
 	if (!proposes(t)) {
@@ -216,12 +213,10 @@ view_make(struct ge_trees *t, int f, struct ge_trees_view *v,
 	if ((category = ge_alloc(v->q, e)) == NULL)
 		return (-1);
 	ge_features_categories(&v->features, &t->schema, category);
-	v->data = ge_boost_data_new(v->x, v->q, NULL, t->n, category,
-	    &t->o.boost, e);
-	if (v->data != NULL)
-		rc = 0;
+	v->bins = o.bins = o.bins > 0 ? o.bins : ge_propose_bins(t->n, v->q);
+	v->data = ge_boost_data_new(v->x, v->q, NULL, t->n, category, &o, e);
 	ge_free(category);
-	return (rc);
+	return (v->data != NULL ? 0 : -1);
 }
 
 static int
@@ -402,6 +397,7 @@ fit_fold(struct trial *r, int f, double limit, struct ge_err *e)
 	if ((w = ge_alloc(t->n * sizeof(*w), e)) == NULL)
 		return (-1);
 	ge_trees_weights(t, f, w);
+	o.bins = ge_trees_view(t, f)->bins;
 	if (o.objective == GE_SQUARED)
 		o.base = mean(t, w);
 	if ((b = ge_boost_new(ge_trees_view(t, f)->data, t->y, w, &o, e)) !=
@@ -602,6 +598,7 @@ finish(struct ge_trees *t, struct ge_err *e)
 	struct ge_boost_opts o = t->o.boost;
 	int i;
 
+	o.bins = ge_trees_view(t, -1)->bins;
 	if (o.objective == GE_SQUARED)
 		o.base = mean(t, t->wfit);
 	if ((t->model = ge_boost_new(ge_trees_view(t, -1)->data, t->y, t->wfit,

@@ -12,6 +12,7 @@ struct ge_trees_view {
 	struct ge_features features;
 	float *x;			/* [n][q] */
 	size_t q;
+	int bins;
 	struct ge_boost_data *data;
 };
 
