@@ -423,6 +423,26 @@ cli_fraction(const char *opt, const char *arg, double min, double max,
 }
 
 int
+cli_word(const char *opt, const char *arg, const char *const *word, size_t n,
+    int *out, struct ge_err *e)
+{
+	char all[256];
+	size_t i, at = 0;
+
+	for (i = 0; i < n; i++) {
+		if (strcmp(arg, word[i]) == 0) {
+			*out = (int)i;
+			return (0);
+		}
+		if (at < sizeof(all))
+			at += (size_t)snprintf(all + at, sizeof(all) - at,
+			    "%s%s", i == 0 ? "" : i + 1 < n ? ", " : " or ",
+			    word[i]);
+	}
+	return (ge_fail(e, GE_EUSAGE, "%s '%s': not %s", opt, arg, all));
+}
+
+int
 cli_range(const char *opt, const char *arg, uint64_t *off, uint64_t *len,
     struct ge_err *e)
 {

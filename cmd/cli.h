@@ -104,6 +104,10 @@ int cli_range(const char *opt, const char *arg, uint64_t *off, uint64_t *len,
 int cli_hex(const char *opt, const char *arg, uint8_t *out, size_t len,
     struct ge_err *e);
 
+/* cli_word(opt, arg, word, n, out, e): one of n words; *out is its place. */
+int cli_word(const char *opt, const char *arg, const char *const *word,
+    size_t n, int *out, struct ge_err *e);
+
 /*
  * cli_option(arg, name):
  * If arg is "name=value" return value, "name" return "", else NULL.

@@ -45,15 +45,10 @@ static int
 format(struct options *o, const char *v, struct ge_err *e)
 {
 	static const char *const name[] = { "text", "json", "prometheus" };
-	size_t i;
+	int n = 0, rc = cli_word("format", v, name, 3, &n, e);
 
-	for (i = 0; i < sizeof(name) / sizeof(name[0]); i++)
-		if (strcmp(v, name[i]) == 0) {
-			o->format = (enum format)i;
-			return (0);
-		}
-	return (ge_fail(e, GE_EUSAGE, "format '%s': not text, json or "
-	    "prometheus", v));
+	o->format = (enum format)n;
+	return (rc);
 }
 
 static int

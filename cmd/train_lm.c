@@ -28,20 +28,6 @@ struct setting {
 	void *to;
 };
 
-/* A word of a list; -1 if it is none of them. */
-static int
-word(const char *name, const char *v, const char *const *words, int n,
-    struct ge_err *e)
-{
-	int i;
-
-	for (i = 0; i < n; i++)
-		if (strcmp(v, words[i]) == 0)
-			return (i);
-	return (ge_fail(e, GE_EUSAGE, "%s '%s': neither '%s' nor '%s'", name,
-	    v, words[0], words[1]));
-}
-
 static int
 set_number(const struct setting *s, const char *v, struct ge_err *e)
 {
@@ -129,7 +115,7 @@ set(struct options *o, const char *arg, struct ge_err *e)
 	};
 	const char *v;
 	size_t i;
-	int n;
+	int n, rc;
 
 	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		if ((v = cli_option(arg, table[i].name)) == NULL)
@@ -151,24 +137,24 @@ set(struct options *o, const char *arg, struct ge_err *e)
 		return (set_number(&table[i], v, e));
 	}
 	if ((v = cli_option(arg, "prec")) != NULL) {
-		if ((n = word("prec", v, precs, 2, e)) != -1)
+		if ((rc = cli_word("prec", v, precs, 2, &n, e)) == 0)
 			t->prec = n == 1 ? GE_BF16 : GE_F32;
 	} else if ((v = cli_option(arg, "schedule")) != NULL) {
-		if ((n = word("schedule", v, schedules, 2, e)) != -1)
+		if ((rc = cli_word("schedule", v, schedules, 2, &n, e)) == 0)
 			t->schedule = n == 1 ? GE_WSD : GE_COSINE;
 	} else if ((v = cli_option(arg, "split")) != NULL) {
-		if ((n = word("split", v, splits, 2, e)) != -1)
+		if ((rc = cli_word("split", v, splits, 2, &n, e)) == 0)
 			l->split = n == 1 ? GE_SPLIT_LLAMA3 : GE_SPLIT_GPT2;
 	} else if ((v = cli_option(arg, "dtype")) != NULL) {
-		if ((n = word("dtype", v, precs, 2, e)) != -1)
+		if ((rc = cli_word("dtype", v, precs, 2, &n, e)) == 0)
 			l->dtype = n == 1 ? GE_DTYPE_BF16 : GE_DTYPE_F32;
 	} else if ((v = cli_option(arg, "tied")) != NULL) {
-		if ((n = word("tied", v, bools, 2, e)) != -1)
+		if ((rc = cli_word("tied", v, bools, 2, &n, e)) == 0)
 			l->tied = n;
 	} else {
 		return (cli_unknown(arg, e));
 	}
-	return (n == -1 ? -1 : 0);
+	return (rc);
 }
 
 /* What excludes what. */

@@ -207,8 +207,9 @@ site_of() {
 		echo "something else" >"$f"
 	done
 	cat host4/"$set"/*.gef | cksum >was
-	# No other site may have what is its.
-	expect 5 gepush -s sites set.ge
+	# No other site may have what is its; one at a time, so that it is known
+	# which is told.
+	expect 5 gepush -j 1 -s sites set.ge
 	told "gepush: site 'site4': '$(basename -a host4/"$set"/*.gef | sed "s|^|$set/|;q")' is already there with other content; $((n / 9)) of $n fragments are not at a site"
 	cat host4/"$set"/*.gef | cksum | diff was -
 	back "$out"

@@ -1,4 +1,5 @@
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "data/decimal.h"
@@ -66,6 +67,17 @@ product(uint64_t w, int e)
 	return (rounded(v / d, e - 64 - shift, v % d != 0));
 }
 
+/* Digits before the first that counts. */
+static ptrdiff_t
+zeros(const char *s)
+{
+	ptrdiff_t n = 0;
+
+	for (s += *s == '-' || *s == '+'; *s == '0' || *s == '.'; s++)
+		n += *s == '0';
+	return (n);
+}
+
 const char *
 ge_decimal(const char *s, double *out)
 {
@@ -101,7 +113,7 @@ ge_decimal(const char *s, double *out)
 			p = q;
 		}
 	}
-	if (n > DIGITS)
+	if (n > DIGITS && n - zeros(s) > DIGITS)
 		x = strtod(*s == '-' || *s == '+' ? s + 1 : s, NULL);
 	else if (w == 0)
 		x = 0;
@@ -115,6 +127,18 @@ ge_decimal(const char *s, double *out)
 		x = strtod(*s == '-' || *s == '+' ? s + 1 : s, NULL);
 	*out = minus ? -x : x;
 	return (p);
+}
+
+char *
+ge_decimal_print(char s[32], double x)
+{
+	double y;
+	int n = 0;
+
+	do
+		snprintf(s, 32, "%.*g", ++n, x);
+	while (n < 17 && (ge_decimal(s, &y) == NULL || y < x || y > x));
+	return (s);
 }
 
 /* Exactly n digits at *s, which moves behind them; -1 if they are not there. */

@@ -343,18 +343,6 @@ read_text(struct docs *d, struct ge_flow *f, const char *name,
 	return (lines ? read_lines(d, f, e) : read_plain(d, f, e));
 }
 
-/* The head of a text; an archive or something compressed never looks so. */
-static int
-looks_text(const uint8_t *s, size_t len)
-{
-	static const char ar[] = "!<arch>\n", warc[] = "WARC/";
-
-	if ((len >= 8 && memcmp(s, ar, 8) == 0) ||
-	    (len >= 5 && memcmp(s, warc, 5) == 0))
-		return (0);
-	return (memchr(s, 0, len) == NULL && ge_utf8_check(s, len) + 3 >= len);
-}
-
 /* An entry that is no text. */
 static int
 pass_over(struct docs *d, const char *name)
@@ -412,7 +400,7 @@ read_flow(struct docs *d, struct ge_flow *f, const char *name, int level,
 	int rc = -1;
 
 	if (ge_flow_peek(f, e) == 0) {
-		if (!f->hole && looks_text(f->head, f->nhead))
+		if (!f->hole && ge_flow_text(f->head, f->nhead))
 			rc = read_text(d, f, name, e);
 		else if (!f->hole && level < LEVELS)
 			rc = read_archive(d, f, name, level, e);

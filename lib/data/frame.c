@@ -6,10 +6,7 @@
 #include "data/decimal.h"
 #include "data/frame.h"
 #include "util/mem.h"
-
-enum {
-	SLOTS = 64
-};
+#include "util/num.h"
 
 /*
  * Until the types are known a word is a NaN that carries its place, from 1, in the low
@@ -40,133 +37,174 @@ ge_frame_opts_init(struct ge_frame_opts *o)
 	o->words = 4096;
 }
 
-static uint64_t
-hash(const char *s, size_t len)
-{
-	uint64_t h = 0xcbf29ce484222325u;
-
-	for (; len > 0; len--)
-		h = (h ^ (unsigned char)*s++) * 0x100000001b3u;
-	return (h ^ h >> 32);
-}
-
-static uint32_t *
-slot(const struct ge_frame_col *c, const char *s, size_t len)
-{
-	size_t i = hash(s, len) & (c->nslots - 1);
-	const char *w;
-
-	while (c->slot[i] != 0) {
-		w = c->word[c->slot[i] - 1];
-		if (strlen(w) == len && memcmp(w, s, len) == 0)
-			break;
-		i = (i + 1) & (c->nslots - 1);
-	}
-	return (c->slot + i);
-}
-
-static int
-more_slots(struct ge_frame_col *c, struct ge_err *e)
-{
-	uint32_t *slots, *old = c->slot;
-	size_t i, n = c->nslots > 0 ? 2 * c->nslots : SLOTS;
-
-	if ((slots = ge_alloc(n * sizeof(*slots), e)) == NULL)
-		return (-1);
-	c->slot = slots;
-	c->nslots = n;
-	for (i = 0; i < c->nwords; i++)
-		*slot(c, c->word[i], strlen(c->word[i])) = (uint32_t)i + 1;
-	ge_free(old);
-	return (0);
-}
-
 /* The place of a word in its column, from 1; 0 when there are too many. */
 static int
-place(struct ge_frame_col *c, const char *s, size_t len, size_t most,
-    uint32_t *at, struct ge_err *e)
-{
-	uint32_t *x;
-	char *w;
-
-	if (2 * (c->nwords + 1) > c->nslots && more_slots(c, e) == -1)
-		return (-1);
-	x = slot(c, s, len);
-	if (*x == 0) {
-		*at = 0;
-		if (c->nwords == most) {
-			c->many = 1;
-			return (0);
-		}
-		if (ge_grow(&c->word, &c->cap, c->nwords + 1,
-		    sizeof(*c->word), e) == -1 ||
-		    (w = ge_alloc(len + 1, e)) == NULL)
-			return (-1);
-		memcpy(w, s, len);
-		c->word[c->nwords] = w;
-		*x = (uint32_t)++c->nwords;
-	}
-	*at = *x;
-	return (0);
-}
-
-static int
-listed(const char *const *list, size_t n, const char *name)
-{
-	size_t i;
-
-	for (i = 0; i < n; i++)
-		if (strcmp(list[i], name) == 0)
-			return (1);
-	return (0);
-}
-
-static int
-there(const struct ge_table *t, const char *const *list, size_t n,
+place(struct ge_frame_col *c, const char *s, size_t len, uint32_t *at,
     struct ge_err *e)
 {
-	size_t i, j;
+	char *w;
+
+	if ((*at = ge_words_find(&c->words, c->word, s, len)) != 0)
+		return (0);
+	if (c->nwords == c->most) {
+		c->many = 1;
+		return (0);
+	}
+	if (ge_grow(&c->word, &c->cap, c->nwords + 1, sizeof(*c->word), e) ==
+	    -1 || (w = ge_alloc(len + 1, e)) == NULL)
+		return (-1);
+	memcpy(w, s, len);
+	c->word[c->nwords++] = w;
+	*at = (uint32_t)c->nwords;
+	return (ge_words_add(&c->words, c->word, c->nwords, e));
+}
+
+/* A number of a column, from 1. */
+static int
+number(const char *s, size_t len, size_t most, size_t *out)
+{
+	uint64_t n;
+
+	if (ge_num_parse(s, len, &n) == -1 || n < 1 || n > most)
+		return (-1);
+	*out = (size_t)n - 1;
+	return (0);
+}
+
+/* Columns first..last that an item of a list means. */
+static int
+meant(const struct ge_table *t, const struct ge_words *names,
+    const char *item, size_t *first, size_t *last, struct ge_err *e)
+{
+	const char *dash = strchr(item, '-');
+	size_t len = strlen(item), at = ge_words_find(names, t->names, item,
+	    len);
+
+	if (at > 0) {
+		*first = *last = at - 1;
+		return (0);
+	}
+	if (number(item, len, t->ncols, first) == 0) {
+		*last = *first;
+		return (0);
+	}
+	if (dash != NULL && number(item, (size_t)(dash - item), t->ncols,
+	    first) == 0 && number(dash + 1, strlen(dash + 1), t->ncols,
+	    last) == 0 && *first <= *last)
+		return (0);
+	return (ge_fail(e, GE_EUSAGE, "'%s': no column '%s'", t->name, item));
+}
+
+/* to [ncols] of the columns that a list means becomes is. */
+static int
+mark(const struct ge_table *t, const struct ge_words *names,
+    const char *const *list, size_t n, uint8_t *to, uint8_t is,
+    struct ge_err *e)
+{
+	size_t i, first = 0, last = 0;
 
 	for (i = 0; i < n; i++) {
-		for (j = 0; j < t->ncols && strcmp(t->names[j], list[i]) != 0;
-		    j++)
-			;
-		if (j == t->ncols)
-			return (ge_fail(e, GE_EREFUSED,
-			    "'%s': no column '%s'", t->name, list[i]));
+		if (meant(t, names, list[i], &first, &last, e) == -1)
+			return (-1);
+		memset(to + first, is, last - first + 1);
 	}
 	return (0);
 }
 
-/* The columns to hold, once their names are known. */
 static int
-columns(struct ge_frame *f, struct ge_err *e)
+hold(struct ge_frame *f, const struct ge_words *names, uint8_t *held,
+    struct ge_err *e)
 {
+	const struct ge_frame_opts *o = &f->o;
 	const struct ge_table *t = &f->table;
-	size_t j;
+	struct ge_frame_col *c;
+	size_t j, group = SIZE_MAX;
 
-	if (there(t, f->o.only, f->o.nonly, e) == -1 ||
-	    there(t, f->o.skip, f->o.nskip, e) == -1)
+	memset(held, o->nonly == 0, t->ncols);
+	if (o->group != NULL && meant(t, names, o->group, &group, &j, e) == -1)
 		return (-1);
-	if ((f->col = ge_alloc(t->ncols * sizeof(*f->col), e)) == NULL ||
-	    (f->from = ge_alloc(t->ncols * sizeof(*f->from), e)) == NULL)
+	if (mark(t, names, o->only, o->nonly, held, 1, e) == -1 ||
+	    mark(t, names, o->keep, o->nkeep, held, 1, e) == -1 ||
+	    mark(t, names, o->skip, o->nskip, held, 0, e) == -1)
 		return (-1);
 	for (j = 0; j < t->ncols; j++) {
-		if ((f->o.only != NULL && !listed(f->o.only, f->o.nonly,
-		    t->names[j])) || listed(f->o.skip, f->o.nskip,
-		    t->names[j]))
+		if (!held[j])
 			continue;
-		if ((f->col[f->ncols].name = ge_strdup(t->names[j], e)) ==
-		    NULL)
+		c = f->col + f->ncols;
+		if ((c->name = ge_strdup(t->names[j], e)) == NULL)
 			return (-1);
+		c->place = j + 1;
+		c->most = j == group ? UINT32_MAX : o->words;
 		f->from[f->ncols++] = j;
 	}
 	return (0);
 }
 
+/* The columns to hold, of the first table. */
 static int
-value(struct ge_frame *f, struct ge_frame_col *c, const struct ge_cell *cell,
-    double *out, struct ge_err *e)
+columns(struct ge_frame *f, struct ge_err *e)
+{
+	const struct ge_table *t = &f->table;
+	struct ge_words names;
+	uint8_t *held = NULL;
+	size_t twice;
+	int rc = -1;
+
+	if (ge_words_index(&names, t->names, t->ncols, &twice, e) != -1 &&
+	    (f->col = ge_alloc(t->ncols * sizeof(*f->col), e)) != NULL &&
+	    (f->from = ge_alloc(t->ncols * sizeof(*f->from), e)) != NULL &&
+	    (held = ge_alloc(t->ncols, e)) != NULL)
+		rc = hold(f, &names, held, e);
+	ge_free(held);
+	ge_words_release(&names);
+	f->header = t->header;
+	return (rc);
+}
+
+/* Where they are in a further one. */
+static int
+columns_again(struct ge_frame *f, struct ge_err *e)
+{
+	const struct ge_table *t = &f->table;
+	struct ge_words names;
+	size_t j, at, twice;
+	int rc = 0;
+
+	if (ge_words_index(&names, t->names, t->ncols, &twice, e) == -1)
+		rc = -1;
+	for (j = 0; rc == 0 && j < f->ncols; j++) {
+		at = ge_words_find(&names, t->names, f->col[j].name,
+		    strlen(f->col[j].name));
+		f->from[j] = at - 1;
+		if (at == 0)
+			rc = ge_fail(e, GE_EREFUSED, "'%s': no column '%s', "
+			    "which the first table has", t->name,
+			    f->col[j].name);
+	}
+	ge_words_release(&names);
+	return (rc);
+}
+
+/* 1,5 or the like. */
+static int
+with_comma(const struct ge_cell *c)
+{
+	const char *s = c->s, *end = s + c->len, *comma;
+
+	if (s < end && (*s == '-' || *s == '+'))
+		s++;
+	for (comma = s; comma < end && *comma >= '0' && *comma <= '9'; comma++)
+		;
+	if (comma == s || comma == end || *comma != ',')
+		return (0);
+	for (s = comma + 1; s < end && *s >= '0' && *s <= '9'; s++)
+		;
+	return (s == end && s > comma + 1);
+}
+
+static int
+value(struct ge_frame_col *c, const struct ge_cell *cell, double *out,
+    struct ge_err *e)
 {
 	uint32_t at;
 
@@ -189,9 +227,28 @@ value(struct ge_frame *f, struct ge_frame_col *c, const struct ge_cell *cell,
 	c->texts++;
 	if (c->many)
 		return (0);
-	if (place(c, cell->s, cell->len, f->o.words, &at, e) == -1)
+	if (place(c, cell->s, cell->len, &at, e) == -1)
 		return (-1);
 	*out = tagged(at);
+	return (0);
+}
+
+/* What was put into the column last: is it of one kind with the rest? */
+static int
+suits(const struct ge_frame *f, const struct ge_frame_col *c,
+    const struct ge_row *r, const struct ge_cell *cell, struct ge_err *e)
+{
+	unsigned long long line = r->line;
+
+	if (c->instants > 0 && c->texts + c->numbers > 0)
+		return (ge_fail(e, GE_EREFUSED, "'%s:%llu:%zu': column '%s' "
+		    "holds times and other values", f->table.name, line,
+		    cell->col, c->name));
+	if (cell->kind == GE_CELL_TEXT && with_comma(cell))
+		return (ge_fail(e, GE_EREFUSED, "'%s:%llu:%zu': '%.*s' is no "
+		    "number: a point stands before decimals", f->table.name,
+		    line, cell->col, (int)(cell->len < 40 ? cell->len : 40),
+		    cell->s));
 	return (0);
 }
 
@@ -204,8 +261,10 @@ take(void *arg, const struct ge_row *r, struct ge_err *e)
 	double *v;
 	size_t j;
 
-	if (f->col == NULL && columns(f, e) == -1)
+	if (!f->ready && (f->col == NULL ? columns(f, e) :
+	    columns_again(f, e)) == -1)
 		return (-1);
+	f->ready = 1;
 	if (ge_grow(&f->v, &f->room, (f->n + 1) * f->ncols, sizeof(*f->v),
 	    e) == -1)
 		return (-1);
@@ -213,26 +272,36 @@ take(void *arg, const struct ge_row *r, struct ge_err *e)
 	for (j = 0; j < f->ncols; j++) {
 		c = f->col + j;
 		cell = r->cell + f->from[j];
-		if (value(f, c, cell, v + j, e) == -1)
+		if (cell->kind == GE_CELL_NUMBER && c->instants == 0) {
+			c->numbers++;
+			v[j] = cell->num;
+		} else if (value(c, cell, v + j, e) == -1 ||
+		    suits(f, c, r, cell, e) == -1)
 			return (-1);
-		if (c->instants > 0 && c->texts + c->numbers > 0)
-			return (ge_fail(e, GE_EREFUSED, "'%s:%llu:%zu': column "
-			    "'%s' holds times and other values",
-			    f->table.name, (unsigned long long)r->line,
-			    cell->col, c->name));
 	}
 	f->n++;
 	return (0);
 }
 
-int
-ge_frame_init(struct ge_frame *f, const struct ge_frame_opts *o,
-    const char *name, struct ge_err *e)
+void
+ge_frame_init(struct ge_frame *f, const struct ge_frame_opts *o)
 {
 
 	memset(f, 0, sizeof(*f));
 	f->o = *o;
-	return (ge_table_init(&f->table, &o->table, name, take, f, e));
+}
+
+int
+ge_frame_begin(struct ge_frame *f, const char *name, struct ge_err *e)
+{
+
+	if (ge_grow(&f->start, &f->starts_room, f->nstarts + 1,
+	    sizeof(*f->start), e) == -1)
+		return (-1);
+	f->start[f->nstarts++] = f->n;
+	f->ready = 0;
+	ge_table_release(&f->table);
+	return (ge_table_init(&f->table, &f->o.table, name, take, f, e));
 }
 
 int
@@ -243,19 +312,30 @@ ge_frame_push(struct ge_frame *f, const void *buf, size_t len,
 	return (ge_table_push(&f->table, buf, len, e));
 }
 
-/* A number among words is a word: the shortest text that is this number. */
+int
+ge_frame_end_table(struct ge_frame *f, struct ge_err *e)
+{
+
+	if (ge_table_end(&f->table, e) == -1)
+		return (-1);
+	if (f->table.rows == 0)
+		return (ge_fail(e, GE_EUSAGE, "'%s': a header and no rows",
+		    f->table.name));
+	if (f->ncols == 0)
+		return (ge_fail(e, GE_EUSAGE, "'%s': no column is left",
+		    f->table.name));
+	return (0);
+}
+
+/* A number among words is a word. */
 static int
-number_word(struct ge_frame *f, struct ge_frame_col *c, double x,
-    uint32_t *at, struct ge_err *e)
+number_word(struct ge_frame_col *c, double x, uint32_t *at,
+    struct ge_err *e)
 {
 	char s[32];
-	double y;
-	int digits = 0;
 
-	do
-		snprintf(s, sizeof(s), "%.*g", ++digits, x);
-	while (digits < 17 && (ge_decimal(s, &y) == NULL || y < x || y > x));
-	return (place(c, s, strlen(s), f->o.words, at, e));
+	ge_decimal_print(s, x);
+	return (place(c, s, strlen(s), at, e));
 }
 
 static int
@@ -274,7 +354,7 @@ settle(struct ge_frame *f, size_t j, struct ge_err *e)
 	for (i = 0; i < f->n && !c->many; i++) {
 		x = f->v + i * f->ncols + j;
 		at = tag(*x);
-		if (!isnan(*x) && number_word(f, c, *x, &at, e) == -1)
+		if (!isnan(*x) && number_word(c, *x, &at, e) == -1)
 			return (-1);
 		*x = at > 0 ? (double)(at - 1) : tagged(0);
 	}
@@ -289,23 +369,36 @@ settle(struct ge_frame *f, size_t j, struct ge_err *e)
 	return (0);
 }
 
+/* Which rows begin a table. */
+static int
+begins(struct ge_frame *f, struct ge_err *e)
+{
+	size_t i;
+
+	if (f->nstarts < 2)
+		return (0);
+	if ((f->fresh = ge_alloc(f->n, e)) == NULL)
+		return (-1);
+	for (i = 0; i < f->nstarts; i++)
+		f->fresh[f->start[i]] = 1;
+	return (0);
+}
+
 int
 ge_frame_end(struct ge_frame *f, struct ge_err *e)
 {
+	double *v;
 	size_t j;
 
-	if (ge_table_end(&f->table, e) == -1)
-		return (-1);
 	if (f->n == 0)
-		return (ge_fail(e, GE_EUSAGE, "'%s': a header and no rows",
-		    f->table.name));
-	if (f->ncols == 0)
-		return (ge_fail(e, GE_EUSAGE, "'%s': no column is left",
-		    f->table.name));
+		return (ge_fail(e, GE_EUSAGE, "no table"));
+	if ((v = ge_resize(f->v, f->n * f->ncols * sizeof(*v), e)) == NULL)
+		return (-1);
+	f->v = v;
 	for (j = 0; j < f->ncols; j++)
 		if (settle(f, j, e) == -1)
 			return (-1);
-	return (0);
+	return (begins(f, e));
 }
 
 void
@@ -319,11 +412,13 @@ ge_frame_release(struct ge_frame *f)
 		for (i = 0; i < c->nwords; i++)
 			ge_free(c->word[i]);
 		ge_free(c->word);
-		ge_free(c->slot);
+		ge_words_release(&c->words);
 		ge_free(c->name);
 	}
 	ge_free(f->col);
 	ge_free(f->from);
+	ge_free(f->fresh);
+	ge_free(f->start);
 	ge_free(f->v);
 	ge_table_release(&f->table);
 	memset(f, 0, sizeof(*f));
@@ -332,10 +427,30 @@ ge_frame_release(struct ge_frame *f)
 size_t
 ge_frame_find(const struct ge_frame *f, const char *name)
 {
-	size_t j;
+	size_t j, at;
 
 	for (j = 0; j < f->ncols; j++)
 		if (strcmp(f->col[j].name, name) == 0)
 			return (j);
+	if (number(name, strlen(name), SIZE_MAX, &at) == 0)
+		for (j = 0; j < f->ncols; j++)
+			if (f->col[j].place == at + 1)
+				return (j);
 	return (SIZE_MAX);
+}
+
+int
+ge_frame_constant(const struct ge_frame *f, size_t j)
+{
+	double x, first = (double)NAN;
+	size_t i;
+
+	for (i = 0; i < f->n; i++) {
+		x = f->v[i * f->ncols + j];
+		if (isnan(first))
+			first = x;
+		else if (x < first || x > first)
+			return (0);
+	}
+	return (1);
 }

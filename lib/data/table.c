@@ -18,7 +18,9 @@ ge_table_opts_init(struct ge_table_opts *o)
 {
 
 	o->sep = 0;
-	o->header = 1;
+	o->header = GE_HEADER_AUTO;
+	o->known = NULL;
+	o->nknown = 0;
 	o->cols = 65536;
 	o->field = 1 << 20;
 }
@@ -88,26 +90,51 @@ first_line(const char *s, const char *end)
 	return (NULL);
 }
 
+static int
+blank(char c)
+{
+
+	return (c == ' ' || c == '\t');
+}
+
+/* At least two numbers between blanks? */
+static int
+blanks_part(const char *s, const char *end)
+{
+	double x;
+	size_t n;
+
+	for (n = 0;; n++) {
+		while (s < end && (blank(*s) || *s == '\r'))
+			s++;
+		if (s == end)
+			return (n > 1);
+		if ((s = ge_decimal(s, &x)) == NULL || s > end ||
+		    (s < end && !blank(*s) && *s != '\r'))
+			return (0);
+	}
+}
+
 /* The most frequent of them outside quotes in the first line. */
 static char
 separator(const char *s, size_t len)
 {
 	static const char may[3] = { '\t', ';', ',' };
-	const char *end = s + (len < PIECE ? len : PIECE), *stop;
+	const char *end = s + (len < PIECE ? len : PIECE), *stop, *p;
 	size_t n[3] = { 0 }, i, best = 2;
 	int inside = 0;
 
 	if ((stop = first_line(s, end)) == NULL)
 		stop = end;
-	for (; s < stop; s++) {
-		inside ^= *s == '"';
+	for (p = s; p < stop; p++) {
+		inside ^= *p == '"';
 		for (i = 0; i < 3 && !inside; i++)
-			n[i] += *s == may[i];
+			n[i] += *p == may[i];
 	}
 	for (i = 0; i < 3; i++)
 		if (n[i] > n[best])
 			best = i;
-	return (may[best]);
+	return (n[best] == 0 && blanks_part(s, stop) ? ' ' : may[best]);
 }
 
 static int
@@ -151,9 +178,9 @@ judge(struct ge_cell *c)
 {
 	const char *s = c->s, *end = s + c->len;
 
-	while (s < end && (*s == ' ' || *s == '\t'))
+	while (s < end && blank(*s))
 		s++;
-	while (end > s && (end[-1] == ' ' || end[-1] == '\t'))
+	while (end > s && blank(end[-1]))
 		end--;
 	c->s = s;
 	c->len = (size_t)(end - s);
@@ -178,13 +205,33 @@ more_cells(struct ge_table *t, const struct cursor *c, struct ge_err *e)
 	    e));
 }
 
+static void
+pass_blanks(struct cursor *c)
+{
+
+	while (c->p < c->end && blank(*c->p))
+		c->p++;
+}
+
+/* Is what a row with blanks between fields goes on with one more? */
+static int
+field_follows(const struct cursor *c)
+{
+
+	return (c->p < c->end && *c->p != '\n' && *c->p != '\r');
+}
+
 /* Behind the end of a field: 1 if the row goes on, 0 if it ends, -1. */
 static int
 field_end(const struct ge_table *t, struct cursor *c, int final,
     struct ge_err *e)
 {
 
-	if (c->p < c->end && *c->p == t->o.sep) {
+	if (t->o.sep == ' ' && c->p < c->end && blank(*c->p)) {
+		pass_blanks(c);
+		if (field_follows(c))
+			return (1);
+	} else if (c->p < c->end && *c->p == t->o.sep) {
 		c->p++;
 		return (1);
 	}
@@ -262,10 +309,10 @@ unquote(struct ge_cell *c)
 static void
 plain(const struct ge_table *t, struct cursor *c, struct ge_cell *cell)
 {
-	const char *p = c->p, sep = t->o.sep;
+	const char *p = c->p, sep = t->o.sep, also = sep == ' ' ? '\t' : sep;
 
 	while (*p != sep && *p != '\n' && *p != '\r' && *p != '"' &&
-	    *p != '\0')
+	    *p != '\0' && *p != also)
 		p++;
 	cell->s = c->p;
 	cell->len = (size_t)(p - c->p);
@@ -287,6 +334,8 @@ row(struct ge_table *t, struct cursor *c, int final, struct ge_err *e)
 	int rc;
 
 	t->ncells = 0;
+	if (sep == ' ')
+		pass_blanks(c);
 	do {
 		if (t->ncells >= t->room || t->ncells >= t->o.cols)
 			if (more_cells(t, c, e) == -1)
@@ -300,13 +349,12 @@ row(struct ge_table *t, struct cursor *c, int final, struct ge_err *e)
 			cell->s = c->p;
 			cell->len = (size_t)(p - c->p);
 			c->p = p;
-			if (*p == sep) {
+			rc = *p == sep && sep != ' ';
+			if (rc == 1)
 				c->p++;
-				rc = 1;
-				continue;
-			}
-			rc = 0;
-			break;
+			else if (sep == ' ')
+				rc = field_end(t, c, final, e);
+			continue;
 		}
 		if (*c->p == '"' && c->p < c->end) {
 			c->p++;
@@ -325,6 +373,8 @@ row(struct ge_table *t, struct cursor *c, int final, struct ge_err *e)
 		if ((rc = field_end(t, c, final, e)) == -1)
 			return (-1);
 	} while (rc == 1);
+	if (rc == -1)
+		return (-1);
 	if (c->p >= c->end && !final)
 		return (0);
 	for (i = 0; quotes > 0 && i < t->ncells; i++)
@@ -393,6 +443,43 @@ unique(const struct ge_table *t, const struct cursor *c, struct ge_err *e)
 	return (rc);
 }
 
+/* Is the first row, but for its number of fields, nothing that is known? */
+static int
+unknown(const struct ge_table *t)
+{
+	const char *name;
+	size_t i, j;
+
+	if (t->ncells != t->o.nknown)
+		return (0);
+	for (i = 0; i < t->o.nknown; i++) {
+		name = t->o.known[i];
+		for (j = 0; j < t->ncells; j++)
+			if (strlen(name) == t->cell[j].len &&
+			    memcmp(name, t->cell[j].s, t->cell[j].len) == 0)
+				return (0);
+	}
+	return (1);
+}
+
+/* Does the first row name the columns? */
+static int
+titled(const struct ge_table *t)
+{
+	size_t i, numbers = 0;
+
+	if (t->o.header != GE_HEADER_AUTO)
+		return (t->o.header == GE_HEADER_YES);
+	if (t->o.nknown > 0)
+		return (!unknown(t));
+	for (i = 0; i < t->ncells; i++) {
+		if (t->cell[i].kind == GE_CELL_TEXT)
+			return (1);
+		numbers += t->cell[i].kind == GE_CELL_NUMBER;
+	}
+	return (numbers == 0);
+}
+
 /* The first row: how many columns there are and what they are called. */
 static int
 title(struct ge_table *t, const struct cursor *c, struct ge_err *e)
@@ -400,10 +487,11 @@ title(struct ge_table *t, const struct cursor *c, struct ge_err *e)
 	size_t i;
 
 	t->ncols = t->ncells;
+	t->header = titled(t);
 	if ((t->names = ge_alloc(t->ncols * sizeof(*t->names), e)) == NULL)
 		return (-1);
 	for (i = 0; i < t->ncols; i++)
-		if ((t->names[i] = t->o.header && t->cell[i].len > 0 ?
+		if ((t->names[i] = t->header && t->cell[i].len > 0 ?
 		    text_name(t->cell + i, e) : number_name(i, e)) == NULL)
 			return (-1);
 	return (unique(t, c, e));
@@ -421,7 +509,7 @@ hand_on(struct ge_table *t, const struct cursor *c, uint64_t line,
 	if (t->ncols == 0) {
 		if (title(t, c, e) == -1)
 			return (-1);
-		if (t->o.header)
+		if (t->header)
 			return (0);
 	}
 	if (t->ncells != t->ncols)
@@ -473,6 +561,7 @@ begin(struct ge_table *t)
 		t->have -= 3;
 		memmove(t->buf, t->buf + 3, t->have);
 	}
+	t->buf[t->have] = '\n';
 	if (t->o.sep == 0)
 		t->o.sep = separator(t->buf, t->have);
 	t->begun = 1;

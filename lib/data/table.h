@@ -8,10 +8,10 @@
 
 /*
  * Tables as text after RFC 4180, taken as they come: fields between commas,
- * semicolons or tabs (what is most frequent in the first row, if not told), quoted
- * fields with anything in them, LF or CR LF, a byte order mark dropped, empty lines
- * passed over.  Refused with place: NUL, a row that is shorter or longer than the
- * first, a quote that does not end, text behind one, a CR alone, a name twice.
+ * semicolons, tabs or runs of blanks, quoted fields with anything in them, LF or CR LF,
+ * a byte order mark dropped, empty lines passed over.  Refused with place: NUL, a row
+ * that is shorter or longer than the first, a quote that does not end, text behind
+ * one, a CR alone, a name twice.
  */
 enum ge_cell_kind {
 	GE_CELL_MISSING,		/* empty, NA, N/A, NaN, null, none or ? */
@@ -34,16 +34,27 @@ struct ge_row {
 	const struct ge_cell *cell;	/* borrowed until the row is done with */
 };
 
+enum ge_header {
+	GE_HEADER_NO,			/* columns are 1, 2, ... */
+	GE_HEADER_YES,			/* the first row names them */
+	GE_HEADER_AUTO			/* it does, unless all it holds is numbers
+					   and missing values */
+};
+
 struct ge_table_opts {
-	char sep;			/* 0: found out */
-	int header;			/* the first row names the columns; else
-					   they are 1, 2, ... */
+	char sep;			/* ' ': runs of blanks; 0: found out */
+	enum ge_header header;
 	size_t cols, field;		/* most columns, bytes of a row's field */
+	const char *const *known;	/* [nknown] with GE_HEADER_AUTO: as many
+					   fields of which none is one of these are
+					   no names; borrowed; or none */
+	size_t nknown;
 };
 
 struct ge_table {
 	size_t ncols;			/* 0 before the first row */
 	char **names;
+	int header;			/* the first row named the columns */
 	uint64_t rows;			/* without the header */
 	/* private */
 	struct ge_table_opts o;
@@ -62,8 +73,11 @@ struct ge_table {
 /*
  * ge_table_init(t, o, name, fn, arg, e):
  * name is of messages (borrowed); fn is called with each row but the header, and
- * its failure is the reader's.  ge_table_opts_init: a header, 65536 columns, fields of
- * 1 MiB.
+ * its failure is the reader's.  ge_table_opts_init: all found out, 65536 columns, fields
+ * of 1 MiB.
+ *
+ * Found out of the first row: the separator that is most frequent in it; without
+ * any, blanks if it is nothing but numbers between blanks.
  *
  * ge_table_push(t, buf, len, e): the next bytes, as many as there are.
  * ge_table_end(t, e): no more of them.  Rows are handed on as soon as they are whole.

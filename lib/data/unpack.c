@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "data/text.h"
 #include "data/unpack_int.h"
 #include "util/file.h"
 #include "util/hook.h"
@@ -133,12 +134,41 @@ pull(struct ge_flow *f, struct ge_err *e)
 }
 
 int
+ge_flow_text(const uint8_t *s, size_t len)
+{
+	static const char ar[] = "!<arch>\n", warc[] = "WARC/";
+
+	if ((len >= 8 && memcmp(s, ar, 8) == 0) ||
+	    (len >= 5 && memcmp(s, warc, 5) == 0))
+		return (0);
+	return (memchr(s, 0, len) == NULL && ge_utf8_check(s, len) + 3 >= len);
+}
+
+static int
+begins(const struct ge_flow *f, const char *s)
+{
+	size_t n = strlen(s);
+
+	return (f->nhead >= n && memcmp(f->head, s, n) == 0);
+}
+
+/* A whole line has come of what is text however it goes on. */
+static int
+line_came(const struct ge_flow *f)
+{
+
+	return (memchr(f->head, '\n', f->nhead) != NULL &&
+	    !begins(f, "BZh") && !begins(f, "0707") &&
+	    ge_flow_text(f->head, f->nhead));
+}
+
+int
 ge_flow_peek(struct ge_flow *f, struct ge_err *e)
 {
 	size_t n;
 
 	f->nhead = 0;
-	while (f->nhead < sizeof(f->head)) {
+	while (f->nhead < sizeof(f->head) && !(f->live && line_came(f))) {
 		if (pull(f, e) == -1)
 			return (-1);
 		if (f->nnext == 0)

@@ -24,6 +24,7 @@ struct ge_flow_sums {
 struct ge_flow {
 	struct ge_flow_sums *sums;
 	int fd, pipe;			/* or -1: */
+	int live;			/* peek stops behind a line of text */
 	struct archive *a;
 	const struct ge_err *why;	/* that could not be read */
 	uint64_t begin, at;		/* in the file, of the entry */
@@ -41,8 +42,11 @@ struct ge_flow {
  * ge_flow_open(f, sums, fd, e): of a descriptor; ge_flow_release: of what is zeroed as
  * well.
  *
- * ge_flow_peek(f, e): the first bytes into f->head, fewer only if there are no more.
- * Once, before any is taken.
+ * ge_flow_peek(f, e): the first bytes into f->head, fewer only if there are no more, or
+ * f->live is set and they are text with a whole line.  Once, before any is taken.
+ *
+ * ge_flow_text(s, len): does so long a head look as text does?  No archive and nothing
+ * compressed does.
  *
  * ge_flow_pull(f, p, n, e): a block, borrowed until the next; *n = 0 at the end.
  * ge_flow_read(f, buf, len, got, e): fewer than len only at the end.
@@ -54,6 +58,7 @@ int ge_flow_open(struct ge_flow *f, struct ge_flow_sums *sums, int fd,
     struct ge_err *e);
 void ge_flow_release(struct ge_flow *f);
 int ge_flow_peek(struct ge_flow *f, struct ge_err *e);
+int ge_flow_text(const uint8_t *s, size_t len);
 int ge_flow_pull(struct ge_flow *f, const uint8_t **p, size_t *n,
     struct ge_err *e);
 int ge_flow_read(struct ge_flow *f, uint8_t *buf, size_t len, size_t *got,

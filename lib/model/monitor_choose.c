@@ -68,12 +68,12 @@ gram_fold(void *arg, size_t b, int worker, struct ge_err *e)
 	memset(f->gram[b], 0, k * k * sizeof(double));
 	f->count[b] = 0;
 	for (i = ge_fit_edge(f, b); i < ge_fit_edge(f, b + 1); i++) {
-		fresh |= f->o->fresh != NULL && f->o->fresh[i];
+		fresh |= f->o->fresh != NULL ? f->o->fresh[i] : 0;
 		if (f->skip[i]) {
-			fresh = 1;
+			fresh |= GE_MONITOR_LATER;
 			continue;
 		}
-		if (ge_watch_take(w, f->rows + i * f->p, fresh)) {
+		if (ge_watch_take(w, ge_fit_row(f, i), fresh)) {
 			memcpy(h.a + h.n++ * k, w->a, k * sizeof(float));
 			f->count[b]++;
 		}

@@ -8,7 +8,6 @@
 
 enum {
 	SAMPLE = 1 << 16,		/* rows that quantiles are taken of */
-	KEPT = 1 << 17,			/* rows that limits are taken of */
 	PREDICTORS = 1024,		/* most of a linear relation */
 	HINGED = 128			/* most variables to bend */
 };
@@ -35,6 +34,13 @@ ge_monitor_opts_init(struct ge_monitor_opts *o)
 	o->jobs = 1;
 }
 
+const double *
+ge_fit_row(const struct ge_fit *f, size_t i)
+{
+
+	return (f->rows + (f->o->row != NULL ? f->o->row[i] : i) * f->p);
+}
+
 size_t
 ge_fit_edge(const struct ge_fit *f, size_t b)
 {
@@ -55,12 +61,12 @@ ge_fit_walk(struct ge_fit *f, size_t b, const struct ge_monitor *m,
 	if ((w = ge_watch_new(m, e)) == NULL)
 		return (-1);
 	for (i = ge_fit_edge(f, b); i < ge_fit_edge(f, b + 1); i++) {
-		fresh |= f->o->fresh != NULL && f->o->fresh[i];
+		fresh |= f->o->fresh != NULL ? f->o->fresh[i] : 0;
 		if (f->skip[i]) {
-			fresh = 1;
+			fresh |= GE_MONITOR_LATER;
 			continue;
 		}
-		if (ge_watch_take(w, f->rows + i * f->p, fresh))
+		if (ge_watch_take(w, ge_fit_row(f, i), fresh))
 			fn(f, b, w, i);
 		fresh = 0;
 	}
@@ -85,8 +91,8 @@ upf(const void *a, const void *b)
 }
 
 /* Median, and the spread between the 5 % and 95 % points, as of a normal variable. */
-static int
-scale(struct ge_fit *f, struct ge_err *e)
+int
+ge_fit_scale(struct ge_fit *f, struct ge_err *e)
 {
 	struct ge_monitor *m = f->m;
 	size_t every = (f->n + SAMPLE - 1) / SAMPLE, i, j, n, moving = 0;
@@ -97,7 +103,7 @@ scale(struct ge_fit *f, struct ge_err *e)
 	for (j = 0; j < f->p; j++) {
 		mean = sd = 0;
 		for (n = 0, i = 0; i < f->n; i += every) {
-			x[n] = f->rows[i * f->p + j];
+			x[n] = ge_fit_row(f, i)[j];
 			if (isfinite(x[n]) && fabs(x[n]) < 1e30)
 				n++;
 		}
@@ -375,21 +381,16 @@ judged(const struct ge_monitor *m)
 	return (0);
 }
 
-static float
-median(float *x, size_t n)
+float
+ge_fit_median(float *x, size_t n)
 {
 
 	qsort(x, n, sizeof(*x), upf);
 	return (n > 0 ? x[n / 2] : 0);
 }
 
-/*
- * The value that far of a new stretch's rows exceed: the tail of values less the
- * mean of their stretch, taken as exponential, on a level that allows for
- * the spread between stretches.  x [nkept], step apart; NaN is no value.
- */
-static int
-bound(const struct ge_fit *f, const float *x, size_t step, double *out,
+int
+ge_fit_bound(const struct ge_fit *f, const float *x, size_t step, double *out,
     struct ge_err *e)
 {
 	double mean[FOLDS], all = 0, var = 0, share, beyond = 0, u;
@@ -443,8 +444,8 @@ limits(struct ge_fit *f, struct ge_monitor *to, struct ge_err *e)
 		for (n = 0, i = 0; i < f->nkept; i++)
 			if (!isnan(f->kept[i * GE_MONITOR_STATS + k]))
 				t[n++] = f->kept[i * GE_MONITOR_STATS + k];
-		to->middle[k] = median(t, n);
-		if (bound(f, f->kept + k, GE_MONITOR_STATS, &x, e) == -1)
+		to->middle[k] = ge_fit_median(t, n);
+		if (ge_fit_bound(f, f->kept + k, GE_MONITOR_STATS, &x, e) == -1)
 			break;
 		to->limit[k] = (float)x;
 		if (!(to->limit[k] > to->middle[k] * 1.001f + 1e-6f))
@@ -475,10 +476,10 @@ find_outliers(struct ge_fit *f, size_t *found, struct ge_err *e)
 		for (n = 0, i = 0; i < f->nkept; i++)
 			if (!isnan(x[i * GE_MONITOR_STATS]))
 				t[n++] = x[i * GE_MONITOR_STATS];
-		mid = median(t, n);
+		mid = ge_fit_median(t, n);
 		for (i = 0; i < n; i++)
 			t[i] = fabsf(t[i] - mid);
-		mad = median(t, n) * 1.4826f;
+		mad = ge_fit_median(t, n) * 1.4826f;
 		for (i = 0; i < f->nkept; i++)
 			if (x[i * GE_MONITOR_STATS] > mid +
 			    (float)OUTLIER * mad && !f->skip[i]) {
@@ -626,7 +627,7 @@ round_of(struct ge_fit *f, struct ge_monitor *to, int *again, int turn,
 		f->fold[b].middle = to->middle;
 		f->fold[b].limit = to->limit;
 	}
-	if (pass(f, 2, e) == -1 || bound(f, f->score, 1, &x, e) == -1)
+	if (pass(f, 2, e) == -1 || ge_fit_bound(f, f->score, 1, &x, e) == -1)
 		goto out;
 	to->bound = (float)fmax(x, 0.1);
 	ge_monitor_ready(to);
@@ -691,7 +692,7 @@ ge_monitor_fit(struct ge_monitor *m, const double *rows, size_t n, size_t p,
 	front.far = o->far;
 	front.baseline = SLOWEST / 3;
 	front.rows = n;
-	if (ge_monitor_shape(&front, e) == -1 || scale(&f, e) == -1 ||
+	if (ge_monitor_shape(&front, e) == -1 || ge_fit_scale(&f, e) == -1 ||
 	    (f.skip = ge_alloc(n, e)) == NULL)
 		goto out;
 	for (again = 1, turn = 0; again != 0; turn = again) {

@@ -39,7 +39,9 @@ struct ge_watch {
 	uint8_t *missing;	/* [p] */
 	uint32_t *at;		/* [width] predictors that are not 0 */
 
+	size_t mode;		/* of this row */
 	uint64_t row, since;
+	uint32_t begun;		/* there was a row of this run */
 	uint32_t have;		/* rows of the past in a */
 	uint32_t scored;	/* of past */
 	uint32_t alarm;

@@ -1,12 +1,17 @@
 /*
  * The speed of reading a table of numbers: table [MIB], of six digits and of all that
- * a double has.
+ * a double has, taken apart and held as a frame; and what holding it takes.
  */
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/resource.h>
 #include <time.h>
 
-#include "data/table.h"
+#include "data/frame.h"
+
+enum {
+	COLS = 28
+};
 
 static int
 sum(void *arg, const struct ge_row *r, struct ge_err *e)
@@ -28,45 +33,102 @@ now(void)
 	return ((double)t.tv_sec + (double)t.tv_nsec * 1e-9);
 }
 
+/* Bytes of memory that were in use at most. */
+static double
+peak(void)
+{
+	struct rusage u;
+
+	getrusage(RUSAGE_SELF, &u);
+	return (1024.0 * (double)u.ru_maxrss);
+}
+
 static void
-measure(const char *what, const char *format, size_t room)
+fail(const struct ge_err *e)
+{
+
+	fprintf(stderr, "table: %s\n", e->msg);
+	exit(1);
+}
+
+/* A piece of a table of whole rows, to be read again and again. */
+static size_t
+make(char *s, size_t room, int digits)
+{
+	size_t n = 0, i = 0;
+
+	while (n + 64 * COLS < room || i % COLS != 0) {
+		n += (size_t)snprintf(s + n, room - n, digits > 17 ? "%.*e" :
+		    "%.*g", digits, (double)(rand() % 2000000 - 1000000) /
+		    (rand() % 4 == 0 ? 999e6 : 999.0));
+		s[n++] = ++i % COLS == 0 ? '\n' : ',';
+	}
+	return (n);
+}
+
+static void
+take_apart(const char *s, size_t n, int times)
 {
 	struct ge_table t;
 	struct ge_table_opts o;
 	struct ge_err e;
-	char *s = malloc(room);
-	size_t n = 0, i = 0;
-	double all = 0, t0;
+	double all = 0, t0 = now();
+	int i;
 
-	if (s == NULL)
-		exit(1);
-	while (n + 64 < room) {
-		n += (size_t)snprintf(s + n, room - n, format,
-		    (double)(rand() % 2000000 - 1000000) / 999.0);
-		s[n++] = ++i % 52 == 0 ? '\n' : ',';
-	}
-	while (s[n - 1] != '\n')
-		n--;
 	ge_table_opts_init(&o);
-	o.header = 0;
-	t0 = now();
-	if (ge_table_init(&t, &o, "bench", sum, &all, &e) == -1 ||
-	    ge_table_push(&t, s, n, &e) == -1 || ge_table_end(&t, &e) == -1) {
-		fprintf(stderr, "table: %s\n", e.msg);
-		exit(1);
-	}
-	printf("%s: %.0f MB/s of processor, %llu rows (sum %g)\n", what,
-	    (double)n / 1e6 / (now() - t0), (unsigned long long)t.rows, all);
+	if (ge_table_init(&t, &o, "bench", sum, &all, &e) == -1)
+		fail(&e);
+	for (i = 0; i < times; i++)
+		if (ge_table_push(&t, s, n, &e) == -1)
+			fail(&e);
+	if (ge_table_end(&t, &e) == -1)
+		fail(&e);
+	printf("taken apart: %.0f MB/s of processor, %llu rows (sum %g)\n",
+	    (double)n * times / 1e6 / (now() - t0), (unsigned long long)t.rows,
+	    all);
 	ge_table_release(&t);
-	free(s);
+}
+
+static void
+hold(const char *s, size_t n, int times)
+{
+	struct ge_frame f;
+	struct ge_frame_opts o;
+	struct ge_err e;
+	double t0 = now(), before = peak();
+	int i;
+
+	ge_frame_opts_init(&o);
+	ge_frame_init(&f, &o);
+	if (ge_frame_begin(&f, "bench", &e) == -1)
+		fail(&e);
+	for (i = 0; i < times; i++)
+		if (ge_frame_push(&f, s, n, &e) == -1)
+			fail(&e);
+	if (ge_frame_end_table(&f, &e) == -1 || ge_frame_end(&f, &e) == -1)
+		fail(&e);
+	printf("held: %.0f MB/s of processor, %zu rows of %zu, %.2f times 8 "
+	    "bytes a cell\n", (double)n * times / 1e6 / (now() - t0), f.n,
+	    f.ncols, (peak() - before) / (8.0 * (double)(f.n * f.ncols)));
+	ge_frame_release(&f);
 }
 
 int
 main(int argc, char **argv)
 {
-	size_t room = (size_t)(argc > 1 ? atoi(argv[1]) : 100) << 20;
+	enum { ROOM = 1 << 20 };
+	int times = argc > 1 ? atoi(argv[1]) : 250, digits[] = { 6, 17, 18 }, i;
+	char *s = malloc(ROOM);
+	size_t n;
 
-	measure("six digits", "%.6g", room);
-	measure("seventeen digits", "%.17g", room);
+	if (s == NULL)
+		return (1);
+	for (i = 0; i < 3; i++) {
+		n = make(s, ROOM, digits[i]);
+		printf("%d digits\n", digits[i]);
+		take_apart(s, n, times);
+		hold(s, n, times);
+	}
+	free(s);
 	return (0);
 }

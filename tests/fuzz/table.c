@@ -69,8 +69,8 @@ take(void *arg, const struct ge_row *r, struct ge_err *e)
 }
 
 static void
-run(const uint8_t *buf, size_t len, size_t step, int header, struct seen *s,
-    struct ge_err *e)
+run(const uint8_t *buf, size_t len, size_t step, enum ge_header header,
+    char sep, struct seen *s, struct ge_err *e)
 {
 	struct ge_table t;
 	struct ge_table_opts o;
@@ -81,6 +81,7 @@ run(const uint8_t *buf, size_t len, size_t step, int header, struct seen *s,
 	memset(e, 0, sizeof(*e));
 	ge_table_opts_init(&o);
 	o.header = header;
+	o.sep = sep;
 	o.field = 4096;
 	o.cols = 300;
 	must(ge_table_init(&t, &o, "f", take, s, e) == 0, "init");
@@ -97,7 +98,7 @@ run(const uint8_t *buf, size_t len, size_t step, int header, struct seen *s,
 
 /* Held as numbers: each is of its type. */
 static void
-hold(const uint8_t *buf, size_t len, int header)
+hold(const uint8_t *buf, size_t len, enum ge_header header)
 {
 	struct ge_frame f;
 	struct ge_frame_opts o;
@@ -108,9 +109,10 @@ hold(const uint8_t *buf, size_t len, int header)
 	ge_frame_opts_init(&o);
 	o.table.header = header;
 	o.words = 5;
-	must(ge_frame_init(&f, &o, "f", &e) == 0, "init");
+	ge_frame_init(&f, &o);
+	must(ge_frame_begin(&f, "f", &e) == 0, "begin");
 	if (ge_frame_push(&f, buf, len, &e) == -1 ||
-	    ge_frame_end(&f, &e) == -1)
+	    ge_frame_end_table(&f, &e) == -1 || ge_frame_end(&f, &e) == -1)
 		must(e.code == GE_EREFUSED || e.code == GE_EUSAGE, "status");
 	else
 		for (i = 0; i < f.n; i++)
@@ -130,12 +132,14 @@ LLVMFuzzerTestOneInput(const uint8_t *buf, size_t len)
 {
 	struct seen a, b;
 	struct ge_err e, f;
+	char sep;
 
 	if (len < 1 || len > 3000)
 		return (0);
-	hold(buf + 1, len - 1, buf[0] & 1);
-	run(buf + 1, len - 1, len, buf[0] & 1, &a, &e);
-	run(buf + 1, len - 1, 1 + buf[0] / 2 % 7, buf[0] & 1, &b, &f);
+	sep = buf[0] >= 'A' ? ' ' : 0;
+	hold(buf + 1, len - 1, buf[0] % 3);
+	run(buf + 1, len - 1, len, buf[0] % 3, sep, &a, &e);
+	run(buf + 1, len - 1, 1 + buf[0] / 2 % 7, buf[0] % 3, sep, &b, &f);
 	must(memcmp(&a, &b, sizeof(a)) == 0 && strcmp(e.msg, f.msg) == 0,
 	    "the same however the bytes come");
 	return (0);

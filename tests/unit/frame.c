@@ -11,15 +11,8 @@
 #include "data/frame.h"
 #include "util/mem.h"
 
-static int bad;
-
-static void
-check(int good, const char *name)
-{
-
-	printf("%s frame: %s\n", good ? "ok" : "not ok", name);
-	bad |= !good;
-}
+#define UNIT "frame"
+#include "check.h"
 
 static int
 load(struct ge_frame *f, const struct ge_frame_opts *o, const char *s,
@@ -27,12 +20,13 @@ load(struct ge_frame *f, const struct ge_frame_opts *o, const char *s,
 {
 	size_t i, len = strlen(s);
 
-	if (ge_frame_init(f, o, "f.csv", e) == -1)
+	ge_frame_init(f, o);
+	if (ge_frame_begin(f, "f.csv", e) == -1)
 		return (-1);
 	for (i = 0; i < len; i++)
 		if (ge_frame_push(f, s + i, 1, e) == -1)
 			return (-1);
-	return (ge_frame_end(f, e));
+	return (ge_frame_end_table(f, e) == -1 ? -1 : ge_frame_end(f, e));
 }
 
 static int
@@ -110,7 +104,7 @@ lists(void)
 	ge_frame_release(&f);
 	o.skip = wrong;
 	check(load(&f, &o, "a,b,c\n1,x,3\n", &e) == -1 &&
-	    e.code == GE_EREFUSED &&
+	    e.code == GE_EUSAGE &&
 	    strcmp(e.msg, "'f.csv': no column 'z'") == 0,
 	    "a column that is not there");
 	ge_frame_release(&f);
@@ -118,6 +112,90 @@ lists(void)
 	o.nskip = 2;
 	check(load(&f, &o, "a,b,c\n1,x,3\n", &e) == -1 &&
 	    e.code == GE_EUSAGE, "none left");
+	ge_frame_release(&f);
+}
+
+/* The names of the columns held, each with a blank behind it. */
+static const char *
+held(const struct ge_frame_opts *o, struct ge_err *e)
+{
+	static char names[256];
+	struct ge_frame f;
+	size_t j;
+
+	names[0] = '\0';
+	if (load(&f, o, "a,b,3,d,e\n1,x,3,4,5\n", e) == 0)
+		for (j = 0; j < f.ncols; j++)
+			strcat(strcat(names, f.col[j].name), " ");
+	ge_frame_release(&f);
+	return (names);
+}
+
+static void
+choices(void)
+{
+	static const char *const range[] = { "2-4" };
+	static const char *const place[] = { "5", "3" };
+	static const char *const keep[] = { "a", "e" };
+	static const char *const wrong[] = { "4-2" }, *const far[] = { "6" };
+	struct ge_frame_opts o;
+	struct ge_err e = { 0 };
+
+	ge_frame_opts_init(&o);
+	o.skip = range;
+	o.nskip = 1;
+	check(strcmp(held(&o, &e), "a e ") == 0, "a range of columns");
+	o.skip = place;
+	o.nskip = 2;
+	check(strcmp(held(&o, &e), "a b d ") == 0,
+	    "a name comes before a number");
+	o.nskip = 0;
+	o.only = range;
+	o.nonly = 1;
+	o.keep = keep;
+	o.nkeep = 2;
+	check(strcmp(held(&o, &e), "a b 3 d e ") == 0, "some and those kept");
+	o.skip = wrong;
+	o.nskip = 1;
+	check(*held(&o, &e) == '\0' && e.code == GE_EUSAGE &&
+	    strcmp(e.msg, "'f.csv': no column '4-2'") == 0, "no range");
+	o.skip = far;
+	check(*held(&o, &e) == '\0' && strcmp(e.msg,
+	    "'f.csv': no column '6'") == 0, "behind the last");
+}
+
+static void
+kinds(void)
+{
+	struct ge_frame f;
+	struct ge_frame_opts o;
+	struct ge_err e = { 0 };
+
+	ge_frame_opts_init(&o);
+	check(load(&f, &o, "a;b\n1;2\n2;1,5\n", &e) == -1 &&
+	    e.code == GE_EREFUSED && strcmp(e.msg, "'f.csv:3:3': '1,5' is no "
+	    "number: a point stands before decimals") == 0,
+	    "a comma before decimals");
+	ge_frame_release(&f);
+	check(load(&f, &o, "a;b;c\n1;,5;1,\n2;1,5x;x1,5\n", &e) == 0,
+	    "what is not quite one");
+	ge_frame_release(&f);
+	check(load(&f, &o, "a,b,c,d,e\n1,,1,x,inf\n1,,2,x,1e308\n"
+	    "NA,,1,,-inf\n", &e) == 0 && ge_frame_constant(&f, 0) &&
+	    ge_frame_constant(&f, 1) && !ge_frame_constant(&f, 2) &&
+	    ge_frame_constant(&f, 3) && !ge_frame_constant(&f, 4) &&
+	    f.col[1].missing == 3 && isinf(f.v[4]) && is(f.v[9], 1e308),
+	    "constant and missing columns, infinities, 1e308");
+	ge_frame_release(&f);
+	check(load(&f, &o, "a\n5\n", &e) == 0 && f.n == 1 && is(f.v[0], 5),
+	    "one row");
+	ge_frame_release(&f);
+	o.words = 1;
+	o.group = "2";
+	check(load(&f, &o, "a,b\nx,u\ny,v\n", &e) == 0 && f.col[0].type ==
+	    GE_FRAME_TEXT && f.col[1].type == GE_FRAME_CATEGORY &&
+	    is(f.v[3], 1) && ge_frame_find(&f, "2") == 1,
+	    "groups may be many");
 	ge_frame_release(&f);
 }
 
@@ -201,6 +279,8 @@ main(void)
 	starved();
 	types();
 	lists();
+	choices();
+	kinds();
 	limits();
 	return (bad);
 }

@@ -271,6 +271,20 @@ tables(void)
 	WANT("no header", "1,x\n2,y\n", 0, "1 2 ", "1:1|'x'|/2:2|'y'|/");
 	WANT("names that are missing", "a,,c\n1,2,3\n", 1, "a 2 c ",
 	    "2:1|2|3|/");
+	WANT("blanks", "  1.0  -2 3e0 \n4 5 6\n", GE_HEADER_AUTO, "1 2 3 ",
+	    "1:1|-2|3|/2:4|5|6|/");
+	WANT("blanks with CR LF", "1  2  \r\n  3 4\r\n", GE_HEADER_AUTO,
+	    "1 2 ", "1:1|2|/2:3|4|/");
+	WANT("one number is no table of blanks", " 1 \n2\n", GE_HEADER_AUTO,
+	    "1 ", "1:1|/2:2|/");
+	WANT("words between blanks are one", "a b\n1\n", GE_HEADER_AUTO,
+	    "a b ", "2:1|/");
+	WANT("numbers alone", "1,-2.5\n3,4\n", GE_HEADER_AUTO, "1 2 ",
+	    "1:1|-2.5|/2:3|4|/");
+	WANT("numbers and what is missing", "1,,NA\n3,4,5\n",
+	    GE_HEADER_AUTO, "1 2 3 ", "1:1|-|-|/2:3|4|5|/");
+	WANT("a word makes a header", "1,x\n3,4\n", GE_HEADER_AUTO, "1 x ",
+	    "2:3|4|/");
 	WANT("only a header", "a,b\n", 1, "a b ", "");
 	REFUSED("nothing", "", "'f.csv': no table");
 	REFUSED("only empty lines", "\n\r\n\n", "'f.csv': no table");
@@ -302,6 +316,34 @@ nothing(void *arg, const struct ge_row *r, struct ge_err *e)
 	(void)e;
 	*(double *)arg += r->cell[0].num;
 	return (0);
+}
+
+/* Blanks between fields because the user says so. */
+static void
+told_blanks(void)
+{
+	static const char text[] = " a \"b c\"\td\n1   x  \"y \"  \n\n2 3 4";
+	struct ge_table t;
+	struct ge_table_opts o;
+	struct ge_err e = { 0 };
+	struct page p = { .len = 0 };
+	size_t step, i, len = sizeof(text) - 1;
+	int good = 1;
+
+	ge_table_opts_init(&o);
+	o.sep = ' ';
+	for (step = 1; step < 9; step++) {
+		p.len = 0;
+		good &= ge_table_init(&t, &o, "f", write_row, &p, &e) == 0;
+		for (i = 0; i < len; i += step)
+			good &= ge_table_push(&t, text + i, len - i < step ?
+			    len - i : step, &e) == 0;
+		good &= ge_table_end(&t, &e) == 0 && t.ncols == 3 &&
+		    strcmp(t.names[1], "b c") == 0 && strcmp(p.text,
+		    "2:1|'x'|'y'|/4:2|3|4|/") == 0;
+		ge_table_release(&t);
+	}
+	check(good, "blanks that the user asks for");
 }
 
 static void
@@ -358,6 +400,7 @@ main(void)
 	decimals();
 	instants();
 	tables();
+	told_blanks();
 	caps();
 	return (bad);
 }

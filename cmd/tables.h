@@ -1,0 +1,40 @@
+#ifndef GE_TABLES_H
+#define GE_TABLES_H
+
+#include "data/schema.h"
+#include "data/tabular.h"
+
+/*
+ * What the families that learn from tables share of the command line.
+ */
+struct table_options {
+	struct ge_roles roles;		/* -O time= group= target= weight=; mark
+					   is the family's to set */
+	char **skip, **only;		/* of -O skip= only=: [nskip], [nonly] */
+	size_t nskip, nonly;
+	struct ge_table_opts table;	/* -O header= sep= */
+	struct ge_docs_caps caps;	/* -O unpacked= entries= ratio= */
+	const char *digest;		/* -O digest=: the user's name of the data */
+	uint8_t sha256[32];		/* out of tables_frame: of the tables' bytes,
+					   unpacked */
+	/* private */
+	size_t room[2];
+};
+
+/*
+ * tables_options_init(o), tables_options_release(o).
+ *
+ * tables_option(o, arg, e): an -O of the above: 1; 0 if it is none; -1 GE_EUSAGE.
+ * Lists are parted by commas and add up.
+ *
+ * tables_frame(f, o, file, n, e): the tables of the operands, or of standard input if
+ * there are none or one is "-", as a frame (ge_frame_release, on failure too).  Columns of
+ * roles are held whatever -O only= says.
+ */
+void tables_options_init(struct table_options *o);
+void tables_options_release(struct table_options *o);
+int tables_option(struct table_options *o, const char *arg, struct ge_err *e);
+int tables_frame(struct ge_frame *f, struct table_options *o, char **file,
+    int n, struct ge_err *e);
+
+#endif
