@@ -11,6 +11,7 @@
 #include "model/boost.h"
 #include "model/calibrate.h"
 #include "model/conformal.h"
+#include "model/decide.h"
 #include "model/features.h"
 #include "model/metrics.h"
 #include "util/energy.h"

@@ -1,7 +1,8 @@
 /*
  * The members "calibration", "conformal" and "decide" of schema.json: refused, or what
  * comes of them are probabilities, sets and intervals, the same when written and read
- * again.  The first byte tells the number of classes.
+ * again.  The first byte tells the number of classes; 1: a whole schema.json with its
+ * member "trees".
  */
 #include <math.h>
 #include <string.h>
@@ -10,6 +11,7 @@
 #include "model/calibrate.h"
 #include "model/conformal.h"
 #include "model/decide.h"
+#include "model/trees.h"
 
 enum {
 	K = 5
@@ -96,6 +98,30 @@ try_conformal(const json_t *j, size_t k)
 	ge_conformal_release(&c);
 }
 
+static void
+try_meaning(const json_t *j)
+{
+	struct ge_trees_meaning m;
+	struct ge_err e;
+	json_t *back, *all;
+	size_t k;
+
+	if (ge_trees_meaning_parse(&m, j, &e) == -1) {
+		must(e.code == GE_EREFUSED, "code");
+		return;
+	}
+	k = m.k;
+	must((k == 0) == (m.word == NULL) && (k == 0 || (k >= 2 &&
+	    m.calibration.k == k && m.decide.k == k)), "classes");
+	must((back = ge_trees_meaning_json(&m)) != NULL, "written");
+	ge_trees_meaning_release(&m);
+	must((all = json_pack("{s:o}", "trees", back)) != NULL &&
+	    ge_trees_meaning_parse(&m, all, &e) == 0 && m.k == k,
+	    "the same again");
+	json_decref(all);
+	ge_trees_meaning_release(&m);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *buf, size_t len)
 {
@@ -110,7 +136,10 @@ LLVMFuzzerTestOneInput(const uint8_t *buf, size_t len)
 	if (k >= 2)
 		try_calibration(json_object_get(j, "calibration"),
 		    json_object_get(j, "decide"), k);
-	try_conformal(json_object_get(j, "conformal"), k);
+	if (k == 1)
+		try_meaning(j);
+	else
+		try_conformal(json_object_get(j, "conformal"), k);
 	json_decref(j);
 	return (0);
 }
