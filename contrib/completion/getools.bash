@@ -26,9 +26,11 @@ _getools_rare() {
 	gefrag)		echo 'payload=' ;;
 	gejoin)		echo "$pin" ;;
 	gels)		echo "$pin $net" ;;
-	gepredict)	echo "ctx= format=json format=line format=raw length= nll" \
-			    "prec=bf16 prec=f32 rule= seed= stop= temperature=" \
-			    "top-k= top-p= whole" ;;
+	gepredict)	echo "ctx= entries= format=json format=line format=prometheus" \
+			    "format=raw format=text format=tsv header=auto header=no" \
+			    "header=yes length= nll prec=bf16 prec=f32 ratio= rule= seed=" \
+			    "sep=comma sep=semicolon sep=space sep=tab state= stop=" \
+			    "temperature= top-k= top-p= unpacked= whole" ;;
 	gepull)		echo "$pin $net" ;;
 	gepush)		echo "quorum= s3-unsigned verify=full $pin $net" ;;
 	gerepair)	echo "blind s3-unsigned $pin $net" ;;
