@@ -44,13 +44,14 @@ extern const struct predict_family predict_lm, predict_monitor;
  * report_count(o, n); report_fixed(o, x): a number with six digits behind the point, or
  *	fewer when the last are 0.
  *
- * report_flush(o, e): write what there is.
+ * report_flush(o, e): write what there is; nothing after it failed once.
  * report_last(o): when a signal has come: what is taken at once.  0 if that was all.
  */
 struct report {
 	int fd;
 	struct ge_buf b;		/* b.e is set by the caller */
 	size_t done;			/* of b, written */
+	int failed;			/* to write */
 };
 
 void report_put(struct report *o, const char *s, size_t len);

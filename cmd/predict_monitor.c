@@ -152,6 +152,11 @@ load(struct run *y, struct ge_err *e)
 		ge_within(e, "'%s/schema.json'", y->p->model);
 		goto out;
 	}
+	if (strcmp(y->schema.family, "monitor") != 0) {
+		ge_fail(e, GE_EREFUSED, "'%s/schema.json': of a model that is "
+		    "no monitor", y->p->model);
+		goto out;
+	}
 	ge_sha256_end(&sha, digest);
 	if (columns(y, e) == -1)
 		goto out;
@@ -451,23 +456,36 @@ begin(struct run *y, struct ge_err *e)
 	return (report_flush(o, e));
 }
 
-/* All of the input, or what of it came before a signal. */
+/*
+ * What was made of the input before it failed goes out, and if it was a signal that ended
+ * it, into the state.
+ */
+static void
+give_up(struct run *y)
+{
+	struct ge_err e;
+
+	if (ge_hook_tick(0, &e) == 0) {
+		if (report_flush(&y->report, &e) == -1)
+			cli_say("%s", e.msg);
+	} else if (report_last(&y->report) == 0) {
+		if (save(y, &e) == -1)
+			cli_say("%s", e.msg);
+	} else if (y->o->state != NULL) {
+		cli_say("'%s': not saved: nobody took the report",
+		    y->o->state);
+	}
+}
+
 static int
 watch(struct run *y, struct ge_err *e)
 {
 	const struct predict_fn fn = { each_row, paused, y };
-	struct ge_err stop;
-	unsigned int want = 1u << GE_ROLE_TIME | 1u << GE_ROLE_GROUP;
+	const unsigned int want = 1u << GE_ROLE_TIME | 1u << GE_ROLE_GROUP;
 	double began = ge_clock();
 
 	if (predict_rows(y->p, &y->schema, want, &y->o->tables, &fn, e) == -1) {
-		if (ge_hook_tick(0, &stop) == 0 || y->o->state == NULL)
-			return (-1);
-		if (report_last(&y->report) == -1)
-			cli_say("'%s': not saved: nobody took the report",
-			    y->o->state);
-		else if (save(y, &stop) == -1)
-			cli_say("%s", stop.msg);
+		give_up(y);
 		return (-1);
 	}
 	if (y->o->format == PROMETHEUS)

@@ -107,10 +107,12 @@ report_flush(struct report *o, struct ge_err *e)
 
 	if (o->b.rc == -1)
 		return (-1);
-	if (v.iov_len == 0)
+	if (v.iov_len == 0 || o->failed)
 		return (0);
-	if ((rc = ge_writev(o->fd, &v, 1, e)) == -1)
+	if ((rc = ge_writev(o->fd, &v, 1, e)) == -1) {
 		ge_within(e, "output");
+		o->failed = 1;
+	}
 	o->done = o->b.len - v.iov_len;
 	if (rc == 0)
 		o->b.len = o->done = 0;

@@ -47,7 +47,7 @@ struct ge_features {
 	uint32_t ncols;			/* of the schema */
 	uint32_t time, group;		/* its columns; GE_F_NONE: it has none */
 	/* private */
-	size_t cap;
+	size_t cap, cells, names;
 };
 
 #define GE_F_NONE UINT32_MAX
@@ -63,7 +63,7 @@ struct ge_features {
  * ge_features_lags(F, s, spec, e): of each input column of numbers what spec names, words
  * separated by commas: lag:W mean:W slope:W spread:W start:W/B age.  GE_EUSAGE.
  *
- * ge_features_copy(to, F, e): to is as from ge_features_plain.
+ * ge_features_copy(to, F, s, e): to is as from ge_features_plain.
  *
  * ge_features_release(F): what a failed call has left too.
  *
@@ -124,13 +124,15 @@ uint64_t ge_series_forgotten(const struct ge_series *S);
  * what is wanted of rows before a group's first is missing.  What is beyond 1e38 is that,
  * since XGBoost takes no infinities.  -1 only without memory, never without S.
  *
- * ge_features_table(F, v, n, fresh, out, e):
- * Of all rows v [n][ncols] in order, into out [n][F->n]; fresh [n] (or NULL) as of a
- * frame.  GE_EFAIL when a signal came, too.
+ * ge_features_rows(F, v, n, fresh, row, nrows, out, e):
+ * Of rows row[0] < row[1] < ... of the table v [n][ncols], into out [nrows][F->n]; row
+ * may be NULL: of the first nrows; fresh [n] (or NULL) as of a frame.  GE_EFAIL when a
+ * signal came, too.
  */
 int ge_features_row(const struct ge_features *F, struct ge_series *S,
     const double *v, float *out, struct ge_err *e);
-int ge_features_table(const struct ge_features *F, const double *v, size_t n,
-    const uint8_t *fresh, float *out, struct ge_err *e);
+int ge_features_rows(const struct ge_features *F, const double *v, size_t n,
+    const uint8_t *fresh, const uint32_t *row, size_t nrows, float *out,
+    struct ge_err *e);
 
 #endif

@@ -16,10 +16,10 @@
  * say in it (nested, as Varma and Simon, 2006, ask).
  *
  * Whoever calls: the thresholds of such features (a power, a strain) are sharp, so that
- * 256 quantiles of few rows blur them: on AI4I 2020 they cost 0.05 of F1.  The default
- * of `bins` is for tables below 100,000 rows to be 4096; the other defaults that the
- * figures need are eta 0.1, depth 6, min_child 1, lambda 1, subsample 0.8, colsample 0.5,
- * at most 400 rounds with early stopping.
+ * 256 quantiles of few rows blur them: on AI4I 2020 they cost 0.05 of F1.  So unless
+ * told otherwise `bins` is to be ge_propose_bins; the other defaults that the figures
+ * need are eta 0.1, depth 6, min_child 1, lambda 1, subsample 0.8, colsample 0.5, at
+ * most 400 rounds with early stopping.
  *
  *	life          ge_features_age first, then ge_propose_lags
  *	combine=N     ge_propose(..., N, ...), after lags
@@ -35,11 +35,14 @@ struct ge_training {
 	const float *w;			/* [n] weights or NULL */
 	const uint32_t *unit;		/* [n] number of the group or NULL: rows of one
 					   are held out together */
-	const struct ge_boost_opts *boost;	/* objective, classes, bins, jobs */
+	const struct ge_boost_opts *boost;	/* objective, classes, bins (0: by
+					   ge_propose_bins), jobs, base */
 	uint64_t seed;
 };
 
 /*
+ * ge_propose_bins(nrows, q): quantiles a feature, of q, that cost little and blur little.
+ *
  * ge_propose(F, s, t, most, e):
  * Add at most `most` products, ratios and differences of two input columns of numbers.
  * Differences only where both have the same unit or one has none.  Among many columns
@@ -54,6 +57,7 @@ struct ge_training {
  * -1 as of ge_boost_*, or GE_EFAIL without memory or when a signal came; F is then to be
  * released.  The same features whatever t->boost->jobs.
  */
+int ge_propose_bins(size_t nrows, size_t q);
 int ge_propose(struct ge_features *F, const struct ge_schema *s,
     const struct ge_training *t, size_t most, struct ge_err *e);
 int ge_propose_lags(struct ge_features *F, const struct ge_schema *s,

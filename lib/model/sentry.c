@@ -12,7 +12,8 @@ enum {
 	MAGIC = 0x314e5347,		/* "GSN1" */
 	TAIL = 32,
 	NAMED = 4,			/* causes at most, in a sentence */
-	HOLD = 3			/* rows that another must be the first */
+	HOLD = 3,			/* rows that another must be the first */
+	CALM = 5			/* rows without alarm that end one */
 };
 
 /* What parts of the greatest share make much to blame, and little. */
@@ -33,8 +34,8 @@ struct post {
 	uint32_t alarm;
 	uint32_t told;			/* variable that was named as the first */
 	uint32_t other, held;		/* another one, for so many rows */
+	uint32_t calm;			/* rows without alarm since the last */
 	struct ge_stamp since, began;
-	uint64_t rows;
 	double most;
 };
 
@@ -313,7 +314,6 @@ raise_alarm(struct post *o, const struct ge_sentry_row *r,
 	arrange(o, g);
 	if (!o->alarm) {
 		o->alarm = 1;
-		o->rows = 0;
 		o->most = 0;
 		stamp(&o->began, g->row, r);
 		g->event = GE_EVENT_BEGIN;
@@ -324,7 +324,7 @@ raise_alarm(struct post *o, const struct ge_sentry_row *r,
 		name_first(o, g);
 	else if (g->event == GE_EVENT_BEGIN)
 		o->since = o->began;
-	o->rows++;
+	o->calm = 0;
 	o->most = times > o->most ? times : o->most;
 }
 
@@ -357,13 +357,11 @@ ge_sentry_step(struct ge_sentry *s, const struct ge_sentry_row *r,
 	if (g->v.alarm) {
 		s->alarms++;
 		raise_alarm(o, r, g);
-	} else if (o->alarm) {
+	} else if (o->alarm && g->v.score > 0 && ++o->calm == CALM) {
 		o->alarm = 0;
 		g->event = GE_EVENT_END;
 	}
 	g->since = o->since;
-	g->began = o->began;
-	g->rows = o->rows;
 	g->most = o->most;
 	return (0);
 }
@@ -427,9 +425,9 @@ put_post(struct writer *w, const struct post *o, size_t p)
 	put_number(w, o->told);
 	put_number(w, o->other);
 	put_number(w, o->held);
+	put_number(w, o->calm);
 	put_stamp(w, &o->since);
 	put_stamp(w, &o->began);
-	put_number(w, o->rows);
 	put_real(w, o->most);
 	for (i = 0; i < p; i++)
 		put_stamp(w, &o->left[i]);
@@ -545,9 +543,9 @@ get_post(struct reader *r, struct post *o, const struct ge_sentry *s,
 	o->told = (uint32_t)get_number(r, s->m->p - 1);
 	o->other = (uint32_t)get_number(r, s->m->p - 1);
 	o->held = (uint32_t)get_number(r, UINT32_MAX);
+	o->calm = (uint32_t)get_number(r, CALM);
 	get_stamp(r, &o->since, s->rows);
 	get_stamp(r, &o->began, s->rows);
-	o->rows = get_number(r, s->rows);
 	o->most = get_real(r);
 	r->bad |= isnan(o->most);
 	for (i = 0; i < s->m->p; i++)

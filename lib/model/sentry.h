@@ -34,7 +34,7 @@ enum ge_event {
 	GE_EVENT_NONE,
 	GE_EVENT_BEGIN,			/* an alarm */
 	GE_EVENT_CHANGE,		/* another variable was the first */
-	GE_EVENT_END			/* the row is the first without alarm */
+	GE_EVENT_END			/* some rows were without alarm */
 };
 
 struct ge_sight {
@@ -43,11 +43,9 @@ struct ge_sight {
 	enum ge_event event;
 	/* Of an event: */
 	struct ge_stamp since;		/* when the first left its relation */
-	struct ge_stamp began;		/* the alarm */
 	size_t order[GE_MONITOR_CAUSES];	/* [norder] of v.cause: those much
 						   to blame, in time */
 	size_t norder;
-	uint64_t rows;			/* with alarm */
 	double most;			/* score over limit, so far */
 };
 
