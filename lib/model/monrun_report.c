@@ -1,88 +1,35 @@
 #include <inttypes.h>
 #include <jansson.h>
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
+#include "model/card.h"
 #include "model/monrun.h"
 #include "util/buf.h"
 #include "util/mem.h"
-#include "util/num.h"
 
 enum {
-	CARD_GROUPS = 50		/* most of the card; run.json has all */
+	CARD_GROUPS = 50,		/* most of the card; run.json has all */
+	LINES = GE_MON_BASELINES + 1,
+	TABLES = 2
 };
 
-static json_t *
-tally(const struct ge_mon *r, const struct ge_mon_tally *t)
-{
-	json_t *j = json_object();
-	double day = ge_mon_a_day(r, t);
+/* What run.json and the card are made of. */
+struct report {
+	struct ge_card card;
+	struct ge_card_line line[LINES], mode[GE_MONITOR_MODES];
+	char mode_name[GE_MONITOR_MODES][8];
+	struct ge_card_line *group;	/* [ngroups], or NULL */
+	struct ge_card_table table[TABLES];
+	char title[64], on[256];
+	char *about, *data;
+};
 
-	if (t->nominal > 0) {
-		json_object_set_new(j, "nominal_rows",
-		    json_integer((json_int_t)t->nominal));
-		json_object_set_new(j, "false_alarms",
-		    json_integer((json_int_t)t->wrong));
-		json_object_set_new(j, "false_alarm_rate",
-		    json_real((double)t->wrong / (double)t->nominal));
-		json_object_set_new(j, "false_alarms_begun",
-		    json_integer((json_int_t)t->events));
-		if (!isnan(day))
-			json_object_set_new(j, "false_alarms_a_day",
-			    json_real(day));
-	}
-	if (t->faulty > 0) {
-		json_object_set_new(j, "faulty_rows",
-		    json_integer((json_int_t)t->faulty));
-		json_object_set_new(j, "detected",
-		    json_real((double)t->right / (double)t->faulty));
-		json_object_set_new(j, "faults",
-		    json_integer((json_int_t)t->faults));
-		json_object_set_new(j, "faults_found",
-		    json_integer((json_int_t)t->found));
-		json_object_set_new(j, "f1", json_real(ge_mon_f1(t)));
-	}
-	if (t->found > 0)
-		json_object_set_new(j, "mean_delay_rows",
-		    json_real(t->delay / (double)t->found));
-	return (j);
-}
-
-static json_t *
-method(const struct ge_mon *r, const struct ge_mon_method *m)
-{
-	json_t *j = tally(r, &m->tally);
-
-	json_object_set_new(j, "name", json_string(m->name));
-	json_object_set_new(j, "seconds", json_real(m->seconds));
-	json_object_set_new(j, "joules", json_real(m->joules));
-	return (j);
-}
-
-static json_t *
-data(const struct ge_mon *r)
-{
-	char hex[65];
-	json_t *j;
-
-	j = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
-	    "sha256", ge_hex(hex, r->data, 32), "rows", (json_int_t)r->n,
-	    "nominal", (json_int_t)(r->count[GE_MON_LEARN] +
-	    r->count[GE_MON_HELD]),
-	    "held_out", (json_int_t)r->count[GE_MON_HELD],
-	    "faulty", (json_int_t)r->count[GE_MON_FAULT],
-	    "columns", (json_int_t)r->schema.ncols,
-	    "variables", (json_int_t)r->p,
-	    "groups", (json_int_t)r->ngroups);
-	if (j != NULL && r->step > 0)
-		json_object_set_new(j, "step_seconds", json_real(r->step));
-	if (j != NULL && r->o.digest != NULL)
-		json_object_set_new(j, "set_digest",
-		    json_string(r->o.digest));
-	return (j);
-}
+static const char *const metrics[] = {
+	"nominal_rows", "false_alarm_rate", "false_alarms_begun",
+	"false_alarms_a_day", "faulty_rows", "detected", "faults",
+	"faults_found", "mean_delay_rows", "f1"
+};
 
 static json_t *
 options(const struct ge_mon *r)
@@ -124,239 +71,224 @@ model(const struct ge_mon *r)
 	    "far", r->far, "limit", (double)m->bound));
 }
 
-static json_t *
-baselines(const struct ge_mon *r)
+static double
+share(double part, uint64_t all)
 {
-	json_t *a = json_array();
-	size_t i;
 
-	for (i = 0; i < GE_MON_BASELINES; i++)
-		if (r->base[i].name != NULL)
-			json_array_append_new(a, method(r, &r->base[i]));
-	return (a);
+	return (all > 0 ? part / (double)all : NAN);
 }
 
-static json_t *
-by_group(const struct ge_mon *r)
+/* In the order of metrics. */
+static void
+line_of(struct ge_card_line *l, const struct ge_mon *r, const char *name,
+    const struct ge_mon_tally *t)
 {
-	json_t *a = json_array(), *j;
+	const int faulty = t->faulty > 0, nominal = t->nominal > 0;
+	const double v[] = {
+		(double)t->nominal, share((double)t->wrong, t->nominal),
+		nominal ? (double)t->events : NAN, ge_mon_a_day(r, t),
+		(double)t->faulty, share((double)t->right, t->faulty),
+		faulty ? (double)t->faults : NAN,
+		faulty ? (double)t->found : NAN, share(t->delay, t->found),
+		faulty ? ge_mon_f1(t) : NAN
+	};
+
+	l->name = name;
+	l->rows = l->seconds = l->joules = NAN;
+	memcpy(l->value, v, sizeof(v));
+}
+
+static void
+set_lines(struct report *p, const struct ge_mon *r)
+{
+	const struct ge_mon_method *m;
+	size_t i;
+
+	for (i = 0; i < LINES; i++) {
+		m = i < GE_MON_BASELINES ? &r->base[i] : &r->self;
+		if (m->name == NULL)
+			continue;
+		line_of(&p->line[p->card.nlines], r, m->name, &m->tally);
+		p->line[p->card.nlines].seconds = m->seconds;
+		p->line[p->card.nlines++].joules = m->joules;
+	}
+	p->card.line = p->line;
+}
+
+static int
+set_groups(struct report *p, const struct ge_mon *r, size_t most,
+    struct ge_err *e)
+{
+	struct ge_card_table *t = &p->table[p->card.ntables];
 	size_t g;
 
-	for (g = 0; g < r->ngroups; g++) {
-		j = tally(r, &r->by_group[g]);
-		json_object_set_new(j, "group", json_string(r->name[g]));
-		json_array_append_new(a, j);
-	}
-	return (a);
+	if (r->name == NULL)
+		return (0);
+	if ((p->group = ge_alloc(r->ngroups * sizeof(*p->group), e)) == NULL)
+		return (-1);
+	t->by = r->o.group;
+	t->n = r->ngroups < most ? r->ngroups : most;
+	for (g = 0; g < t->n; g++)
+		line_of(&p->group[g], r, r->name[g], &r->by_group[g]);
+	t->line = p->group;
+	p->card.ntables++;
+	return (0);
 }
 
-static json_t *
-by_mode(const struct ge_mon *r)
+static void
+set_modes(struct report *p, const struct ge_mon *r)
 {
-	json_t *a = json_array();
+	struct ge_card_table *t = &p->table[p->card.ntables];
 	size_t i;
 
-	for (i = 0; i < GE_MONITOR_MODES; i++)
-		json_array_append_new(a, tally(r, &r->by_mode[i]));
-	return (a);
+	if (r->m.modes < 2)
+		return;
+	t->by = "mode of operation";
+	for (i = 0; i < GE_MONITOR_MODES; i++) {
+		if (r->by_mode[i].nominal + r->by_mode[i].faulty == 0)
+			continue;
+		snprintf(p->mode_name[i], sizeof(p->mode_name[i]), "%zu",
+		    i + 1);
+		line_of(&p->mode[t->n++], r, p->mode_name[i], &r->by_mode[i]);
+	}
+	t->line = p->mode;
+	p->card.ntables++;
 }
 
-static json_t *
-result(const struct ge_mon *r)
+static int
+set_results(struct report *p, const struct ge_mon *r, size_t most,
+    struct ge_err *e)
 {
-	json_t *j;
 
-	j = json_pack("{s:f, s:f, s:s}", "seconds", r->seconds,
-	    "joules", r->joules, "energy_method",
-	    ge_energy_method(&r->energy));
-	if (j != NULL && r->o.gco2 > 0)
-		json_object_set_new(j, "gco2", json_real(r->joules / 3.6e6 *
-		    r->o.gco2));
-	if (j == NULL || !ge_mon_measured(r))
-		return (j);
-	json_object_set_new(j, "this", method(r, &r->self));
-	json_object_set_new(j, "baselines", baselines(r));
-	if (r->name != NULL)
-		json_object_set_new(j, "by_group", by_group(r));
-	if (r->m.modes > 1)
-		json_object_set_new(j, "by_mode", by_mode(r));
-	return (j);
+	if (!ge_mon_measured(r))
+		return (0);
+	snprintf(p->on, sizeof(p->on), "rows that were not learnt from%s",
+	    r->tried ? ", by a model of the first of the nominal rows of each "
+	    "group (all but the share hold); this one is of all of them" : "");
+	p->card.on = p->on;
+	p->card.metric = metrics;
+	p->card.nmetrics = sizeof(metrics) / sizeof(metrics[0]);
+	set_lines(p, r);
+	if (set_groups(p, r, most, e) == -1)
+		return (-1);
+	set_modes(p, r);
+	p->card.table = p->table;
+	return (0);
+}
+
+static int
+set_words(struct report *p, const struct ge_mon *r, struct ge_err *e)
+{
+	const struct ge_monitor *m = &r->m;
+	struct ge_buf about = { .e = e }, data = { .e = e };
+
+	snprintf(p->title, sizeof(p->title), "A monitor of %zu variable%s",
+	    r->p, r->p == 1 ? "" : "s");
+	ge_buf_put(&about, "It knows how a process at work as it should be "
+	    "looks, and tells rows that do not, with the variables that left "
+	    "their relation to the others first.\n\nEach variable is explained "
+	    "by the others now and in %zu row%s before, and by the past of all "
+	    "of them; %s; %zu mode%s of operation. The limit is set for %.3g "
+	    "false alarms a row.", m->lags, m->lags == 1 ? "" : "s",
+	    m->hinges ? "piecewise linear" : "linear", m->modes,
+	    m->modes == 1 ? "" : "s", r->far);
+	ge_buf_put(&data, "%" PRIu64 " rows are nominal, %" PRIu64 " are not; "
+	    "%zu group%s; %zu variables (schema.json).",
+	    r->count[GE_MON_LEARN] + r->count[GE_MON_HELD],
+	    r->count[GE_MON_FAULT], r->ngroups, r->ngroups == 1 ? "" : "s",
+	    r->p);
+	if (ge_buf_done(&about, &p->about, NULL) == -1 ||
+	    ge_buf_done(&data, &p->data, NULL) == -1)
+		return (-1);
+	p->card.title = p->title;
+	p->card.about = p->about;
+	p->card.data = p->data;
+	p->card.use = "`gepredict MODEL` reads rows as they come, with the "
+	    "same columns in any order.";
+	p->card.limits = "What it was not shown as nominal it takes for a "
+	    "fault: a new product, a repaired sensor or a season that the rows "
+	    "do not hold needs a new model. The variable that it blames is "
+	    "where to look first, not proof of a cause.";
+	return (0);
+}
+
+static int
+fill(struct report *p, const struct ge_mon *r, size_t most, struct ge_err *e)
+{
+	struct ge_card *c = &p->card;
+
+	memset(p, 0, sizeof(*p));
+	c->family = "monitor";
+	c->version = r->o.version;
+	memcpy(c->digest, r->data, sizeof(c->digest));
+	c->set = r->o.digest;
+	c->rows = r->n;
+	c->cols = r->schema.ncols;
+	c->started = r->started;
+	c->seconds = r->seconds;
+	c->joules = r->joules;
+	c->gco2 = r->o.gco2 > 0 ? r->o.gco2 : NAN;
+	c->energy = ge_energy_method(&r->energy);
+	return (set_words(p, r, e) == -1 ? -1 : set_results(p, r, most, e));
+}
+
+static void
+release(struct report *p)
+{
+
+	ge_free(p->group);
+	ge_free(p->about);
+	ge_free(p->data);
+}
+
+/* What a monitor's data have besides. */
+static void
+more_data(const struct ge_mon *r, json_t *j)
+{
+
+	json_object_set_new(j, "nominal", json_integer((json_int_t)
+	    (r->count[GE_MON_LEARN] + r->count[GE_MON_HELD])));
+	json_object_set_new(j, "held_out", json_integer((json_int_t)
+	    r->count[GE_MON_HELD]));
+	json_object_set_new(j, "faulty", json_integer((json_int_t)
+	    r->count[GE_MON_FAULT]));
+	json_object_set_new(j, "variables", json_integer((json_int_t)r->p));
+	json_object_set_new(j, "groups", json_integer((json_int_t)
+	    r->ngroups));
+	if (r->step > 0)
+		json_object_set_new(j, "step_seconds", json_real(r->step));
 }
 
 char *
 ge_mon_report(const struct ge_mon *r, struct ge_err *e)
 {
-	char *text = NULL, *out = NULL;
-	json_t *j;
+	struct report p;
+	json_t *j = NULL, *o = options(r);
+	char *text = NULL;
 
-	j = json_pack("{s:s, s:s+, s:I, s:o?, s:o?, s:o?, s:o?}",
-	    "family", "monitor", "program", "getools ", r->o.version,
-	    "started", (json_int_t)r->started, "data", data(r),
-	    "options", options(r), "model", model(r), "result", result(r));
-	if (j != NULL)
-		text = json_dumps(j, JSON_INDENT(2) | JSON_REAL_PRECISION(7));
-	if (text == NULL)
-		ge_fail(e, GE_EFAIL, "out of memory");
-	else if ((out = ge_alloc(strlen(text) + 2, e)) != NULL)
-		sprintf(out, "%s\n", text);
+	if (fill(&p, r, SIZE_MAX, e) == 0) {
+		p.card.options = o;
+		j = ge_card_run(&p.card, e);
+	}
+	if (j != NULL) {
+		more_data(r, json_object_get(j, "data"));
+		json_object_set_new(j, "model", model(r));
+		text = ge_card_text(j, e);
+	}
 	json_decref(j);
-	free(text);
-	return (out);
-}
-
-/*
- * The card.
- */
-
-static void
-share(struct ge_buf *t, uint64_t part, uint64_t all)
-{
-
-	if (all == 0)
-		ge_buf_put(t, " - |");
-	else
-		ge_buf_put(t, " %.2f %% |", 100 * (double)part / (double)all);
-}
-
-/* False alarms, detected, faults, F1, delay. */
-static void
-put_tally(struct ge_buf *t, const struct ge_mon *r, const struct ge_mon_tally *a)
-{
-	double day = ge_mon_a_day(r, a);
-
-	share(t, a->wrong, a->nominal);
-	if (isnan(day))
-		ge_buf_put(t, " - |");
-	else
-		ge_buf_put(t, " %.3g |", day);
-	share(t, a->right, a->faulty);
-	if (a->faulty == 0) {
-		ge_buf_put(t, " - | - | - |");
-		return;
-	}
-	ge_buf_put(t, " %" PRIu64 " of %" PRIu64 " | %.3f |", a->found,
-	    a->faults, ge_mon_f1(a));
-	if (a->found > 0)
-		ge_buf_put(t, " %.1f |", a->delay / (double)a->found);
-	else
-		ge_buf_put(t, " - |");
-}
-
-#define HEAD "false alarms | a day | detected | faults found | F1 | delay, rows |"
-#define RULE "---|---|---|---|---|---|"
-
-static void
-put_method(struct ge_buf *t, const struct ge_mon *r,
-    const struct ge_mon_method *m)
-{
-
-	ge_buf_put(t, "| %s |", m->name);
-	put_tally(t, r, &m->tally);
-	ge_buf_put(t, " %.2f | %.3g |\n", m->seconds, m->joules);
-}
-
-static void
-put_groups(struct ge_buf *t, const struct ge_mon *r)
-{
-	size_t g;
-
-	ge_buf_put(t, "## By group\n\n| group | nominal rows | " HEAD
-	    "\n|---|---|" RULE "\n");
-	for (g = 0; g < r->ngroups && g < CARD_GROUPS; g++) {
-		ge_buf_put(t, "| %s | %" PRIu64 " |", r->name[g],
-		    r->by_group[g].nominal);
-		put_tally(t, r, &r->by_group[g]);
-		ge_buf_put(t, "\n");
-	}
-	if (g < r->ngroups)
-		ge_buf_put(t, "\n%zu more groups are in run.json.\n",
-		    r->ngroups - g);
-	ge_buf_put(t, "\n");
-}
-
-static void
-put_modes(struct ge_buf *t, const struct ge_mon *r)
-{
-	size_t i;
-
-	ge_buf_put(t, "## By mode of operation\n\n| mode | nominal rows | " HEAD
-	    "\n|---|---|" RULE "\n");
-	for (i = 0; i < GE_MONITOR_MODES; i++) {
-		if (r->by_mode[i].nominal + r->by_mode[i].faulty == 0)
-			continue;
-		ge_buf_put(t, "| %zu | %" PRIu64 " |", i + 1,
-		    r->by_mode[i].nominal);
-		put_tally(t, r, &r->by_mode[i]);
-		ge_buf_put(t, "\n");
-	}
-	ge_buf_put(t, "\n");
-}
-
-static void
-put_results(struct ge_buf *t, const struct ge_mon *r)
-{
-	size_t i;
-
-	ge_buf_put(t, "## Results\n\nMeasured on rows that were not learnt "
-	    "from: %" PRIu64 " nominal and %" PRIu64 " marked as not nominal",
-	    r->self.tally.nominal, r->self.tally.faulty);
-	if (r->tried)
-		ge_buf_put(t, ", by a model of the first %.0f %% of the "
-		    "nominal rows of each group; this one is of all of them",
-		    100 * (1 - r->o.hold));
-	ge_buf_put(t, ".\n\n| model | " HEAD " seconds | joules |\n|---|" RULE
-	    "---|---|\n");
-	for (i = 0; i < GE_MON_BASELINES; i++)
-		if (r->base[i].name != NULL)
-			put_method(t, r, &r->base[i]);
-	put_method(t, r, &r->self);
-	ge_buf_put(t, "\n");
-	if (r->name != NULL)
-		put_groups(t, r);
-	if (r->m.modes > 1)
-		put_modes(t, r);
+	json_decref(o);
+	release(&p);
+	return (text);
 }
 
 char *
 ge_mon_card(const struct ge_mon *r, struct ge_err *e)
 {
-	const struct ge_monitor *m = &r->m;
-	struct ge_buf t = { .e = e };
-	char hex[65], *card;
+	struct report p;
+	char *text = NULL;
 
-	ge_buf_put(&t, "---\nlibrary_name: getools\ntags:\n- anomaly-detection\n"
-	    "- tabular\n- getools\n---\n\n# A monitor of %zu variables\n\n"
-	    "It knows how a process at work as it should be looks like, and "
-	    "tells rows that do not, with the variables that left their "
-	    "relation to the others first: `gepredict MODEL`.\n\n", r->p);
-	ge_buf_put(&t, "Each variable is explained by the others now and in "
-	    "%zu rows before, and by the past of all of them; %s; %zu mode%s "
-	    "of operation. Limit %.3g, set for %.3g false alarms a row.\n\n",
-	    m->lags, m->hinges ? "piecewise linear" : "linear", m->modes,
-	    m->modes == 1 ? "" : "s", (double)m->bound, r->far);
-	ge_buf_put(&t, "## Data\n\n%zu rows, of them %" PRIu64 " nominal, in %zu "
-	    "group%s; %zu of %zu columns are variables (schema.json); SHA-256 "
-	    "`%s`%s%s%s.\n\n", r->n, r->count[GE_MON_LEARN] +
-	    r->count[GE_MON_HELD], r->ngroups, r->ngroups == 1 ? "" : "s",
-	    r->p, r->schema.ncols, ge_hex(hex, r->data, 32),
-	    r->o.digest != NULL ? "; fragment set `" : "",
-	    r->o.digest != NULL ? r->o.digest : "",
-	    r->o.digest != NULL ? "`" : "");
-	ge_buf_put(&t, "## Training\n\nBy getools %s; all options are in "
-	    "run.json. It took %.1f seconds and %.3g joules (method: %s)",
-	    r->o.version, r->seconds, r->joules,
-	    ge_energy_method(&r->energy));
-	if (r->o.gco2 > 0)
-		ge_buf_put(&t, ", %.3g grams of CO2 at %g grams a "
-		    "kilowatt-hour", r->joules / 3.6e6 * r->o.gco2, r->o.gco2);
-	ge_buf_put(&t, ".\n\n");
-	if (ge_mon_measured(r))
-		put_results(&t, r);
-	ge_buf_put(&t, "## Limits\n\nWhat it was not shown as nominal it takes "
-	    "for a fault: a new product, a repaired sensor or a season that "
-	    "the rows do not hold needs a new model. The cause that it "
-	    "tells is the variable that left its relation first, which is "
-	    "where to look, not proof.\n");
-	(void)ge_buf_done(&t, &card, NULL);
-	return (card);
+	if (fill(&p, r, CARD_GROUPS, e) == 0)
+		text = ge_card_print(&p.card, e);
+	release(&p);
+	return (text);
 }
