@@ -80,6 +80,15 @@ report() {
 	sed 1d fault.csv >other.csv
 	expect 0 gepredict m other.csv
 	cmp want "$out"
+	# Names that come again are no row.
+	sed '50{
+		p
+		g
+	}
+	1h' fault.csv >other.csv
+	[ "$(grep -c ^time other.csv)" -eq 2 ]
+	expect 0 gepredict m other.csv
+	cmp want "$out"
 	cut -d , -f 1-5 fault.csv >other.csv
 	expect 5 gepredict m other.csv
 	said "gepredict: 'other.csv': no column 'speed', which the model reads"
@@ -162,6 +171,24 @@ report() {
 	expect 0 gepredict m c.csv d.csv
 	[ "$(sed -n 121p "$out" | cut -f 4)" = 0 ]
 	[ "$(cut -f 1,3 "$out" | sed 1d)" = "$(cut -f 1,3 want | sed 1d)" ]
+}
+
+@test "gepredict monitor: a model of a table without names" {
+	cut -d , -f 2- "$BATS_FILE_TMPDIR/nominal.csv" | sed '1d; s/,/  /g' >n.dat
+	cut -d , -f 2- "$BATS_FILE_TMPDIR/fault.csv" | sed '1d; s/,/  /g' >f.dat
+	getrain monitor -q -o m n.dat
+	expect 0 gepredict m f.dat
+	[ "$(sed 1d "$out" | awk -F '\t' '$6 ~ /^2:/' | wc -l)" -gt 190 ]
+	mv "$out" want
+	# Times are words in its first row.
+	sed '1d; s/,/;/g' "$BATS_FILE_TMPDIR/nominal.csv" >n.dat
+	sed '1d; s/,/;/g' "$BATS_FILE_TMPDIR/fault.csv" >f.dat
+	getrain monitor -q -O header=no -O time=1 -o t n.dat
+	expect 0 gepredict t f.dat
+	[ "$(cut -f 1,3 "$out")" = "$(cut -f 1,3 want)" ]
+	sed -n 400p f.dat >one
+	expect 0 gepredict -O sep=semicolon t <one
+	[ "$(wc -l <"$out")" -eq 2 ]
 }
 
 @test "gepredict monitor: machines in turns, each by itself" {
