@@ -158,7 +158,7 @@ index_posts(struct ge_sentry *s)
 }
 
 static int
-man(struct ge_sentry *s, struct post *o, const char *key, size_t len,
+new_post(struct ge_sentry *s, struct post *o, const char *key, size_t len,
     struct ge_err *e)
 {
 
@@ -184,7 +184,7 @@ another(struct ge_sentry *s, const char *key, size_t len, struct ge_err *e)
 	if (s->nposts < GE_SENTRY_GROUPS && ge_grow(&s->post, &s->cap,
 	    s->nposts + 1, sizeof(*s->post), e) == -1)
 		return (NULL);
-	if (man(s, &now, key, len, e) == -1)
+	if (new_post(s, &now, key, len, e) == -1)
 		return (NULL);
 	if (s->nposts < GE_SENTRY_GROUPS) {
 		o = &s->post[s->nposts++];
