@@ -15,7 +15,7 @@ struct rows {
 	struct ge_table table;
 	struct ge_bind bind;
 	size_t time, group;		/* columns of s, or SIZE_MAX */
-	const char **known;		/* [s->ncols] */
+	char **known;		/* [s->ncols] */
 	double *v;			/* [s->ncols] */
 };
 
@@ -147,6 +147,7 @@ prepare(struct rows *r, struct ge_err *e)
 		r->known[j] = s->col[j].name;
 	r->opts.known = r->known;
 	r->opts.nknown = s->ncols;
+	r->opts.width = s->width;
 	if (!s->header && r->opts.header == GE_HEADER_AUTO)
 		r->opts.header = GE_HEADER_NO;
 	return (0);
