@@ -100,6 +100,22 @@ report() {
 	said "gepredict: 'other.csv': no column 'temp', which the model reads"
 }
 
+@test "gepredict monitor: columns that the model does not know are passed over" {
+	model timed
+	getrain monitor -q -O time=time -O skip=level,pressure -o few \
+	    "$BATS_FILE_TMPDIR/nominal.csv"
+	expect 0 gepredict few fault.csv
+	run ! grep -q 'level\|pressure' "$out"
+	mv "$out" want
+	cut -d , -f 1-3,6 fault.csv >few.csv
+	expect 0 gepredict few few.csv
+	cmp want "$out"
+	sed 1d fault.csv | expect 0 gepredict few
+	cmp want "$out"
+	sed 1d few.csv | expect 5 gepredict few
+	told "no column 'time', which the model reads"
+}
+
 @test "gepredict monitor: values that are missing, and what is none" {
 	model timed
 	gepredict m fault.csv | head -n 150 >want
