@@ -143,8 +143,8 @@ misused(void)
 	memset(text + 4, 'x', 1100);
 	memcpy(text, "a\ny\n", 4);
 	memcpy(text + 1104, "\n", 2);
-	check(refused(&group, text, GE_EUSAGE, "column 'a': too many words, or "
-	    "too long ones, to be the group"), "text as a group");
+	check(refused(&group, text, GE_EUSAGE, "column 'a': words too "
+	    "long to be groups"), "text as a group");
 }
 
 static int
