@@ -1,16 +1,22 @@
 #include <string.h>
 
 #include "cli.h"
-#include "train.h"
+#include "families.h"
 
 static const char usage[] =
-    "lm [-fqtv] [-i base] [-j n] [-O name=value]... [-o model] [file ...]";
+    "lm [-fqtv] [-i base] [-j n] [-O name=value]... [-o model] [file ...]\n"
+    "       getrain monitor [-fqtv] [-j n] [-O name=value]... [-o model] "
+    "[file ...]\n"
+    "       getrain trees [-fqtv] [-j n] [-O name=value]... [-o model] "
+    "[file ...]";
 
 static const struct family {
 	const char *name;
 	int (*main)(int argc, char **argv);
 } families[] = {
-	{ "lm", lm_main }
+	{ "lm", lm_main },
+	{ "monitor", monitor_main },
+	{ "trees", trees_main }
 };
 
 int

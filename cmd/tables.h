@@ -1,8 +1,8 @@
-#ifndef GE_TABLES_MAIN_H
-#define GE_TABLES_MAIN_H
+#ifndef GE_TABLES_H
+#define GE_TABLES_H
 
 #include "data/schema.h"
-#include "data/tables.h"
+#include "data/tabular.h"
 
 /*
  * What the families that learn from tables share of the command line.

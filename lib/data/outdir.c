@@ -46,13 +46,27 @@ hidden(const struct ge_outdir *o, unsigned int n, struct ge_err *e)
 	return (s);
 }
 
+/* Whether a model is known by a file of this name. */
+static int
+tells(const char *name)
+{
+	static const char *const files[] = { "config.json",
+	    "adapter_config.json", "monitor.safetensors", "model.json" };
+	size_t i;
+
+	for (i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		if (strcmp(name, files[i]) == 0)
+			return (1);
+	return (0);
+}
+
 /* Is it a folder that we may remove: plain files, ours by the look of them? */
 static int
 look(const char *path, struct ge_err *e)
 {
 	struct dirent *d;
 	struct stat st;
-	int other = 0, some = 0, config = 0;
+	int other = 0, some = 0, ours = 0;
 	DIR *dp;
 
 	if ((dp = opendir(path)) == NULL)
@@ -61,13 +75,12 @@ look(const char *path, struct ge_err *e)
 		if (strcmp(d->d_name, ".") == 0 || strcmp(d->d_name, "..") == 0)
 			continue;
 		some = 1;
-		config |= strcmp(d->d_name, "config.json") == 0 ||
-		    strcmp(d->d_name, "adapter_config.json") == 0;
+		ours |= tells(d->d_name);
 		other |= fstatat(dirfd(dp), d->d_name, &st,
 		    AT_SYMLINK_NOFOLLOW) == -1 || S_ISDIR(st.st_mode);
 	}
 	closedir(dp);
-	if (other || (some && !config))
+	if (other || (some && !ours))
 		return (ge_fail(e, GE_EUSAGE, "'%s' is no model: not replaced",
 		    path));
 	return (0);

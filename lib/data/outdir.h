@@ -16,8 +16,8 @@ struct ge_outdir;
  * ge_outdir_new(path, fd, force, e):
  * The folder path, made under a hidden name beside it; with path NULL a tar of
  * "model/..." on fd, which is borrowed.  What exists is GE_EUSAGE; with force a
- * folder of plain files is replaced, with a config.json or adapter_config.json
- * among them, or none at all.
+ * folder of plain files is replaced if a model is known by one of them (config.json,
+ * adapter_config.json, monitor.safetensors, model.json), or there are none.
  *
  * ge_outdir_begin(o, name, size, e): the next file, of size bytes.
  * ge_outdir_write(o, buf, len, e): some of them.

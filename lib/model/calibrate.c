@@ -3,11 +3,11 @@
 
 #include "model/calibrate.h"
 #include "model/digits.h"
+#include "model/holdout.h"
 #include "util/hook.h"
 #include "util/mem.h"
 
 enum {
-	FOLDS = 5,
 	STEPS = 100			/* of Newton's method, at most */
 };
 
@@ -351,45 +351,19 @@ loss(const struct ge_calibration *c, const struct part *a, double *p)
 	return (sum);
 }
 
-/* The rows of fold f first, then the others: how many there are of f. */
-static size_t
-part_fold(const struct ge_margins *m, int apart, size_t f, uint32_t *row)
-{
-	size_t i, n = 0, rest = m->n;
-
-	for (i = 0; i < m->n; i++)
-		if ((apart ? m->fold[i] : i) % FOLDS == f)
-			row[n++] = (uint32_t)i;
-		else
-			row[--rest] = (uint32_t)i;
-	return (n);
-}
-
-/* Are there folds to tell apart? */
-static int
-folds_differ(const struct ge_margins *m)
-{
-	size_t i;
-
-	for (i = 1; m->fold != NULL && i < m->n; i++)
-		if (m->fold[i] % FOLDS != m->fold[0] % FOLDS)
-			return (1);
-	return (0);
-}
-
 /* What a kind loses on folds that it is not learnt from; INFINITY: not to be had. */
 static int
 held_loss(const struct ge_margins *m, enum ge_calibration_kind kind,
     uint32_t *row, double *p, double *out, struct ge_err *e)
 {
-	int apart = folds_differ(m), rc = 1;
 	struct ge_calibration c;
 	struct part held, others;
 	size_t f, n;
+	int rc = 1;
 
 	*out = 0;
-	for (f = 0; f < FOLDS && rc == 1; f++) {
-		n = part_fold(m, apart, f, row);
+	for (f = 0; f < GE_HOLDOUT_PARTS && rc == 1; f++) {
+		n = ge_holdout(m->fold, m->n, f, row);
 		if (n == 0)
 			continue;
 		held = (struct part){ m, row, n };
@@ -565,7 +539,7 @@ ge_calibration_parse(struct ge_calibration *c, const json_t *j, size_t k,
 	none(c, k);
 	if (k < 2 || k > GE_CLASSES)
 		return (ge_fail(e, GE_EREFUSED, "calibration: %zu classes", k));
-	if (j == NULL || parse_calibration(c, j, e) == 0)
+	if (j == NULL || json_is_null(j) || parse_calibration(c, j, e) == 0)
 		return (0);
 	ge_calibration_release(c);
 	return (-1);

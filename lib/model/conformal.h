@@ -24,10 +24,6 @@
  * Numbers: the prediction and as much on both sides, times a spread that may change with
  * the prediction where that makes intervals better (Lei et al., 2018).
  */
-enum {
-	GE_CONFORMAL_KNOTS = 16
-};
-
 enum ge_conformal_kind {
 	GE_CONFORMAL_NONE,
 	GE_CONFORMAL_SETS,
@@ -41,9 +37,7 @@ struct ge_conformal {
 	double *least;			/* [k] of the score; -INFINITY: too few rows
 					   of the class, it is in every set */
 	double radius;			/* INFINITY: too few rows */
-	size_t nknots;			/* 0: the spread is 1 */
-	double x[GE_CONFORMAL_KNOTS];	/* predictions, rising */
-	double spread[GE_CONFORMAL_KNOTS];
+	struct ge_curve spread;		/* by prediction; n == 0: 1 */
 };
 
 /* How often it held, and how much: classes in a set, or width of an interval. */
@@ -76,7 +70,8 @@ void ge_conformal_release(struct ge_conformal *c);
  * The member "conformal": {"coverage", "least": [number or null, ...]} or
  * {"coverage", "radius": number or null, "spread": [[x, s], ...]}.
  *
- * ge_conformal_parse(c, j, k, e): untrusted; k classes, 0 for numbers; NULL is none.
+ * ge_conformal_parse(c, j, k, e): untrusted; k classes, 0 for numbers; NULL and
+ * null are none.
  */
 json_t *ge_conformal_json(const struct ge_conformal *c);
 int ge_conformal_parse(struct ge_conformal *c, const json_t *j, size_t k,

@@ -35,14 +35,21 @@ enum {
 	GE_MONITOR_ARRAYS = 11
 };
 
+/* How a row does not follow the one before it. */
+enum {
+	GE_MONITOR_LATER = 1,	/* there were rows between them */
+	GE_MONITOR_APART = 2	/* it is of another run, or machine */
+};
+
 struct ge_monitor_opts {
 	double far;		/* false alarms a row, 0 < far < 0.1 */
 	size_t lags;		/* most lags tried, 0..GE_MONITOR_LAGS */
 	size_t modes;		/* most modes tried, 1..GE_MONITOR_MODES */
 	int hinges;		/* whether they may be chosen */
 	int jobs;		/* threads; the result is the same */
-	const uint8_t *fresh;	/* [n], or NULL: 1 for a row that does not follow
-				   the one before it */
+	const uint8_t *fresh;	/* [n], or NULL: 0, or GE_MONITOR_LATER or
+				   _APART, of each row */
+	const uint32_t *row;	/* [n], or NULL: the i-th row is rows[row[i]] */
 };
 
 struct ge_monitor {
@@ -86,8 +93,17 @@ int ge_monitor_fit(struct ge_monitor *m, const double *rows, size_t n,
 void ge_monitor_release(struct ge_monitor *m);
 
 /*
+ * ge_monitor_bytes(z, n, p, o): what ge_monitor_fit takes of memory, at most.
+ */
+struct ge_monitor_size {
+	uint64_t models, products, samples;
+};
+void ge_monitor_bytes(struct ge_monitor_size *z, size_t n, size_t p,
+    const struct ge_monitor_opts *o);
+
+/*
  * ge_monitor_gaps(t, n, fresh, step, e): fresh [n] for ge_monitor_fit from times [n] in
- * seconds: 1 behind a gap of more than GE_MONITOR_GAP steps, or a time that runs
+ * seconds: GE_MONITOR_LATER behind a gap of more than GE_MONITOR_GAP steps, or a time that runs
  * backwards; *step is the median of the steps, 0 if there is none.
  */
 int ge_monitor_gaps(const double *t, size_t n, uint8_t *fresh, double *step,
@@ -130,6 +146,7 @@ struct ge_monitor_cause {
 
 struct ge_monitor_verdict {
 	int alarm;
+	size_t mode;		/* of operation, 0..modes - 1 */
 	double score, limit;	/* alarm: score > limit */
 	uint64_t since;		/* row that the alarm began at */
 	size_t ncauses;		/* most guilty first; 0 without alarm */
@@ -139,9 +156,12 @@ struct ge_monitor_verdict {
 /*
  * The watch.  m is borrowed until ge_watch_free.
  *
- * ge_watch_step(w, row, fresh, v): the next row [p]; fresh: it does not follow the one
- * before.  Cannot fail, allocates nothing.  An alarm needs two of three rows over
+ * ge_watch_step(w, row, fresh, v): the next row [p]; fresh: 0, or how it does not
+ * follow the one before.  Cannot fail, allocates nothing.  An alarm needs two of three rows over
  * the limit.
+ *
+ * ge_watch_left(w): [p] rows, from 0, that variables left their relations at; -1: not
+ * now.  Borrowed.
  *
  * ge_watch_save(w, buf, len, e): where it stands, *len bytes, ge_free.
  * ge_watch_resume(w, buf, len, e): bytes that are untrusted; -1 GE_EREFUSED.
@@ -151,6 +171,7 @@ struct ge_watch;
 struct ge_watch *ge_watch_new(const struct ge_monitor *m, struct ge_err *e);
 void ge_watch_step(struct ge_watch *w, const double *row, int fresh,
     struct ge_monitor_verdict *v);
+const int64_t *ge_watch_left(const struct ge_watch *w);
 int ge_watch_save(const struct ge_watch *w, uint8_t **buf, size_t *len,
     struct ge_err *e);
 int ge_watch_resume(struct ge_watch *w, const uint8_t *buf, size_t len,

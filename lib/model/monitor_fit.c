@@ -3,12 +3,12 @@
 #include <string.h>
 
 #include "model/monitor_fit_int.h"
+#include "util/hook.h"
 #include "util/mem.h"
 #include "util/par.h"
 
 enum {
 	SAMPLE = 1 << 16,		/* rows that quantiles are taken of */
-	KEPT = 1 << 17,			/* rows that limits are taken of */
 	PREDICTORS = 1024,		/* most of a linear relation */
 	HINGED = 128			/* most variables to bend */
 };
@@ -35,6 +35,13 @@ ge_monitor_opts_init(struct ge_monitor_opts *o)
 	o->jobs = 1;
 }
 
+const double *
+ge_fit_row(const struct ge_fit *f, size_t i)
+{
+
+	return (f->rows + (f->o->row != NULL ? f->o->row[i] : i) * f->p);
+}
+
 size_t
 ge_fit_edge(const struct ge_fit *f, size_t b)
 {
@@ -50,22 +57,26 @@ ge_fit_walk(struct ge_fit *f, size_t b, const struct ge_monitor *m,
 {
 	struct ge_watch *w;
 	size_t i;
-	int fresh = 0;
+	int fresh = 0, rc = -1;
 
 	if ((w = ge_watch_new(m, e)) == NULL)
 		return (-1);
 	for (i = ge_fit_edge(f, b); i < ge_fit_edge(f, b + 1); i++) {
-		fresh |= f->o->fresh != NULL && f->o->fresh[i];
+		fresh |= f->o->fresh != NULL ? f->o->fresh[i] : 0;
 		if (f->skip[i]) {
-			fresh = 1;
+			fresh |= GE_MONITOR_LATER;
 			continue;
 		}
-		if (ge_watch_take(w, f->rows + i * f->p, fresh))
+		if (i % GE_FIT_TICK == 0 && ge_hook_tick(0, e) == -1)
+			goto out;
+		if (ge_watch_take(w, ge_fit_row(f, i), fresh))
 			fn(f, b, w, i);
 		fresh = 0;
 	}
+	rc = 0;
+out:
 	ge_watch_free(w);
-	return (0);
+	return (rc);
 }
 
 static int
@@ -85,8 +96,8 @@ upf(const void *a, const void *b)
 }
 
 /* Median, and the spread between the 5 % and 95 % points, as of a normal variable. */
-static int
-scale(struct ge_fit *f, struct ge_err *e)
+int
+ge_fit_scale(struct ge_fit *f, struct ge_err *e)
 {
 	struct ge_monitor *m = f->m;
 	size_t every = (f->n + SAMPLE - 1) / SAMPLE, i, j, n, moving = 0;
@@ -97,7 +108,7 @@ scale(struct ge_fit *f, struct ge_err *e)
 	for (j = 0; j < f->p; j++) {
 		mean = sd = 0;
 		for (n = 0, i = 0; i < f->n; i += every) {
-			x[n] = f->rows[i * f->p + j];
+			x[n] = ge_fit_row(f, i)[j];
 			if (isfinite(x[n]) && fabs(x[n]) < 1e30)
 				n++;
 		}
@@ -375,21 +386,16 @@ judged(const struct ge_monitor *m)
 	return (0);
 }
 
-static float
-median(float *x, size_t n)
+float
+ge_fit_median(float *x, size_t n)
 {
 
 	qsort(x, n, sizeof(*x), upf);
 	return (n > 0 ? x[n / 2] : 0);
 }
 
-/*
- * The value that far of a new stretch's rows exceed: the tail of values less the
- * mean of their stretch, taken as exponential, on a level that allows for
- * the spread between stretches.  x [nkept], step apart; NaN is no value.
- */
-static int
-bound(const struct ge_fit *f, const float *x, size_t step, double *out,
+int
+ge_fit_bound(const struct ge_fit *f, const float *x, size_t step, double *out,
     struct ge_err *e)
 {
 	double mean[FOLDS], all = 0, var = 0, share, beyond = 0, u;
@@ -443,8 +449,8 @@ limits(struct ge_fit *f, struct ge_monitor *to, struct ge_err *e)
 		for (n = 0, i = 0; i < f->nkept; i++)
 			if (!isnan(f->kept[i * GE_MONITOR_STATS + k]))
 				t[n++] = f->kept[i * GE_MONITOR_STATS + k];
-		to->middle[k] = median(t, n);
-		if (bound(f, f->kept + k, GE_MONITOR_STATS, &x, e) == -1)
+		to->middle[k] = ge_fit_median(t, n);
+		if (ge_fit_bound(f, f->kept + k, GE_MONITOR_STATS, &x, e) == -1)
 			break;
 		to->limit[k] = (float)x;
 		if (!(to->limit[k] > to->middle[k] * 1.001f + 1e-6f))
@@ -475,10 +481,10 @@ find_outliers(struct ge_fit *f, size_t *found, struct ge_err *e)
 		for (n = 0, i = 0; i < f->nkept; i++)
 			if (!isnan(x[i * GE_MONITOR_STATS]))
 				t[n++] = x[i * GE_MONITOR_STATS];
-		mid = median(t, n);
+		mid = ge_fit_median(t, n);
 		for (i = 0; i < n; i++)
 			t[i] = fabsf(t[i] - mid);
-		mad = median(t, n) * 1.4826f;
+		mad = ge_fit_median(t, n) * 1.4826f;
 		for (i = 0; i < f->nkept; i++)
 			if (x[i * GE_MONITOR_STATS] > mid +
 			    (float)OUTLIER * mad && !f->skip[i]) {
@@ -497,20 +503,29 @@ find_outliers(struct ge_fit *f, size_t *found, struct ge_err *e)
 	return (0);
 }
 
-static int
-passes_alloc(struct ge_fit *f, struct ge_err *e)
+/* Room of the passes. */
+static void
+passes_size(struct ge_fit *f)
 {
-	const size_t p = f->p;
-	size_t i, most = (1 << 18) / p;
+	size_t most = (1 << 18) / f->p;
 
 	if (most > 4096)
 		most = 4096;
 	f->bin = (f->n + most - 1) / most;
 	f->nbins = FOLDS * ((f->n / FOLDS + f->bin) / f->bin);
-	f->every = (f->n * p + (1 << 20) - 1) >> 20;
+	f->every = (f->n * f->p + (1 << 20) - 1) >> 20;
 	f->nsample = (f->n + f->every - 1) / f->every;
 	f->stride = (f->n + KEPT - 1) / KEPT;
 	f->nkept = (f->n + f->stride - 1) / f->stride;
+}
+
+static int
+passes_alloc(struct ge_fit *f, struct ge_err *e)
+{
+	const size_t p = f->p;
+	size_t i;
+
+	passes_size(f);
 	if ((f->bins = ge_alloc(3 * p * f->nbins * sizeof(double), e)) ==
 	    NULL || (f->moment = ge_alloc(FOLDS * 6 * p * sizeof(double),
 	    e)) == NULL || (f->sample = ge_alloc(f->nsample * 2 * p *
@@ -626,7 +641,7 @@ round_of(struct ge_fit *f, struct ge_monitor *to, int *again, int turn,
 		f->fold[b].middle = to->middle;
 		f->fold[b].limit = to->limit;
 	}
-	if (pass(f, 2, e) == -1 || bound(f, f->score, 1, &x, e) == -1)
+	if (pass(f, 2, e) == -1 || ge_fit_bound(f, f->score, 1, &x, e) == -1)
 		goto out;
 	to->bound = (float)fmax(x, 0.1);
 	ge_monitor_ready(to);
@@ -660,16 +675,55 @@ ge_monitor_gaps(const double *t, size_t n, uint8_t *fresh, double *step,
 	return (0);
 }
 
+/* The largest model that is tried. */
+static void
+front_of(struct ge_monitor *m, size_t n, size_t p,
+    const struct ge_monitor_opts *o)
+{
+
+	memset(m, 0, sizeof(*m));
+	m->p = p;
+	m->lags = o->lags < GE_MONITOR_LAGS ? o->lags : GE_MONITOR_LAGS;
+	if ((m->lags + 1) * p > PREDICTORS)
+		m->lags = PREDICTORS / p - 1;
+	m->modes = GE_MONITOR_MODES;
+	m->hinges = o->hinges && p <= HINGED;
+	m->far = o->far;
+	m->baseline = SLOWEST / 3;
+	m->rows = n;
+}
+
+void
+ge_monitor_bytes(struct ge_monitor_size *z, size_t n, size_t p,
+    const struct ge_monitor_opts *o)
+{
+	struct ge_monitor m;
+	struct ge_fit f = { .n = n, .p = p };
+	const uint64_t jobs = (uint64_t)(o->jobs < FOLDS + 1 ? o->jobs :
+	    FOLDS + 1);
+	uint64_t w;
+
+	front_of(&m, n, p, o);
+	ge_monitor_extent(&m);
+	passes_size(&f);
+	w = m.width;
+	z->models = (FOLDS + 2) * (2 * p + 2 * m.stride) * w * sizeof(float);
+	z->products = (FOLDS + 1) * (w + p) * w * sizeof(double) +
+	    2 * jobs * w * w * sizeof(double);
+	z->samples = (3 * p * f.nbins + POINTS * p / 2) * sizeof(double) +
+	    f.nsample * 2 * p * sizeof(float) +
+	    f.nkept * (GE_MONITOR_STATS + 2) * sizeof(float) + n;
+}
+
 int
 ge_monitor_fit(struct ge_monitor *m, const double *rows, size_t n, size_t p,
     const struct ge_monitor_opts *o, struct ge_err *e)
 {
-	struct ge_monitor front;
+	struct ge_monitor front = { 0 };
 	struct ge_fit f = { .o = o, .rows = rows, .n = n, .p = p, .m = &front };
 	int again, turn, rc = -1;
 
 	memset(m, 0, sizeof(*m));
-	memset(&front, 0, sizeof(front));
 	if (p < 1 || p > GE_MONITOR_COLS)
 		return (ge_fail(e, GE_EUSAGE,
 		    "%zu columns of numbers: 1 to %d are possible", p,
@@ -682,16 +736,8 @@ ge_monitor_fit(struct ge_monitor *m, const double *rows, size_t n, size_t p,
 		return (ge_fail(e, GE_EUSAGE,
 		    "%zu rows of nominal operation: %d are needed at least",
 		    n, GE_MONITOR_ROWS));
-	front.p = p;
-	front.lags = o->lags < GE_MONITOR_LAGS ? o->lags : GE_MONITOR_LAGS;
-	if ((front.lags + 1) * p > PREDICTORS)
-		front.lags = PREDICTORS / p - 1;
-	front.modes = GE_MONITOR_MODES;
-	front.hinges = o->hinges && p <= HINGED;
-	front.far = o->far;
-	front.baseline = SLOWEST / 3;
-	front.rows = n;
-	if (ge_monitor_shape(&front, e) == -1 || scale(&f, e) == -1 ||
+	front_of(&front, n, p, o);
+	if (ge_monitor_shape(&front, e) == -1 || ge_fit_scale(&f, e) == -1 ||
 	    (f.skip = ge_alloc(n, e)) == NULL)
 		goto out;
 	for (again = 1, turn = 0; again != 0; turn = again) {

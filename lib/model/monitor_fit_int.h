@@ -9,7 +9,9 @@
  */
 enum {
 	FOLDS = 5,
-	POINTS = 4096			/* rows that modes are sought in */
+	POINTS = 4096,			/* rows that modes are sought in */
+	GE_FIT_TICK = 1024,		/* rows between looks at the clock */
+	KEPT = 1 << 17			/* rows that limits are taken of */
 };
 
 #define SPREAD_LEAST 1e-3		/* of a residual, in spreads of its variable */
@@ -55,11 +57,25 @@ struct ge_fit_choice {
 	double ridge[2], score[2];
 };
 
+/* The i-th row to learn from. */
+const double *ge_fit_row(const struct ge_fit *f, size_t i);
 /* The first row of stretch b. */
 size_t ge_fit_edge(const struct ge_fit *f, size_t b);
 /* Each row of a stretch that has its past, taken by m, to fn. */
 int ge_fit_walk(struct ge_fit *f, size_t b, const struct ge_monitor *m,
     void (*fn)(struct ge_fit *, size_t b, struct ge_watch *, size_t row),
+    struct ge_err *e);
+
+/* Centre and scale of f->m: -1 GE_EUSAGE when nothing moves. */
+int ge_fit_scale(struct ge_fit *f, struct ge_err *e);
+/* Of x [n], which is sorted then. */
+float ge_fit_median(float *x, size_t n);
+/*
+ * The value that far of a new stretch's rows exceed: the tail of values less the
+ * mean of their stretch, taken as exponential, on a level that allows for
+ * the spread between stretches.  x [nkept], step apart; NaN is no value.
+ */
+int ge_fit_bound(const struct ge_fit *f, const float *x, size_t step, double *out,
     struct ge_err *e);
 
 /* Room for the products as of f->m, and the products. */

@@ -39,12 +39,16 @@ struct ge_watch {
 	uint8_t *missing;	/* [p] */
 	uint32_t *at;		/* [width] predictors that are not 0 */
 
+	size_t mode;		/* of this row */
 	uint64_t row, since;
+	uint32_t begun;		/* there was a row of this run */
 	uint32_t have;		/* rows of the past in a */
 	uint32_t scored;	/* of past */
 	uint32_t alarm;
 };
 
+/* lin, width and stride of m, whose p, lags and hinges are set. */
+void ge_monitor_extent(struct ge_monitor *m);
 /* Shape m's arrays and allocate them, zeroed; p, lags, modes and hinges are set. */
 int ge_monitor_shape(struct ge_monitor *m, struct ge_err *e);
 /* The place in across of predictor j for variable i in channel c. */

@@ -94,13 +94,12 @@ within(float x, float most)
 	return (x > most ? most : x < -most ? -most : x);
 }
 
-static const float *
+static size_t
 mode_of(const struct ge_watch *w)
 {
 	const struct ge_monitor *m = w->m;
-	const float *best = m->mode;
 	float d, x, least = INFINITY;
-	size_t i, k;
+	size_t best = 0, i, k;
 
 	if (m->modes == 1)
 		return (best);
@@ -111,7 +110,7 @@ mode_of(const struct ge_watch *w)
 		}
 		if (d < least) {
 			least = d;
-			best = m->mode + k * m->p;
+			best = k;
 		}
 	}
 	return (best);
@@ -129,6 +128,18 @@ bend(struct ge_watch *w, size_t i)
 	h[m->p + i] = x < -HINGE ? -x - HINGE : 0;
 }
 
+/* As if there had been no rows; only their count goes on. */
+static void
+forget(struct ge_watch *w)
+{
+	size_t i;
+
+	memset(w->v, 0, w->nv * sizeof(*w->v));
+	for (i = 0; i < w->m->p; i++)
+		w->left[i] = -1;
+	w->begun = w->have = w->scored = w->alarm = 0;
+}
+
 int
 ge_watch_take(struct ge_watch *w, const double *row, int fresh)
 {
@@ -139,11 +150,16 @@ ge_watch_take(struct ge_watch *w, const double *row, int fresh)
 	float x;
 	double d;
 	size_t i;
-	int first = w->row == 0;
+	int first;
 
+	if (fresh & GE_MONITOR_APART)
+		forget(w);
 	if (fresh)
 		w->have = 0;
-	mode = mode_of(w);
+	first = !w->begun;
+	w->begun = 1;
+	w->mode = mode_of(w);
+	mode = m->mode + w->mode * p;
 	memmove(w->a + p, w->a, m->lags * p * sizeof(float));
 	for (i = 0; i < p; i++) {
 		d = row[i] - (double)m->centre[i] - (double)m->centre[p + i];
@@ -462,10 +478,12 @@ ge_watch_step(struct ge_watch *w, const double *row, int fresh,
 	v->alarm = 0;
 	v->score = 0;
 	v->limit = (double)m->bound;
+	v->mode = 0;
 	v->since = 0;
 	v->ncauses = 0;
 	if (!ge_watch_take(w, row, fresh))
 		return;
+	v->mode = w->mode;
 	ge_watch_residuals(w);
 	ge_watch_stats(w, st);
 	v->score = (double)ge_watch_run(w, ge_monitor_score(m, st));
@@ -486,6 +504,13 @@ ge_watch_step(struct ge_watch *w, const double *row, int fresh,
 	rank(w, v);
 }
 
+const int64_t *
+ge_watch_left(const struct ge_watch *w)
+{
+
+	return (w->left);
+}
+
 int
 ge_watch_save(const struct ge_watch *w, uint8_t **buf, size_t *len,
     struct ge_err *e)
@@ -504,7 +529,8 @@ ge_watch_save(const struct ge_watch *w, uint8_t **buf, size_t *len,
 	ge_put64(b + 16, w->row);
 	ge_put64(b + 24, w->since);
 	ge_put32(b + 32, w->have);
-	ge_put32(b + 36, w->scored | w->alarm << 8);
+	ge_put32(b + 36, w->scored | w->alarm << 8 |
+	    w->begun << 16);
 	for (b += STATE_HEAD, i = 0; i < w->nv; i++, b += 4) {
 		x.f = w->v[i];
 		ge_put32(b, x.u);
@@ -532,7 +558,7 @@ ge_watch_resume(struct ge_watch *w, const uint8_t *buf, size_t len,
 		    "not the state of a watch with this model"));
 	flags = ge_get32(buf + 36);
 	if (ge_get32(buf + 32) > w->m->lags || (flags & 0xff) > 2 ||
-	    flags >> 8 > 1 || ge_get64(buf + 16) > INT64_MAX ||
+	    (flags >> 8 & 0xff) > 1 || flags >> 16 > 1 || ge_get64(buf + 16) > INT64_MAX ||
 	    ge_get64(buf + 24) > ge_get64(buf + 16))
 		return (ge_fail(e, GE_EREFUSED, "bad state of a watch"));
 	for (i = 0; i < w->nv; i++) {
@@ -558,6 +584,7 @@ ge_watch_resume(struct ge_watch *w, const uint8_t *buf, size_t len,
 	w->since = ge_get64(buf + 24);
 	w->have = ge_get32(buf + 32);
 	w->scored = flags & 0xff;
-	w->alarm = flags >> 8;
+	w->alarm = flags >> 8 & 1;
+	w->begun = flags >> 16;
 	return (0);
 }

@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 #include "data/frame.h"
-#include "data/tables.h"
+#include "data/tabular.h"
 #include "fuzz.h"
 
 static int

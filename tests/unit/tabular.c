@@ -1,5 +1,5 @@
 /*
- * lib/data/tables.c and frame.c on streams: plain, compressed and archives give the
+ * lib/data/tabular.c and frame.c on streams: plain, compressed and archives give the
  * same tables; a pipe is read as it comes; several tables stand in one frame.
  */
 #define _GNU_SOURCE		/* memfd_create */
@@ -12,10 +12,10 @@
 #include <unistd.h>
 
 #include "data/frame.h"
-#include "data/tables.h"
+#include "data/tabular.h"
 #include "util/hook.h"
 
-#define UNIT "tables"
+#define UNIT "tabular"
 #include "check.h"
 
 /* What came: "<name>bytes;" a table. */

@@ -2,7 +2,7 @@
 #include <string.h>
 #include <strings.h>
 
-#include "data/tables.h"
+#include "data/tabular.h"
 #include "data/unpack_int.h"
 #include "util/hook.h"
 

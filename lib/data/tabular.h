@@ -1,5 +1,5 @@
-#ifndef GE_TABLES_H
-#define GE_TABLES_H
+#ifndef GE_TABULAR_H
+#define GE_TABULAR_H
 
 #include "data/docs.h"
 

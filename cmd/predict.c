@@ -1,0 +1,156 @@
+#include <string.h>
+#include <unistd.h>
+
+#include "predict.h"
+#include "tables.h"
+#include "util/file.h"
+#include "util/mem.h"
+#include "util/num.h"
+
+/* The tables at work, and what is made of each row. */
+struct rows {
+	const struct ge_schema *s;
+	const struct predict_fn *fn;
+	struct ge_table_opts opts;
+	struct ge_table table;
+	struct ge_bind bind;
+	size_t time, group;		/* columns of s, or SIZE_MAX */
+	char **known;		/* [s->ncols] */
+	double *v;			/* [s->ncols] */
+};
+
+int
+predict_slurp(const struct predict *p, const char *name, size_t max,
+    uint8_t **buf, size_t *len, struct ge_sha256 *sha, struct ge_err *e)
+{
+	char *path;
+	uint8_t size[8];
+	int rc;
+
+	if ((path = ge_path_join(p->model, name, e)) == NULL)
+		return (-1);
+	if ((rc = ge_slurp(path, max, buf, len, e)) == 0) {
+		ge_put64(size, *len);
+		ge_sha256_add(sha, size, sizeof(size));
+		ge_sha256_add(sha, *buf, *len);
+	}
+	ge_free(path);
+	return (rc);
+}
+
+static void
+cell(const struct rows *r, const struct ge_row *row, size_t col,
+    const char **s, size_t *len)
+{
+	const struct ge_cell *c;
+
+	*s = "";
+	*len = 0;
+	if (col == SIZE_MAX || r->bind.from[col] == SIZE_MAX)
+		return;
+	c = &row->cell[r->bind.from[col]];
+	*s = c->s;
+	*len = c->len;
+}
+
+static int
+take_row(void *arg, const struct ge_row *row, struct ge_err *e)
+{
+	struct rows *r = arg;
+	struct predict_row x;
+
+	x.first = r->table.rows == 1;
+	if (x.first && ge_bind_table(&r->bind, &r->table, e) == -1)
+		return (-1);
+	if (ge_bind_row(&r->bind, row, r->v, e) == -1)
+		return (-1);
+	x.v = r->v;
+	cell(r, row, r->time, &x.time, &x.timelen);
+	cell(r, row, r->group, &x.group, &x.grouplen);
+	return (r->fn->row(r->fn->arg, &x, e));
+}
+
+static int
+begin_table(void *arg, const char *name, struct ge_err *e)
+{
+	struct rows *r = arg;
+
+	return (ge_table_init(&r->table, &r->opts, name, take_row, r, e));
+}
+
+static int
+push_table(void *arg, const void *buf, size_t len, struct ge_err *e)
+{
+	struct rows *r = arg;
+
+	return (ge_table_push(&r->table, buf, len, e) == -1 ? -1 :
+	    r->fn->pause(r->fn->arg, e));
+}
+
+static int
+end_table(void *arg, struct ge_err *e)
+{
+	struct rows *r = arg;
+	int rc = ge_table_end(&r->table, e);
+
+	ge_table_release(&r->table);
+	return (rc == -1 ? -1 : r->fn->pause(r->fn->arg, e));
+}
+
+static int
+read_operand(struct rows *r, const char *path, const struct ge_docs_caps *caps,
+    struct ge_err *e)
+{
+	static const struct ge_tables_fn fn = { begin_table, push_table,
+	    end_table };
+	int in = strcmp(path, "-") == 0, fd, rc;
+
+	if ((fd = in ? STDIN_FILENO : ge_input_open(path, e)) == -1)
+		return (-1);
+	rc = ge_tables_read(fd, in ? "standard input" : path, caps, &fn, r, e);
+	if (!in)
+		close(fd);
+	return (rc);
+}
+
+static int
+prepare(struct rows *r, struct ge_err *e)
+{
+	const struct ge_schema *s = r->s;
+	size_t j;
+
+	r->time = ge_schema_find(s, GE_ROLE_TIME);
+	r->group = ge_schema_find(s, GE_ROLE_GROUP);
+	if ((r->v = ge_alloc(s->ncols * sizeof(*r->v), e)) == NULL ||
+	    (r->known = ge_alloc(s->ncols * sizeof(*r->known), e)) == NULL)
+		return (-1);
+	for (j = 0; j < s->ncols; j++)
+		r->known[j] = s->col[j].name;
+	if (s->header && r->opts.header == GE_HEADER_AUTO) {
+		r->opts.known = r->known;
+		r->opts.nknown = s->ncols;
+		r->opts.width = s->width;
+	}
+	return (0);
+}
+
+int
+predict_rows(const struct predict *p, const struct ge_schema *s,
+    unsigned int want, const struct table_options *o,
+    const struct predict_fn *fn, struct ge_err *e)
+{
+	struct rows r = { .s = s, .fn = fn, .opts = o->table };
+	int i, rc;
+
+	rc = ge_bind_init(&r.bind, s, want, e);
+	if (rc == 0)
+		rc = prepare(&r, e);
+	for (i = 0; rc == 0 && i < (p->n > 0 ? p->n : 1); i++)
+		rc = read_operand(&r, p->n > 0 ? p->file[i] : "-", &o->caps,
+		    e);
+	ge_table_release(&r.table);
+	ge_bind_release(&r.bind);
+	ge_free(r.known);
+	ge_free(r.v);
+	return (rc);
+}
