@@ -4,34 +4,13 @@ load helper
 
 HEADER=$'#row\tprediction\tprobability\tlow\thigh\tcauses'
 
-# patients N SEED: a table of so many; who is ill has a high dose for the age.
-patients() {
-	awk -v n="$1" -v x="$2" '
-	function draw(k) { x = (x * 16807) % 2147483647; return (x % k) }
-	BEGIN {
-		OFS = ","
-		split("north,south", ward, ",")
-		ward[3] = "\"east, new\""
-		print "age", "dose", "noise", "ward", "state", "days"
-		for (i = 0; i < n; i++) {
-			age = 20 + draw(60)
-			dose = draw(100)
-			w = 1 + draw(3)
-			odds = dose - age + 30 * (w == 2) + draw(21) - 10
-			print age, dose, draw(1000), ward[w],
-			    (odds > 0 ? "very ill" : "well"),
-			    (dose / 4 + 10 * (w == 3) + draw(50) / 10)
-		}
-	}'
-}
-
 setup_file() {
 	cd "$BATS_FILE_TMPDIR"
-	patients 600 7 >train.csv
-	patients 400 99 >test.csv
-	getrain trees -q -O target=state -O skip=days -O rounds=60 -O eta=0.2 \
+	patients 600 7 | sed 's/,ill,/,very ill,/' >train.csv
+	patients 400 99 | sed 's/,ill,/,very ill,/' >test.csv
+	getrain trees -q -j 1 -O target=state -O skip=days -O rounds=60 -O eta=0.2 \
 	    -o classes train.csv
-	getrain trees -q -O target=days -O skip=state -O rounds=60 -O eta=0.2 \
+	getrain trees -q -j 1 -O target=days -O skip=state -O rounds=60 -O eta=0.2 \
 	    -o number train.csv
 }
 
@@ -137,7 +116,7 @@ report() {
 	sed -i 's/"east, new"/east/' test.csv
 	sed 's/"east, new"/east/' "$BATS_FILE_TMPDIR/train.csv" >train.csv
 	rm -r m
-	getrain trees -q -O target=days -O skip=state -O rounds=20 -o m train.csv
+	getrain trees -q -j 1 -O target=days -O skip=state -O rounds=20 -o m train.csv
 	gepredict m test.csv >want
 	awk -F , -v OFS=';' '{ print $4, "note " NR, $2, $3, $1 }' test.csv \
 	    >other.csv
@@ -216,7 +195,7 @@ report() {
 				last = t < 29 ? x : 0
 			}
 	}' >units.csv
-	getrain trees -q -O target=wear -O group=unit -O time=t -O lags=lag:1 \
+	getrain trees -q -j 1 -O target=wear -O group=unit -O time=t -O lags=lag:1 \
 	    -O rounds=60 -o m units.csv
 	expect 0 gepredict m units.csv
 	mv "$out" want
