@@ -69,6 +69,19 @@ load_completion() {
 	completes 'gefrag -O ' payload=
 }
 
+@test "completion: getrain's families, each with what it takes" {
+	load_completion
+	completes 'getrain m' monitor
+	completes 'getrain --v' --version
+	completes 'getrain monitor -' --help --version -f -j -O -o -q -t -v
+	completes 'getrain monitor -q -O ho' hold=
+	completes 'getrain monitor -O sep=s' semicolon space
+	completes 'getrain lm -O vo' vocab=
+	completes 'getrain lm -O fa' ''
+	completes 'getrain nothing -' --help --version
+	completes 'getrain monitor week' ''
+}
+
 @test "completion: files, numbers and operands are left to the shell" {
 	load_completion
 	completes 'gejoin -m ' ''

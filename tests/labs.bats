@@ -13,7 +13,7 @@ commands() {
 # shown PAGE: its commands and what they print.
 shown() {
 	awk '/^    \$ / { on = 1 }
-	    on && /^[^ ]/ { on = 0 }
+	    on && /^( ? ? ?)[^ ]/ { on = 0 }
 	    on && /^    / { print substr($0, 5) }' "$1"
 }
 
@@ -78,9 +78,10 @@ work() {
 	for lab in "$labs"/*/; do
 		diff <(commands "$lab/README.en") <(commands "$lab/README.fr")
 		# What programs print is as long as it is.
-		for p in "$lab"/README.*; do
-			[ "$(grep -v '^    [^$>]' "$p" |
-			    LC_ALL=C.UTF-8 wc -L)" -le 80 ]
+		for p in "$lab"README.en "$lab"README.fr; do
+			widest=$(grep -v '^    [^$>]' "$p" |
+			    LC_ALL=C.UTF-8 wc -L)
+			[ "$widest" -gt 40 ] && [ "$widest" -le 80 ]
 		done
 	done
 }

@@ -2,7 +2,10 @@
 # into /usr/share/bash-completion/completions, with a link for each program.
 # tests/lint/completion holds the two lists to the sources.
 
-# The options of a program, as getopt(3) writes them.
+# What getrain's first word may be.
+_getools_families='lm monitor'
+
+# The options of a program, or of a family, as getopt(3) writes them.
 _getools_options() {
 	case $1 in
 	gefrag)		echo 'b:d:fj:k:N:n:O:o:P:pqr:S:vz' ;;
@@ -13,7 +16,9 @@ _getools_options() {
 	gepush)		echo 'j:O:qS:s:tvx:' ;;
 	gerepair)	echo 'j:m:O:qS:s:tV:vx:' ;;
 	germ)		echo 'fj:O:qs:tV:vx:' ;;
-	getrain)	echo 'fi:j:O:o:qtv' ;;
+	getrain-lm)	echo 'fi:j:O:o:qtv' ;;
+	getrain-monitor)
+			echo 'fj:O:o:qtv' ;;
 	geverify)	echo 'c:fj:m:O:o:qs:V:vx:' ;;
 	esac
 }
@@ -22,27 +27,36 @@ _getools_options() {
 _getools_rare() {
 	local pin='digest= set='
 	local net='ca= connect= stall= state= total= tries='
+	local table='digest= entries= group= header=auto header=no header=yes'
+	table="$table only= ratio= sep=auto sep=comma sep=semicolon sep=space"
+	table="$table sep=tab skip= target= time= unpacked= weight="
 	case $1 in
 	gefrag)		echo 'payload=' ;;
 	gejoin)		echo "$pin" ;;
 	gels)		echo "$pin $net" ;;
-	gepredict)	echo "ctx= entries= format=json format=line format=prometheus" \
-			    "format=raw format=text format=tsv header=auto header=no" \
-			    "header=yes length= nll prec=bf16 prec=f32 ratio= rule= seed=" \
-			    "sep=comma sep=semicolon sep=space sep=tab state= stop=" \
-			    "temperature= top-k= top-p= unpacked= whole" ;;
+	gepredict)
+		echo "ctx= entries= format=json format=line format=prometheus" \
+		    "format=raw format=text format=tsv header=auto header=no" \
+		    "header=yes length= nll prec=bf16 prec=f32 ratio= rule=" \
+		    "seed= sep=auto sep=comma sep=semicolon sep=space sep=tab" \
+		    "state= stop= temperature= top-k= top-p= unpacked= whole" ;;
 	gepull)		echo "$pin $net" ;;
 	gepush)		echo "quorum= s3-unsigned verify=full $pin $net" ;;
 	gerepair)	echo "blind s3-unsigned $pin $net" ;;
 	germ)		echo "shares $pin $net" ;;
-	getrain)	echo "adapter alpha= batch= beta1= beta2= checkpoint= checkpoints=" \
-			    "clip= course= ctx= decay= digest= dim= document= dtype=bf16" \
-			    "dtype=f32 entries= epochs= eps= eval= every= ff= gco2= gguf" \
-			    "head= heads= joules= kv= layers= len= log= lora= lr-end= lr=" \
-			    "minutes= outer= prec=bf16 prec=f32 ratio= resume" \
-			    "schedule=cosine schedule=wsd seed= shards= size= split=gpt2" \
-			    "split=llama3 steps= theta= tied=no tied=yes together= tokenizer=" \
-			    "tokens= unpacked= val= vocab= warmup=" ;;
+	getrain-lm)
+		echo "adapter alpha= batch= beta1= beta2= checkpoint=" \
+		    "checkpoints= clip= course= ctx= decay= digest= dim=" \
+		    "document= dtype=bf16 dtype=f32 entries= epochs= eps=" \
+		    "eval= every= ff= gco2= gguf head= heads= joules= kv=" \
+		    "layers= len= log= lora= lr-end= lr= minutes= outer=" \
+		    "prec=bf16 prec=f32 ratio= resume schedule=cosine" \
+		    "schedule=wsd seed= shards= size= split=gpt2 split=llama3" \
+		    "steps= theta= tied=no tied=yes together= tokenizer=" \
+		    "tokens= unpacked= val= vocab= warmup=" ;;
+	getrain-monitor)
+		echo "far= gco2= hinges=no hinges=yes hold= lags= modes=" \
+		    "nominal= rows= $table" ;;
 	geverify)	echo "afr= all alone blind common= format=json" \
 			    "format=prometheus format=text loss= repair-days=" \
 			    "$pin $net" ;;
@@ -66,11 +80,23 @@ _getools_opt() {
 
 _getools() {
 	local prog=${COMP_WORDS[0]##*/} cur=${COMP_WORDS[COMP_CWORD]}
-	local options word letter rest takes='' sites='' ended='' i words
-	options=$(_getools_options "$prog")
+	local options word letter rest takes='' sites='' ended='' first=1 i words
 	COMPREPLY=()
+	if [ "$prog" = getrain ]; then
+		if [ "$COMP_CWORD" -eq 1 ]; then
+			_getools_opt +o default
+			words="$_getools_families --help --version"
+			while IFS= read -r word; do
+				COMPREPLY+=("$word")
+			done < <(compgen -W "$words" -- "$cur")
+			return
+		fi
+		prog=getrain-${COMP_WORDS[1]}
+		first=2
+	fi
+	options=$(_getools_options "$prog")
 	# Which option wants the word before the cursor, and which sites file?
-	for ((i = 1; i < COMP_CWORD; i++)); do
+	for ((i = first; i < COMP_CWORD; i++)); do
 		word=${COMP_WORDS[i]}
 		if [ -n "$takes" ]; then
 			[ "$takes" != s ] || sites=$word
