@@ -132,6 +132,8 @@ run_page() {
 	process 400 99 200 2 15 >line3.csv
 	sed '/T00:2/q' line3.csv >monday.csv
 	sed -e '1p' -e '1,/T00:2/d' line3.csv >tuesday.csv
+	patients 600 7 >patients.csv
+	patients 200 99 >today.csv
 	run_page "$GE_TOP/man/gepredict.1"
 }
 
