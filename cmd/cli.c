@@ -73,6 +73,20 @@ cli_bytes(char out[32], uint64_t n)
 	return (out);
 }
 
+const char *
+cli_duration(char out[32], double s)
+{
+
+	if (s < 90)
+		snprintf(out, 32, "%.0f s", s);
+	else if (s < 5400)
+		snprintf(out, 32, "%.0f min", s / 60);
+	else
+		snprintf(out, 32, "%.0f h %.0f min", s / 3600,
+		    (s - 3600 * (double)(long)(s / 3600)) / 60);
+	return (out);
+}
+
 static void
 bytes_done(char *out, size_t cap)
 {

@@ -156,4 +156,7 @@ void cli_finding(void *to, const struct ge_finding *f);
 /* cli_bytes(out, n): "1.4 GiB". */
 char *cli_bytes(char out[32], uint64_t n);
 
+/* cli_duration(out, s): of seconds, "3 h 20 min". */
+const char *cli_duration(char out[32], double s);
+
 #endif

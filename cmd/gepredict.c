@@ -11,7 +11,7 @@ static const char usage[] =
     "[-qv] [-j n] [-O name=value]... model [file ...]";
 
 static const struct predict_family *const families[] = {
-	&predict_lm, &predict_monitor
+	&predict_lm, &predict_monitor, &predict_trees
 };
 
 enum {

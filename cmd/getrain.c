@@ -6,6 +6,8 @@
 static const char usage[] =
     "lm [-fqtv] [-i base] [-j n] [-O name=value]... [-o model] [file ...]\n"
     "       getrain monitor [-fqtv] [-j n] [-O name=value]... [-o model] "
+    "[file ...]\n"
+    "       getrain trees [-fqtv] [-j n] [-O name=value]... [-o model] "
     "[file ...]";
 
 static const struct family {
@@ -13,7 +15,8 @@ static const struct family {
 	int (*main)(int argc, char **argv);
 } families[] = {
 	{ "lm", lm_main },
-	{ "monitor", monitor_main }
+	{ "monitor", monitor_main },
+	{ "trees", trees_main }
 };
 
 int

@@ -15,7 +15,7 @@ struct rows {
 	struct ge_table table;
 	struct ge_bind bind;
 	size_t time, group;		/* columns of s, or SIZE_MAX */
-	const char **known;		/* [s->ncols] */
+	char **known;		/* [s->ncols] */
 	double *v;			/* [s->ncols] */
 };
 
@@ -129,6 +129,7 @@ prepare(struct rows *r, struct ge_err *e)
 	if (s->header && r->opts.header == GE_HEADER_AUTO) {
 		r->opts.known = r->known;
 		r->opts.nknown = s->ncols;
+		r->opts.width = s->width;
 	}
 	return (0);
 }

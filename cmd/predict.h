@@ -31,7 +31,7 @@ struct predict_family {
 	int (*run)(const struct predict *p, struct ge_err *e);
 };
 
-extern const struct predict_family predict_lm, predict_monitor;
+extern const struct predict_family predict_lm, predict_monitor, predict_trees;
 
 /*
  * A report that goes out whenever the input pauses.  After a failure nothing more is

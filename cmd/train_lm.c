@@ -261,21 +261,6 @@ parse(struct options *o, int argc, char **argv, struct ge_err *e)
 	return (0);
 }
 
-/* "3 h 20 min" */
-static const char *
-duration(char out[32], double s)
-{
-
-	if (s < 90)
-		snprintf(out, 32, "%.0f s", s);
-	else if (s < 5400)
-		snprintf(out, 32, "%.0f min", s / 60);
-	else
-		snprintf(out, 32, "%.0f h %.0f min", s / 3600,
-		    (s - 3600 * (double)(long)(s / 3600)) / 60);
-	return (out);
-}
-
 static void
 tell_plan(const struct ge_lm *lm)
 {
@@ -295,7 +280,7 @@ tell_plan(const struct ge_lm *lm)
 		cli_say("going on from step %" PRIu64, lm->s.p.step);
 	cli_say("%" PRIu64 " step%s of %zu tokens: about %s, %.3g J (%s)", left,
 	    cli_plural(left), lm->o.train.batch * lm->o.train.len,
-	    duration(when, (double)left * lm->step_seconds),
+	    cli_duration(when, (double)left * lm->step_seconds),
 	    (double)left * lm->step_joules, ge_energy_method(&lm->energy));
 }
 
@@ -335,11 +320,11 @@ tell_result(const struct ge_lm *lm)
 	if (lm->val.n > 0)
 		cli_say("this model: %.4f nats a token, %.3f bits a byte, %s, "
 		    "%.3g J (%s)", p->val, ge_lm_bits(lm, p->val),
-		    duration(when, p->seconds), p->joules,
+		    cli_duration(when, p->seconds), p->joules,
 		    ge_energy_method(&lm->energy));
 	else
 		cli_say("loss %.4f, nothing held out; %s, %.3g J (%s)", p->loss,
-		    duration(when, p->seconds), p->joules,
+		    cli_duration(when, p->seconds), p->joules,
 		    ge_energy_method(&lm->energy));
 	if (lm->o.gco2 > 0)
 		cli_say("%.3g g of CO2", p->joules / 3.6e6 * lm->o.gco2);
@@ -365,7 +350,7 @@ progress(char *out, size_t cap)
 	else
 		snprintf(out, cap, "step %" PRIu64 " of %" PRIu64 ", loss %.4f, "
 		    "%.0f tokens/s, %s left", s->p.step, s->steps, s->p.loss,
-		    s->speed, duration(when, s->eta));
+		    s->speed, cli_duration(when, s->eta));
 }
 
 static void

@@ -232,6 +232,28 @@ tell_result(const struct ge_mon *r)
 		cli_say("%.3g g of CO2", r->joules / 3.6e6 * r->o.gco2);
 }
 
+/* -t */
+static int
+try(struct ge_mon *r, struct ge_err *e)
+{
+	struct ge_mon_cost c;
+	char b[32], when[32];
+
+	if (ge_mon_try(r, &c, e) == -1)
+		return (-1);
+	printf("#part\tbytes\n");
+	printf("table\t%" PRIu64 "\n", c.table);
+	printf("models\t%" PRIu64 "\n", c.fit.models);
+	printf("products\t%" PRIu64 "\n", c.fit.products);
+	printf("samples\t%" PRIu64 "\n", c.fit.samples);
+	if (!cli_is_quiet())
+		cli_say("%s of memory; about %s, %.3g J (%s)", cli_bytes(b,
+		    c.table + c.fit.models + c.fit.products + c.fit.samples),
+		    cli_duration(when, c.seconds), c.joules,
+		    ge_energy_method(&r->energy));
+	return (0);
+}
+
 static int
 run(struct options *o, struct ge_err *e)
 {
@@ -253,6 +275,10 @@ run(struct options *o, struct ge_err *e)
 	if (ge_mon_ready(&r, e) == -1)
 		goto out;
 	tell_table(&r);
+	if (o->try) {
+		rc = try(&r, e);
+		goto out;
+	}
 	if (ge_mon_fit(&r, e) == -1 || ge_mon_measure(&r, e) == -1 ||
 	    ge_mon_save(&r, out, e) == -1 || ge_outdir_commit(out, e) == -1)
 		goto out;

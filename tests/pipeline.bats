@@ -128,6 +128,10 @@ run_page() {
 	    'one two three four five six seven' \
 	    'roses are red\nviolets are blue' |
 	    "$GE_BUILD/tool/tinylm" 150 model
+	process 1500 7 >nominal.csv
+	process 400 99 200 2 15 >line3.csv
+	sed '/T00:2/q' line3.csv >monday.csv
+	sed -e '1p' -e '1,/T00:2/d' line3.csv >tuesday.csv
 	run_page "$GE_TOP/man/gepredict.1"
 }
 
@@ -196,6 +200,19 @@ run_page() {
 	[ "$(wc -w <<<"$names")" -gt 40 ]
 	for o in $names; do
 		grep '^\.It Fl O' "$GE_TOP/man/getrain.1" |
+		    grep -q "Cm $o\( \|$\)" || {
+			echo "-O $o"
+			return 1
+		}
+	done
+}
+
+@test "pipeline: every setting of gepredict stands in its manual page" {
+	names=$(sed -n '/ names\[\] = /,/};/p' "$GE_TOP"/cmd/predict_*.c |
+	    grep -o '"[^"]*"' | tr -d '"')
+	[ "$(wc -w <<<"$names")" -gt 18 ]
+	for o in $names; do
+		grep '^\.It Fl O' "$GE_TOP/man/gepredict.1" |
 		    grep -q "Cm $o\( \|$\)" || {
 			echo "-O $o"
 			return 1

@@ -1,19 +1,24 @@
 load helper
 
-# contrib/plot-loss, with a gnuplot that shows what it is given.
+# contrib/plot-loss and plot-monitor, with a gnuplot that shows what it is given.
 
-setup_plot() {
+# gnuplot_shows FILE ...: its script, and of the data these.
+gnuplot_shows() {
 	mkdir bin
-	cat >bin/gnuplot <<'END'
-#!/bin/sh
-cat "$1"
-for f in loss val; do
-	echo "[$f]"
-	cat $f
-done
-END
+	cat >bin/gnuplot <<-END
+	#!/bin/sh
+	cat "\$1"
+	for f in $*; do
+		echo "[\$f]"
+		cat \$f
+	done
+	END
 	chmod +x bin/gnuplot
 	PATH=$PWD/bin:$GE_TOP/contrib:$PATH
+}
+
+setup_plot() {
+	gnuplot_shows loss val
 	printf '%s\t' '#step' loss val lr tok/s J >log
 	printf 'eta\n' >>log
 	local step
@@ -46,4 +51,83 @@ END
 	ln -s "$(command -v sh)" "$(command -v dirname)" .
 	PATH=$PWD run -1 ./sh "$GE_TOP/contrib/plot-loss" log
 	[ "$output" = 'plot-loss: no gnuplot: install gnuplot-nox' ]
+}
+
+# A report of 40 rows: alarms from row 11 to 30 but 20, and in row 38.
+setup_report() {
+	gnuplot_shows score alarm first
+	awk -v OFS='\t' -v time="$1" 'BEGIN {
+		print "#row", "time", "alarm", "score", "limit", "causes"
+		for (i = 1; i <= 40; i++) {
+			t = time == "number" ? i * 10 : ""
+			if (time == "date")
+				t = "2024-03-01T10:" (i + 10) ":05"
+			on = (i > 10 && i <= 30 && i != 20) || i == 38
+			cause = i < 15 ? "flow:0.6,temp:0.4" : "temp%20a:0.6,flow:0.4"
+			if (i == 38)
+				cause = "level:0.9"
+			print i, t, on, on ? 2 + i / 100 : 0.5, 1.1, on ? cause : ""
+		}
+	}' >report
+}
+
+@test "plot-monitor: score, limit, alarms, and who was first" {
+	setup_report date
+	plot-monitor report >out
+	grep -qx 'set terminal png size 960,600 noenhanced' out
+	grep -qx "set timefmt \"%Y-%m-%dT%H:%M:%S\"" out
+	sed -n '/^\[score\]/,/^\[alarm/p' out | grep -c "$(printf \
+	    '^2024-03-01T10:[1-5][0-9]:05\t[0-9.]*\t1.1\t[01]$')" | grep -qx 40
+	sed -n '/^\[alarm\]/,/^\[first/p' out | grep -c ^2024 | grep -qx 20
+	sed -n '/^\[first\]/,$p' out >data
+	printf '%s\t%s\t%s\n' '2024-03-01T10:21:05' 2.3 'temp a' \
+	    '2024-03-01T10:48:05' 2.38 level | diff - <(sed 1d data)
+	plot-monitor -o file <report
+	cmp out file
+	plot-monitor -t report | grep -q '^set terminal dumb [0-9]'
+}
+
+@test "plot-monitor: other times, none, and very many rows" {
+	setup_report number
+	plot-monitor report >out
+	run ! grep -q timefmt out
+	grep -q "$(printf '^110\t2.3\ttemp a$')" out
+	rm -r bin
+	setup_report none
+	plot-monitor report >out
+	grep -qx "set xlabel 'row'" out
+	grep -q "$(printf '^11\t2.3\ttemp a$')" out
+	# What is written without seconds or as a date alone is filled up.
+	awk -F '\t' -v OFS='\t' 'NR % 2 { $2 = "2024-03-02 10:00" }
+	    NR % 2 == 0 { $2 = "2024-03-01" }
+	    NR > 1' report >other
+	plot-monitor other >out
+	grep -q '^2024-03-02T10:00:00' out
+	grep -q '^2024-03-01T00:00:00' out
+	# Peaks are not lost.
+	awk -v OFS='\t' 'BEGIN {
+		for (i = 1; i <= 90001; i++)
+			print i, "", i == 70000, i == 70000 ? 7 : 0.5, 1,
+			    i == 70000 ? "x:1" : ""
+	}' >many
+	plot-monitor many >out
+	n=$(sed -n '/^\[score\]/,/^\[alarm/p' out | wc -l)
+	[ "$n" -gt 1000 ]
+	[ "$n" -lt 2010 ]
+	sed -n '/^\[alarm\]/,/^\[first/p' out | grep -qx "$(printf '70000\t7')"
+}
+
+@test "plot-monitor: without alarm, no rows, no report, no gnuplot" {
+	setup_report none
+	awk -F '\t' '$3 == 0' report | plot-monitor >out
+	run ! grep -q "'alarm' using" out
+	run ! grep -q "'first' using" out
+	run -1 plot-monitor /dev/null
+	[ "$output" = "plot-monitor: '/dev/null': no rows of a monitor" ]
+	run -1 plot-monitor none
+	run -2 plot-monitor -t -o file report
+	run -2 plot-monitor report report
+	ln -s "$(command -v sh)" "$(command -v dirname)" .
+	PATH=$PWD run -1 ./sh "$GE_TOP/contrib/plot-monitor" report
+	[ "$output" = 'plot-monitor: no gnuplot: install gnuplot-nox' ]
 }

@@ -43,16 +43,16 @@ ge_bind_init(struct ge_bind *b, const struct ge_schema *s,
 	return (0);
 }
 
-/* Columns without names, as many as there are to be. */
+/* Columns without names, as many as there were. */
 static int
-in_order(struct ge_bind *b, const struct ge_table *t)
+by_place(struct ge_bind *b, const struct ge_table *t)
 {
 	size_t j;
 
-	if (!b->s->header || t->header || t->ncols != b->s->ncols)
+	if (!b->s->header || t->header || t->ncols != b->s->width)
 		return (0);
-	for (j = 0; j < t->ncols; j++)
-		b->from[j] = j;
+	for (j = 0; j < b->s->ncols; j++)
+		b->from[j] = b->s->col[j].place - 1;
 	return (1);
 }
 
@@ -65,7 +65,7 @@ ge_bind_table(struct ge_bind *b, const struct ge_table *t, struct ge_err *e)
 	int rc = 0;
 
 	b->t = t;
-	if (in_order(b, t))
+	if (by_place(b, t))
 		return (0);
 	if (ge_words_index(&names, t->names, t->ncols, &twice, e) == -1)
 		rc = -1;

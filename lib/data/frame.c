@@ -5,6 +5,7 @@
 
 #include "data/decimal.h"
 #include "data/frame.h"
+#include "data/text.h"
 #include "util/mem.h"
 #include "util/num.h"
 
@@ -158,6 +159,7 @@ columns(struct ge_frame *f, struct ge_err *e)
 	ge_free(held);
 	ge_words_release(&names);
 	f->header = t->header;
+	f->width = t->ncols;
 	return (rc);
 }
 
@@ -233,22 +235,30 @@ value(struct ge_frame_col *c, const struct ge_cell *cell, double *out,
 	return (0);
 }
 
-/* What was put into the column last: is it of one kind with the rest? */
+/* A cell that is no number, into its column: is it of one kind with the rest? */
 static int
-suits(const struct ge_frame *f, const struct ge_frame_col *c,
-    const struct ge_row *r, const struct ge_cell *cell, struct ge_err *e)
+put(struct ge_frame *f, struct ge_frame_col *c, const struct ge_row *r,
+    const struct ge_cell *cell, double *out, struct ge_err *e)
 {
+	const char *table = f->table.name;
 	unsigned long long line = r->line;
+	size_t words = c->nwords;
 
+	if (value(c, cell, out, e) == -1)
+		return (-1);
 	if (c->instants > 0 && c->texts + c->numbers > 0)
 		return (ge_fail(e, GE_EREFUSED, "'%s:%llu:%zu': column '%s' "
-		    "holds times and other values", f->table.name, line,
-		    cell->col, c->name));
+		    "holds times and other values", table, line, cell->col,
+		    c->name));
 	if (cell->kind == GE_CELL_TEXT && with_comma(cell))
 		return (ge_fail(e, GE_EREFUSED, "'%s:%llu:%zu': '%.*s' is no "
-		    "number: a point stands before decimals", f->table.name,
-		    line, cell->col, (int)(cell->len < 40 ? cell->len : 40),
+		    "number: a point stands before decimals", table, line,
+		    cell->col, (int)(cell->len < 40 ? cell->len : 40),
 		    cell->s));
+	if (c->nwords > words && ge_utf8_check((const uint8_t *)cell->s,
+	    cell->len) < cell->len)
+		return (ge_fail(e, GE_EREFUSED, "'%s:%llu:%zu': a word that is "
+		    "not UTF-8", table, line, cell->col));
 	return (0);
 }
 
@@ -275,8 +285,7 @@ take(void *arg, const struct ge_row *r, struct ge_err *e)
 		if (cell->kind == GE_CELL_NUMBER && c->instants == 0) {
 			c->numbers++;
 			v[j] = cell->num;
-		} else if (value(c, cell, v + j, e) == -1 ||
-		    suits(f, c, r, cell, e) == -1)
+		} else if (put(f, c, r, cell, v + j, e) == -1)
 			return (-1);
 	}
 	f->n++;

@@ -47,6 +47,7 @@ struct ge_frame {
 	double *v;			/* [n][ncols] */
 	uint8_t *fresh;			/* [n] at the end, 1: row that begins a
 					   table; NULL: there was one table */
+	size_t width;			/* columns of the first table */
 	int header;			/* columns have names; else numbers */
 	/* private */
 	struct ge_frame_opts o;

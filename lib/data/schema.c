@@ -1,7 +1,6 @@
 #include <string.h>
 
 #include "data/schema.h"
-#include "data/text.h"
 #include "util/mem.h"
 
 enum {
@@ -48,14 +47,6 @@ ge_schema_find(const struct ge_schema *s, enum ge_role role)
 	return (SIZE_MAX);
 }
 
-static int
-utf8(const char *s)
-{
-	size_t len = strlen(s);
-
-	return (ge_utf8_check((const uint8_t *)s, len) == len);
-}
-
 /* What stands in brackets or parentheses at the end of a name; NULL: nothing. */
 static int
 unit_of(const char *name, char **unit, struct ge_err *e)
@@ -82,14 +73,10 @@ words_of(struct ge_schema_col *c, const struct ge_frame_col *from,
 		return (0);
 	if ((c->word = ge_alloc(from->nwords * sizeof(*c->word), e)) == NULL)
 		return (-1);
-	for (; c->nwords < from->nwords; c->nwords++) {
-		if (!utf8(from->word[c->nwords]))
-			return (ge_fail(e, GE_EREFUSED, "column '%s': a word "
-			    "that is not UTF-8", c->name));
+	for (; c->nwords < from->nwords; c->nwords++)
 		if ((c->word[c->nwords] = ge_strdup(from->word[c->nwords],
 		    e)) == NULL)
 			return (-1);
-	}
 	return (0);
 }
 
@@ -99,12 +86,10 @@ column_of(struct ge_schema_col *c, const struct ge_frame_col *from,
 {
 
 	c->type = from->type;
+	c->place = from->place;
 	if (c->role == GE_ROLE_INPUT && (c->type == GE_FRAME_TEXT ||
 	    c->type == GE_FRAME_TIME))
 		c->role = GE_ROLE_NONE;
-	if (!utf8(from->name))
-		return (ge_fail(e, GE_EREFUSED, "column %zu: a name that is "
-		    "not UTF-8", from->place));
 	if ((c->name = ge_strdup(from->name, e)) == NULL)
 		return (-1);
 	return (unit_of(c->name, &c->unit, e) == -1 ||
@@ -147,6 +132,7 @@ ge_schema_of(struct ge_schema *s, const char *family,
 
 	memset(s, 0, sizeof(*s));
 	s->header = f->header;
+	s->width = f->width;
 	if ((s->family = ge_strdup(family, e)) == NULL ||
 	    (s->col = ge_alloc(f->ncols * sizeof(*s->col), e)) == NULL)
 		goto fail;
@@ -183,8 +169,9 @@ words_json(const struct ge_schema_col *c)
 static json_t *
 column_json(const struct ge_schema_col *c)
 {
-	json_t *o = json_pack("{s:s, s:s, s:s}", "name", c->name, "type",
-	    types[c->type], "role", roles[c->role]);
+	json_t *o = json_pack("{s:s, s:I, s:s, s:s}", "name", c->name,
+	    "place", (json_int_t)c->place, "type", types[c->type], "role",
+	    roles[c->role]);
 
 	if (o == NULL)
 		return (NULL);
@@ -208,8 +195,9 @@ ge_schema_json(const struct ge_schema *s)
 			json_decref(a);
 			return (NULL);
 		}
-	o = json_pack("{s:i, s:s, s:b, s:o}", "getools", GE_SCHEMA_VERSION,
-	    "family", s->family, "header", s->header, "columns", a);
+	o = json_pack("{s:i, s:s, s:b, s:I, s:o}", "getools",
+	    GE_SCHEMA_VERSION, "family", s->family, "header", s->header,
+	    "width", (json_int_t)s->width, "columns", a);
 	return (o);
 }
 
@@ -221,6 +209,15 @@ wrong(struct ge_err *e, size_t j, const char *what)
 
 	return (ge_fail(e, GE_EREFUSED, "column %zu of the schema: %s", j + 1,
 	    what));
+}
+
+/* A member that is a number from min to max; 0: it is none. */
+static size_t
+counted(const json_t *o, const char *member, size_t min, size_t max)
+{
+	json_int_t n = json_integer_value(json_object_get(o, member));
+
+	return (n < (json_int_t)min || n > (json_int_t)max ? 0 : (size_t)n);
 }
 
 /* The place of a member's text in a list; -1: none. */
@@ -288,8 +285,8 @@ suits(const struct ge_schema_col *c)
 }
 
 static int
-parse_column(struct ge_schema_col *c, size_t j, const json_t *o,
-    struct ge_err *e)
+parse_column(struct ge_schema_col *c, size_t j, size_t after,
+    const json_t *o, struct ge_err *e)
 {
 	const char *name = json_string_value(json_object_get(o, "name"));
 	const json_t *unit = json_object_get(o, "unit");
@@ -298,6 +295,8 @@ parse_column(struct ge_schema_col *c, size_t j, const json_t *o,
 
 	if (name == NULL || *name == '\0')
 		return (wrong(e, j, "no name"));
+	if ((c->place = counted(o, "place", after + 1, COLS)) == 0)
+		return (wrong(e, j, "no place behind the column before"));
 	if (type == -1)
 		return (wrong(e, j, "no type that is known"));
 	if (role == -1)
@@ -365,9 +364,13 @@ parse_object(struct ge_schema *s, const json_t *o, struct ge_err *e)
 		return (-1);
 	s->ncols = n;
 	for (j = 0; j < n; j++)
-		if (parse_column(s->col + j, j, json_array_get(cols, j), e) ==
-		    -1)
+		if (parse_column(s->col + j, j, j > 0 ? s->col[j - 1].place :
+		    0, json_array_get(cols, j), e) == -1)
 			return (-1);
+	s->width = counted(o, "width", s->col[n - 1].place, COLS);
+	if (s->width == 0)
+		return (ge_fail(e, GE_EREFUSED, "a schema whose width cannot "
+		    "be"));
 	return (distinct(s, e));
 }
 

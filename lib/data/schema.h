@@ -24,6 +24,7 @@ enum ge_role {
 
 struct ge_schema_col {
 	char *name, *unit;		/* unit: NULL if the name has none */
+	size_t place;			/* in the table, from 1 */
 	enum ge_frame_type type;
 	enum ge_role role;
 	char **word;			/* [nwords] of a category; a group's are
@@ -33,7 +34,8 @@ struct ge_schema_col {
 
 struct ge_schema {
 	char *family;
-	size_t ncols;
+	size_t ncols, width;		/* width: of the table, which may have had
+					   more */
 	struct ge_schema_col *col;
 	int header;			/* columns have names; else numbers */
 };
@@ -48,8 +50,7 @@ struct ge_roles {
  * Of a frame that is read.  Columns of text, and of times but the one of r->time, have
  * no role: as inputs they are of no use.  unit is what the name ends with in brackets
  * or parentheses.  -1 GE_EUSAGE when a column of r is not there or one has two roles, the
- * time is a category, or a weight is no number; GE_EREFUSED when a name or word is not
- * UTF-8.
+ * time is a category, or a weight is no number.
  *
  * ge_schema_find(s, role): the first column of this role, or SIZE_MAX.
  *
@@ -75,8 +76,8 @@ void ge_schema_release(struct ge_schema *s);
  * 1u << GE_ROLE_..., whose columns must be there.  An input is always one.
  *
  * ge_bind_table(b, t, e): for rows of t from here on, whose names are known (call it
- * with a table's first row); borrowed until the next.  Without names as many columns
- * as the schema has are taken in its order.  -1 GE_EREFUSED naming a column that is
+ * with a table's first row); borrowed until the next.  Columns without names
+ * are taken by their places if the table has schema's width.  -1 GE_EREFUSED naming a column that is
  * missing.
  *
  * ge_bind_row(b, row, v, e): v [ncols] of s.  A number; a time in seconds; of a

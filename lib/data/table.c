@@ -5,6 +5,8 @@
 
 #include "data/decimal.h"
 #include "data/table.h"
+#include "data/text.h"
+#include "data/words.h"
 #include "util/mem.h"
 
 enum {
@@ -20,7 +22,7 @@ ge_table_opts_init(struct ge_table_opts *o)
 	o->sep = 0;
 	o->header = GE_HEADER_AUTO;
 	o->known = NULL;
-	o->nknown = 0;
+	o->nknown = o->width = 0;
 	o->cols = 65536;
 	o->field = 1 << 20;
 }
@@ -320,6 +322,77 @@ plain(const struct ge_table *t, struct cursor *c, struct ge_cell *cell)
 	judge(cell);
 }
 
+/* Most fields: a number with a separator or the line's end behind it.  Is it one? */
+static int
+number(const struct ge_table *t, struct cursor *c, struct ge_cell *cell)
+{
+	const char *p = ge_decimal(c->p, &cell->num);
+
+	if (p == NULL || (*p != t->o.sep && *p != '\n') || p >= c->end ||
+	    (size_t)(p - c->p) > t->o.field)
+		return (0);
+	cell->kind = GE_CELL_NUMBER;
+	cell->s = c->p;
+	cell->len = (size_t)(p - c->p);
+	c->p = p;
+	return (1);
+}
+
+/* What is behind it, as of field_end. */
+static int
+number_end(const struct ge_table *t, struct cursor *c, int final,
+    struct ge_err *e)
+{
+
+	if (t->o.sep == ' ')
+		return (field_end(t, c, final, e));
+	if (*c->p == '\n')
+		return (0);
+	c->p++;
+	return (1);
+}
+
+enum {
+	CUT = 2				/* the buffer ends within quotes */
+};
+
+/* Any other field, and what is behind it, as of field_end; or CUT. */
+static int
+other(const struct ge_table *t, struct cursor *c, struct ge_cell *cell,
+    int final, struct ge_err *e)
+{
+	int rc;
+
+	if (*c->p != '"' || c->p == c->end) {
+		plain(t, c, cell);
+		if (cell->len > t->o.field)
+			return (refuse(t, c, c->start + cell->col - 1,
+			    "a field longer than is taken", e));
+		return (field_end(t, c, final, e));
+	}
+	c->p++;
+	if ((rc = quoted(t, c, cell, e)) == -1)
+		return (-1);
+	if (rc == 0)
+		return (final ? refuse(t, c, cell->s - 1,
+		    "a quote that does not end", e) : CUT);
+	cell->quoted = 1;
+	return (field_end(t, c, final, e));
+}
+
+/* Of a row that is whole: single quotes, and what they hold. */
+static void
+open_quotes(struct ge_table *t)
+{
+	size_t i;
+
+	for (i = 0; i < t->ncells; i++)
+		if (t->cell[i].quoted) {
+			unquote(t->cell + i);
+			judge(t->cell + i);
+		}
+}
+
 /*
  * The row at c->p, into t->cell.  1; 0 when it is not whole yet; -1.  At c->end
  * is a line feed that is not of the table.
@@ -327,62 +400,29 @@ plain(const struct ge_table *t, struct cursor *c, struct ge_cell *cell)
 static int
 row(struct ge_table *t, struct cursor *c, int final, struct ge_err *e)
 {
-	const char *p;
-	const char sep = t->o.sep;
 	struct ge_cell *cell;
-	size_t i, quotes = 0;
-	int rc;
+	int rc, quotes = 0;
 
 	t->ncells = 0;
-	if (sep == ' ')
+	if (t->o.sep == ' ')
 		pass_blanks(c);
 	do {
-		if (t->ncells >= t->room || t->ncells >= t->o.cols)
-			if (more_cells(t, c, e) == -1)
-				return (-1);
+		if ((t->ncells >= t->room || t->ncells >= t->o.cols) &&
+		    more_cells(t, c, e) == -1)
+			return (-1);
 		cell = t->cell + t->ncells++;
 		cell->col = (size_t)(c->p - c->start) + 1;
 		cell->quoted = 0;
-		p = ge_decimal(c->p, &cell->num);
-		if (p != NULL && (*p == sep || *p == '\n') && p < c->end) {
-			cell->kind = GE_CELL_NUMBER;
-			cell->s = c->p;
-			cell->len = (size_t)(p - c->p);
-			c->p = p;
-			rc = *p == sep && sep != ' ';
-			if (rc == 1)
-				c->p++;
-			else if (sep == ' ')
-				rc = field_end(t, c, final, e);
-			continue;
-		}
-		if (*c->p == '"' && c->p < c->end) {
-			c->p++;
-			if ((rc = quoted(t, c, cell, e)) == -1)
-				return (-1);
-			if (rc == 0)
-				return (final ? refuse(t, c, cell->s - 1,
-				    "a quote that does not end", e) : 0);
-			cell->quoted = 1;
-			quotes++;
-		} else
-			plain(t, c, cell);
-		if (cell->len > t->o.field)
-			return (refuse(t, c, c->p, "a field longer than is "
-			    "taken", e));
-		if ((rc = field_end(t, c, final, e)) == -1)
-			return (-1);
+		rc = number(t, c, cell) ? number_end(t, c, final, e) :
+		    other(t, c, cell, final, e);
+		quotes |= cell->quoted;
 	} while (rc == 1);
 	if (rc == -1)
 		return (-1);
-	if (c->p >= c->end && !final)
+	if (rc == CUT || (c->p >= c->end && !final))
 		return (0);
-	for (i = 0; quotes > 0 && i < t->ncells; i++)
-		if (t->cell[i].quoted) {
-			unquote(t->cell + i);
-			judge(t->cell + i);
-			quotes--;
-		}
+	if (quotes)
+		open_quotes(t);
 	return (1);
 }
 
@@ -396,12 +436,18 @@ number_name(size_t i, struct ge_err *e)
 }
 
 static char *
-text_name(const struct ge_cell *c, struct ge_err *e)
+text_name(const struct ge_table *t, const struct cursor *c,
+    const struct ge_cell *cell, struct ge_err *e)
 {
 	char *s;
 
-	if ((s = ge_alloc(c->len + 1, e)) != NULL)
-		memcpy(s, c->s, c->len);
+	if (ge_utf8_check((const uint8_t *)cell->s, cell->len) < cell->len) {
+		ge_fail(e, GE_EREFUSED, "'%s:%llu:%zu': a name that is not "
+		    "UTF-8", t->name, (unsigned long long)c->line, cell->col);
+		return (NULL);
+	}
+	if ((s = ge_alloc(cell->len + 1, e)) != NULL)
+		memcpy(s, cell->s, cell->len);
 	return (s);
 }
 
@@ -443,35 +489,33 @@ unique(const struct ge_table *t, const struct cursor *c, struct ge_err *e)
 	return (rc);
 }
 
-/* Is the first row, but for its number of fields, nothing that is known? */
+/* Is a field of the first row a name that is known?  1, 0, or -1. */
 static int
-unknown(const struct ge_table *t)
+knows(const struct ge_table *t, struct ge_err *e)
 {
-	const char *name;
-	size_t i, j;
+	struct ge_words index;
+	size_t i, twice;
+	int rc;
 
-	if (t->ncells != t->o.nknown)
-		return (0);
-	for (i = 0; i < t->o.nknown; i++) {
-		name = t->o.known[i];
-		for (j = 0; j < t->ncells; j++)
-			if (strlen(name) == t->cell[j].len &&
-			    memcmp(name, t->cell[j].s, t->cell[j].len) == 0)
-				return (0);
-	}
-	return (1);
+	rc = ge_words_index(&index, t->o.known, t->o.nknown, &twice, e) == -1 ?
+	    -1 : 0;
+	for (i = 0; rc == 0 && i < t->ncells; i++)
+		rc = ge_words_find(&index, t->o.known, t->cell[i].s,
+		    t->cell[i].len) > 0;
+	ge_words_release(&index);
+	return (rc);
 }
 
-/* Does the first row name the columns? */
+/* Does the first row name the columns?  1, 0, or -1. */
 static int
-titled(const struct ge_table *t)
+titled(const struct ge_table *t, struct ge_err *e)
 {
 	size_t i, numbers = 0;
 
 	if (t->o.header != GE_HEADER_AUTO)
 		return (t->o.header == GE_HEADER_YES);
 	if (t->o.nknown > 0)
-		return (!unknown(t));
+		return (t->ncells != t->o.width ? 1 : knows(t, e));
 	for (i = 0; i < t->ncells; i++) {
 		if (t->cell[i].kind == GE_CELL_TEXT)
 			return (1);
@@ -487,12 +531,11 @@ title(struct ge_table *t, const struct cursor *c, struct ge_err *e)
 	size_t i;
 
 	t->ncols = t->ncells;
-	t->header = titled(t);
-	if ((t->names = ge_alloc(t->ncols * sizeof(*t->names), e)) == NULL)
+	if ((t->header = titled(t, e)) == -1 || (t->names = ge_alloc(t->ncols * sizeof(*t->names), e)) == NULL)
 		return (-1);
 	for (i = 0; i < t->ncols; i++)
 		if ((t->names[i] = t->header && t->cell[i].len > 0 ?
-		    text_name(t->cell + i, e) : number_name(i, e)) == NULL)
+		    text_name(t, c, t->cell + i, e) : number_name(i, e)) == NULL)
 			return (-1);
 	return (unique(t, c, e));
 }

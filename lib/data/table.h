@@ -11,7 +11,7 @@
  * semicolons, tabs or runs of blanks, quoted fields with anything in them, LF or CR LF,
  * a byte order mark dropped, empty lines passed over.  Refused with place: NUL, a row
  * that is shorter or longer than the first, a quote that does not end, text behind
- * one, a CR alone, a name twice.
+ * one, a CR alone, a name twice or not of UTF-8.
  */
 enum ge_cell_kind {
 	GE_CELL_MISSING,		/* empty, NA, N/A, NaN, null, none or ? */
@@ -45,10 +45,10 @@ struct ge_table_opts {
 	char sep;			/* ' ': runs of blanks; 0: found out */
 	enum ge_header header;
 	size_t cols, field;		/* most columns, bytes of a row's field */
-	const char *const *known;	/* [nknown] with GE_HEADER_AUTO: as many
-					   fields of which none is one of these are
-					   no names; borrowed; or none */
-	size_t nknown;
+	char *const *known;		/* [nknown] names, borrowed; or none */
+	size_t nknown, width;		/* with them GE_HEADER_AUTO: a first row of
+					   width fields of which none is known
+					   does not name the columns */
 };
 
 struct ge_table {

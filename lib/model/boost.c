@@ -13,7 +13,8 @@
 
 enum {
 	CHUNK = 1 << 14,		/* rows a job */
-	BATCH = 1 << 16			/* rows gathered at a time */
+	BATCH = 1 << 16,		/* rows gathered at a time */
+	CELLS = 1 << 16			/* that a thread is worth starting for */
 };
 
 struct ge_boost_data {
@@ -185,6 +186,15 @@ set_types(const struct batches *b, const uint8_t *category, struct ge_err *e)
 	return (rc != 0 ? failed("take types", e) : 0);
 }
 
+/* Threads that wait for each other too often are slower than one. */
+static int
+threads(const struct ge_boost_opts *o, size_t cells)
+{
+
+	return (cells / CELLS + 1 < (size_t)o->jobs ? (int)(cells / CELLS) + 1 :
+	    o->jobs);
+}
+
 struct ge_boost_data *
 ge_boost_data_new(const float *x, size_t q, const uint32_t *row, size_t nrows,
     const uint8_t *category, const struct ge_boost_opts *o, struct ge_err *e)
@@ -208,7 +218,7 @@ ge_boost_data_new(const float *x, size_t q, const uint32_t *row, size_t nrows,
 	d->n = nrows;
 	d->q = q;
 	snprintf(text, sizeof(text), "{\"missing\": NaN, \"nthread\": %d, "
-	    "\"max_bin\": %d}", o->jobs, o->bins);
+	    "\"max_bin\": %d}", threads(o, nrows * q), o->bins);
 	if (XGQuantileDMatrixCreateFromCallback(&b, b.proxy, NULL,
 	    rewind_batches, next_batch, text, &d->m) != 0) {
 		failed("take the table", e);
@@ -315,7 +325,7 @@ scale_of(const double *y, size_t n)
 }
 
 static struct ge_boost *
-start(const struct ge_boost_opts *o, size_t q, DMatrixHandle *m,
+start(const struct ge_boost_opts *o, size_t n, size_t q, DMatrixHandle *m,
     struct ge_err *e)
 {
 	struct ge_boost *b;
@@ -323,6 +333,7 @@ start(const struct ge_boost_opts *o, size_t q, DMatrixHandle *m,
 	if (quiet(e) == -1 || (b = ge_alloc(sizeof(*b), e)) == NULL)
 		return (NULL);
 	b->o = *o;
+	b->o.jobs = threads(o, n * q);
 	b->q = q;
 	b->k = ge_boost_k(o);
 	b->scale = 1;
@@ -338,7 +349,7 @@ struct ge_boost *
 ge_boost_new(struct ge_boost_data *d, const double *y, const float *w,
     const struct ge_boost_opts *o, struct ge_err *e)
 {
-	struct ge_boost *b = start(o, d->q, &d->m, e);
+	struct ge_boost *b = start(o, d->n, d->q, &d->m, e);
 	size_t cells, chunks = (d->n + CHUNK - 1) / CHUNK;
 
 	if (b == NULL)
@@ -352,7 +363,8 @@ ge_boost_new(struct ge_boost_data *d, const double *y, const float *w,
 	if ((b->grad = ge_block_alloc(cells, e)) == NULL ||
 	    (b->hess = ge_block_alloc(cells, e)) == NULL ||
 	    (b->most = ge_alloc(2 * chunks * sizeof(double), e)) == NULL ||
-	    (o->jobs > 1 && (b->pool = ge_pool_new(o->jobs, e)) == NULL) ||
+	    (b->o.jobs > 1 && (b->pool = ge_pool_new(b->o.jobs, e)) ==
+	    NULL) ||
 	    set_up(b, e) == -1) {
 		ge_boost_free(b);
 		return (NULL);
@@ -725,7 +737,7 @@ ge_boost_parse(const uint8_t *buf, size_t len, size_t q, int jobs,
 	o.objective = s.objective;
 	o.classes = s.classes;
 	o.jobs = jobs;
-	if ((b = start(&o, q, NULL, e)) == NULL)
+	if ((b = start(&o, SIZE_MAX / q, q, NULL, e)) == NULL)
 		return (NULL);
 	b->rounds = (int)(s.trees / b->k);
 	if (XGBoosterLoadModelFromBuffer(b->h, buf, len) != 0) {

@@ -539,7 +539,7 @@ ge_calibration_parse(struct ge_calibration *c, const json_t *j, size_t k,
 	none(c, k);
 	if (k < 2 || k > GE_CLASSES)
 		return (ge_fail(e, GE_EREFUSED, "calibration: %zu classes", k));
-	if (j == NULL || parse_calibration(c, j, e) == 0)
+	if (j == NULL || json_is_null(j) || parse_calibration(c, j, e) == 0)
 		return (0);
 	ge_calibration_release(c);
 	return (-1);

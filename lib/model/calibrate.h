@@ -64,7 +64,7 @@ void ge_calibration_release(struct ge_calibration *c);
  * The member "calibration" of schema.json: {"kind": "none", "sigmoid",
  * "temperature" or "isotonic", "slope", "shift", "curves": [[[x, y], ...], ...]}.
  *
- * ge_calibration_parse(c, j, k, e): untrusted; NULL is none.  -1 GE_EREFUSED when a
+ * ge_calibration_parse(c, j, k, e): untrusted; NULL and null are none.  -1 GE_EREFUSED when a
  * number is not what it can be, or a curve falls.
  */
 json_t *ge_calibration_json(const struct ge_calibration *c);

@@ -13,9 +13,14 @@
  *
  * ge_chol_inverse(l, n, inv, row): inv [n][n] becomes the inverse of L L', whole; row
  * [n] is scratch.
+ *
+ * ge_chol_form(a, n, x, k, out): out [k] becomes x' A x of each row x of x [k][n], of a
+ * symmetric a, of which the lower half is read.
  */
 int ge_chol(double *a, size_t n);
 void ge_chol_solve(const double *l, size_t n, double *b);
 void ge_chol_inverse(const double *l, size_t n, double *inv, double *row);
+void ge_chol_form(const double *a, size_t n, const double *x, size_t k,
+    double *out);
 
 #endif

@@ -502,7 +502,7 @@ ge_conformal_parse(struct ge_conformal *c, const json_t *j, size_t k,
 	if (k == 1 || k > GE_CLASSES)
 		return (ge_fail(e, GE_EREFUSED, "conformal: %zu class%s", k,
 		    k == 1 ? "" : "es"));
-	if (j == NULL || parse(c, j, k, e) == 0)
+	if (j == NULL || json_is_null(j) || parse(c, j, k, e) == 0)
 		return (0);
 	ge_conformal_release(c);
 	return (-1);

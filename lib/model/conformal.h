@@ -70,7 +70,8 @@ void ge_conformal_release(struct ge_conformal *c);
  * The member "conformal": {"coverage", "least": [number or null, ...]} or
  * {"coverage", "radius": number or null, "spread": [[x, s], ...]}.
  *
- * ge_conformal_parse(c, j, k, e): untrusted; k classes, 0 for numbers; NULL is none.
+ * ge_conformal_parse(c, j, k, e): untrusted; k classes, 0 for numbers; NULL and
+ * null are none.
  */
 json_t *ge_conformal_json(const struct ge_conformal *c);
 int ge_conformal_parse(struct ge_conformal *c, const json_t *j, size_t k,

@@ -130,7 +130,7 @@ ge_decide_parse(struct ge_decide *d, const json_t *j, size_t k,
 	int i;
 
 	*d = (struct ge_decide){ GE_DECIDE_LIKELY, k, k == 2, 0.5 };
-	if (j == NULL)
+	if (j == NULL || json_is_null(j))
 		return (0);
 	for (i = 0; rule != NULL && i <= GE_DECIDE_GIVEN; i++)
 		if (strcmp(rule, rule_name[i]) == 0)

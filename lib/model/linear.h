@@ -14,7 +14,7 @@
  * so.  The same whatever the number of threads.
  */
 enum {
-	GE_LINEAR_WIDTH = 1024		/* most inputs made of columns; what is
+	GE_LINEAR_WIDTH = 512		/* most inputs made of columns; what is
 					   behind is left out */
 };
 

@@ -21,14 +21,21 @@ rounded(size_t n)
 	return ((n + LANES - 1) / LANES * LANES);
 }
 
+void
+ge_monitor_extent(struct ge_monitor *m)
+{
+
+	m->lin = rounded(m->p * (m->lags + 1) + 1);
+	m->width = m->lin + (m->hinges ? rounded(2 * m->p) : 0);
+	m->stride = rounded(m->p);
+}
+
 int
 ge_monitor_shape(struct ge_monitor *m, struct ge_err *e)
 {
 	const size_t p = m->p;
 
-	m->lin = rounded(p * (m->lags + 1) + 1);
-	m->width = m->lin + (m->hinges ? rounded(2 * p) : 0);
-	m->stride = rounded(p);
+	ge_monitor_extent(m);
 	if ((m->centre = ge_alloc(2 * p * sizeof(float), e)) == NULL ||
 	    (m->inverse = ge_alloc(p * sizeof(float), e)) == NULL ||
 	    (m->wander = ge_alloc(p * sizeof(float), e)) == NULL ||

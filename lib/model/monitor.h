@@ -93,6 +93,15 @@ int ge_monitor_fit(struct ge_monitor *m, const double *rows, size_t n,
 void ge_monitor_release(struct ge_monitor *m);
 
 /*
+ * ge_monitor_bytes(z, n, p, o): what ge_monitor_fit takes of memory, at most.
+ */
+struct ge_monitor_size {
+	uint64_t models, products, samples;
+};
+void ge_monitor_bytes(struct ge_monitor_size *z, size_t n, size_t p,
+    const struct ge_monitor_opts *o);
+
+/*
  * ge_monitor_gaps(t, n, fresh, step, e): fresh [n] for ge_monitor_fit from times [n] in
  * seconds: GE_MONITOR_LATER behind a gap of more than GE_MONITOR_GAP steps, or a time that runs
  * backwards; *step is the median of the steps, 0 if there is none.

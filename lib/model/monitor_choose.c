@@ -5,6 +5,7 @@
 #include "model/chol.h"
 #include "model/gemm.h"
 #include "model/monitor_fit_int.h"
+#include "util/hook.h"
 #include "util/mem.h"
 #include "util/par.h"
 
@@ -12,6 +13,7 @@ enum {
 	CHUNK = 256,			/* rows of a product */
 	RIDGES = 8,
 	LARGE = 256,			/* system, to solve sparingly */
+	LOOKED = 256,			/* variables that a choice looks at */
 	TURNS = 20
 };
 
@@ -73,6 +75,8 @@ gram_fold(void *arg, size_t b, int worker, struct ge_err *e)
 			fresh |= GE_MONITOR_LATER;
 			continue;
 		}
+		if (i % GE_FIT_TICK == 0 && ge_hook_tick(0, e) == -1)
+			goto out;
 		if (ge_watch_take(w, ge_fit_row(f, i), fresh)) {
 			memcpy(h.a + h.n++ * k, w->a, k * sizeof(float));
 			f->count[b]++;
@@ -209,22 +213,33 @@ innovation(const struct ge_fit *f, double *a, double *past, double *out)
 	return (0);
 }
 
-/* Mean square of the residual of coefficients row over stretch b. */
-static double
-square(const struct ge_fit *f, size_t b, const double *row)
+/* The products of stretch b alone, lower half, of the candidate's predictors. */
+static void
+products(const struct ge_fit *f, size_t b, double *a)
 {
 	const size_t *at = f->set.at, n = f->set.n, k = f->m->width;
-	double all = 0, s;
 	size_t i, j;
 
-	for (i = 0; i < n; i++) {
-		if (row[i] == 0)
-			continue;
-		for (s = 0, j = 0; j < n; j++)
-			s += f->gram[b][at[i] * k + at[j]] * row[j];
-		all += row[i] * s;
+	for (i = 0; i < n; i++)
+		for (j = 0; j <= i; j++)
+			a[i * n + j] = f->gram[b][at[i] * k + at[j]];
+}
+
+/* Residuals of one variable after the other, `apart` apart, on stretch b. */
+static void
+look(const struct ge_fit *f, size_t b, double *a)
+{
+	const size_t apart = (f->p + LOOKED - 1) / LOOKED;
+	size_t j;
+
+	products(f, b, a);
+	if (apart == 1) {
+		ge_chol_form(a, f->set.n, f->coef[b], f->p, f->held[b]);
+		return;
 	}
-	return (all);
+	for (j = 0; j < f->p; j += apart)
+		ge_chol_form(a, f->set.n, f->coef[b] + j * f->set.n, 1,
+		    f->held[b] + j);
 }
 
 int
@@ -233,11 +248,11 @@ ge_fit_solve(void *arg, size_t b, int worker, struct ge_err *e)
 	struct ge_fit *f = arg;
 	const size_t n = f->set.n;
 	double *a = NULL, *t = NULL;
-	size_t j;
 	int rc = -1;
 
 	(void)worker;
-	if ((a = ge_alloc(n * n * sizeof(*a), e)) == NULL ||
+	if (ge_hook_tick(0, e) == -1 ||
+	    (a = ge_alloc(n * n * sizeof(*a), e)) == NULL ||
 	    (t = ge_alloc(n * n * sizeof(*t), e)) == NULL)
 		goto out;
 	system_of(f, b, a);
@@ -246,8 +261,8 @@ ge_fit_solve(void *arg, size_t b, int worker, struct ge_err *e)
 		ge_fail(e, GE_EFAIL, "numbers that cannot be fitted");
 		goto out;
 	}
-	for (j = 0; b < FOLDS && j < f->p; j++)
-		f->held[b][j] = square(f, b, f->coef[b] + j * n);
+	if (b < FOLDS)
+		look(f, b, a);
 	rc = 0;
 out:
 	ge_free(t);
@@ -284,7 +299,7 @@ try(struct ge_fit *f, int channel, size_t lags, int hinges, double ridge,
 	if (ge_par_each(f->o->jobs, FOLDS, ge_fit_solve, f, e) == -1)
 		return (-1);
 	*score = 0;
-	for (j = 0; j < f->p; j++) {
+	for (j = 0; j < f->p; j += (f->p + LOOKED - 1) / LOOKED) {
 		if (f->m->inverse[j] <= 0)
 			continue;
 		for (s = 0, b = 0; b < FOLDS; b++)
@@ -294,7 +309,7 @@ try(struct ge_fit *f, int channel, size_t lags, int hinges, double ridge,
 		    2;
 		count++;
 	}
-	*score /= count;
+	*score /= count > 0 ? count : 1;
 	return (0);
 }
 

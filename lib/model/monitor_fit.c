@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "model/monitor_fit_int.h"
+#include "util/hook.h"
 #include "util/mem.h"
 #include "util/par.h"
 
@@ -56,7 +57,7 @@ ge_fit_walk(struct ge_fit *f, size_t b, const struct ge_monitor *m,
 {
 	struct ge_watch *w;
 	size_t i;
-	int fresh = 0;
+	int fresh = 0, rc = -1;
 
 	if ((w = ge_watch_new(m, e)) == NULL)
 		return (-1);
@@ -66,12 +67,16 @@ ge_fit_walk(struct ge_fit *f, size_t b, const struct ge_monitor *m,
 			fresh |= GE_MONITOR_LATER;
 			continue;
 		}
+		if (i % GE_FIT_TICK == 0 && ge_hook_tick(0, e) == -1)
+			goto out;
 		if (ge_watch_take(w, ge_fit_row(f, i), fresh))
 			fn(f, b, w, i);
 		fresh = 0;
 	}
+	rc = 0;
+out:
 	ge_watch_free(w);
-	return (0);
+	return (rc);
 }
 
 static int
@@ -498,20 +503,29 @@ find_outliers(struct ge_fit *f, size_t *found, struct ge_err *e)
 	return (0);
 }
 
-static int
-passes_alloc(struct ge_fit *f, struct ge_err *e)
+/* Room of the passes. */
+static void
+passes_size(struct ge_fit *f)
 {
-	const size_t p = f->p;
-	size_t i, most = (1 << 18) / p;
+	size_t most = (1 << 18) / f->p;
 
 	if (most > 4096)
 		most = 4096;
 	f->bin = (f->n + most - 1) / most;
 	f->nbins = FOLDS * ((f->n / FOLDS + f->bin) / f->bin);
-	f->every = (f->n * p + (1 << 20) - 1) >> 20;
+	f->every = (f->n * f->p + (1 << 20) - 1) >> 20;
 	f->nsample = (f->n + f->every - 1) / f->every;
 	f->stride = (f->n + KEPT - 1) / KEPT;
 	f->nkept = (f->n + f->stride - 1) / f->stride;
+}
+
+static int
+passes_alloc(struct ge_fit *f, struct ge_err *e)
+{
+	const size_t p = f->p;
+	size_t i;
+
+	passes_size(f);
 	if ((f->bins = ge_alloc(3 * p * f->nbins * sizeof(double), e)) ==
 	    NULL || (f->moment = ge_alloc(FOLDS * 6 * p * sizeof(double),
 	    e)) == NULL || (f->sample = ge_alloc(f->nsample * 2 * p *
@@ -661,16 +675,55 @@ ge_monitor_gaps(const double *t, size_t n, uint8_t *fresh, double *step,
 	return (0);
 }
 
+/* The largest model that is tried. */
+static void
+front_of(struct ge_monitor *m, size_t n, size_t p,
+    const struct ge_monitor_opts *o)
+{
+
+	memset(m, 0, sizeof(*m));
+	m->p = p;
+	m->lags = o->lags < GE_MONITOR_LAGS ? o->lags : GE_MONITOR_LAGS;
+	if ((m->lags + 1) * p > PREDICTORS)
+		m->lags = PREDICTORS / p - 1;
+	m->modes = GE_MONITOR_MODES;
+	m->hinges = o->hinges && p <= HINGED;
+	m->far = o->far;
+	m->baseline = SLOWEST / 3;
+	m->rows = n;
+}
+
+void
+ge_monitor_bytes(struct ge_monitor_size *z, size_t n, size_t p,
+    const struct ge_monitor_opts *o)
+{
+	struct ge_monitor m;
+	struct ge_fit f = { .n = n, .p = p };
+	const uint64_t jobs = (uint64_t)(o->jobs < FOLDS + 1 ? o->jobs :
+	    FOLDS + 1);
+	uint64_t w;
+
+	front_of(&m, n, p, o);
+	ge_monitor_extent(&m);
+	passes_size(&f);
+	w = m.width;
+	z->models = (FOLDS + 2) * (2 * p + 2 * m.stride) * w * sizeof(float);
+	z->products = (FOLDS + 1) * (w + p) * w * sizeof(double) +
+	    2 * jobs * w * w * sizeof(double);
+	z->samples = (3 * p * f.nbins + POINTS * p / 2) * sizeof(double) +
+	    f.nsample * 2 * p * sizeof(float) +
+	    f.nkept * (GE_MONITOR_STATS + 2) * sizeof(float) + n;
+}
+
 int
 ge_monitor_fit(struct ge_monitor *m, const double *rows, size_t n, size_t p,
     const struct ge_monitor_opts *o, struct ge_err *e)
 {
-	struct ge_monitor front;
+	struct ge_monitor front = { 0 };
 	struct ge_fit f = { .o = o, .rows = rows, .n = n, .p = p, .m = &front };
 	int again, turn, rc = -1;
 
 	memset(m, 0, sizeof(*m));
-	memset(&front, 0, sizeof(front));
 	if (p < 1 || p > GE_MONITOR_COLS)
 		return (ge_fail(e, GE_EUSAGE,
 		    "%zu columns of numbers: 1 to %d are possible", p,
@@ -683,15 +736,7 @@ ge_monitor_fit(struct ge_monitor *m, const double *rows, size_t n, size_t p,
 		return (ge_fail(e, GE_EUSAGE,
 		    "%zu rows of nominal operation: %d are needed at least",
 		    n, GE_MONITOR_ROWS));
-	front.p = p;
-	front.lags = o->lags < GE_MONITOR_LAGS ? o->lags : GE_MONITOR_LAGS;
-	if ((front.lags + 1) * p > PREDICTORS)
-		front.lags = PREDICTORS / p - 1;
-	front.modes = GE_MONITOR_MODES;
-	front.hinges = o->hinges && p <= HINGED;
-	front.far = o->far;
-	front.baseline = SLOWEST / 3;
-	front.rows = n;
+	front_of(&front, n, p, o);
 	if (ge_monitor_shape(&front, e) == -1 || ge_fit_scale(&f, e) == -1 ||
 	    (f.skip = ge_alloc(n, e)) == NULL)
 		goto out;

@@ -10,6 +10,7 @@
 enum {
 	FOLDS = 5,
 	POINTS = 4096,			/* rows that modes are sought in */
+	GE_FIT_TICK = 1024,		/* rows between looks at the clock */
 	KEPT = 1 << 17			/* rows that limits are taken of */
 };
 

@@ -47,6 +47,8 @@ struct ge_watch {
 	uint32_t alarm;
 };
 
+/* lin, width and stride of m, whose p, lags and hinges are set. */
+void ge_monitor_extent(struct ge_monitor *m);
 /* Shape m's arrays and allocate them, zeroed; p, lags, modes and hinges are set. */
 int ge_monitor_shape(struct ge_monitor *m, struct ge_err *e);
 /* The place in across of predictor j for variable i in channel c. */

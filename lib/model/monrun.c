@@ -13,7 +13,8 @@
 #include "util/world.h"
 
 enum {
-	NAMED = 8			/* columns of a note */
+	NAMED = 8,			/* columns of a note */
+	PIECE = 4096			/* rows to try with */
 };
 
 #define DAY 86400.0
@@ -458,6 +459,18 @@ rows_of(struct ge_mon *r, int held, uint32_t *row, uint8_t *fresh, size_t *n)
 	}
 }
 
+static void
+options(const struct ge_mon *r, struct ge_monitor_opts *o)
+{
+
+	ge_monitor_opts_init(o);
+	o->far = r->far;
+	o->lags = r->o.lags;
+	o->modes = r->o.modes;
+	o->hinges = r->o.hinges;
+	o->jobs = r->o.jobs;
+}
+
 int
 ge_mon_learn(struct ge_mon *r, int held, int (*fit)(void *arg,
     const double *rows, size_t n, size_t p, const struct ge_monitor_opts *o,
@@ -473,12 +486,7 @@ ge_mon_learn(struct ge_mon *r, int held, int (*fit)(void *arg,
 	    (fresh = ge_alloc(r->n, e)) == NULL)
 		goto out;
 	rows_of(r, held, row, fresh, &n);
-	ge_monitor_opts_init(&o);
-	o.far = r->far;
-	o.lags = r->o.lags;
-	o.modes = r->o.modes;
-	o.hinges = r->o.hinges;
-	o.jobs = r->o.jobs;
+	options(r, &o);
 	o.fresh = fresh;
 	o.row = row;
 	rc = fit(arg, r->frame.v, n, r->p, &o, e);
@@ -494,6 +502,59 @@ ge_mon_self(void *arg, const double *rows, size_t n, size_t p,
 {
 
 	return (ge_monitor_fit(arg, rows, n, p, o, e));
+}
+
+/* Learning from the first rows only; seconds of it into arg. */
+struct piece {
+	size_t rows;
+	double seconds;
+};
+
+static int
+fit_piece(void *arg, const double *rows, size_t n, size_t p,
+    const struct ge_monitor_opts *o, struct ge_err *e)
+{
+	struct piece *a = arg;
+	struct ge_monitor m;
+	double began = ge_clock();
+
+	if (ge_monitor_fit(&m, rows, n < a->rows ? n : a->rows, p, o, e) == -1)
+		return (-1);
+	a->seconds = ge_clock() - began;
+	ge_monitor_release(&m);
+	return (0);
+}
+
+/* Seconds are taken to grow evenly with the rows behind those of a piece. */
+int
+ge_mon_try(struct ge_mon *r, struct ge_mon_cost *c, struct ge_err *e)
+{
+	const double n = (double)(r->count[GE_MON_LEARN] +
+	    (r->apart ? 0 : r->count[GE_MON_HELD]));
+	struct piece a = { .rows = PIECE }, b = { .rows = 2 * PIECE };
+	double j = ge_energy_joules(&r->energy), s = ge_clock();
+	struct ge_monitor_opts o;
+
+	r->stage = "trying";
+	options(r, &o);
+	c->table = r->frame.n * r->p * sizeof(double) +
+	    r->n * (2 * sizeof(uint32_t) + 3);
+	ge_monitor_bytes(&c->fit, (size_t)n, r->p, &o);
+	if (ge_mon_learn(r, !r->apart, fit_piece, &a, e) == -1)
+		return (-1);
+	c->seconds = a.seconds;
+	if (n > 2 * PIECE) {
+		if (ge_mon_learn(r, !r->apart, fit_piece, &b, e) == -1)
+			return (-1);
+		c->seconds += fmax(b.seconds - a.seconds, 0) * (n - PIECE) /
+		    PIECE;
+	}
+	s = ge_clock() - s;
+	j = ge_energy_joules(&r->energy) - j;
+	if (r->tried)
+		c->seconds *= 2 - r->o.hold;
+	c->joules = s > 0 ? c->seconds * j / s : 0;
+	return (0);
 }
 
 int

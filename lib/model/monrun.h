@@ -93,6 +93,13 @@ struct ge_mon {
 	const char *stage;		/* what is done now */
 };
 
+/* What learning would take. */
+struct ge_mon_cost {
+	uint64_t table;			/* bytes */
+	struct ge_monitor_size fit;
+	double seconds, joules;
+};
+
 /*
  * ge_mon_open(r, o): o is copied, what it points to borrowed.  r->frame and r->data
  * are the caller's to fill then.  ge_mon_release: of what is zeroed as well.
@@ -100,6 +107,8 @@ struct ge_mon {
  * ge_mon_ready(r, e):
  * Roles of the columns and uses of the rows; what cannot be a variable is left out
  * of the frame, with a note.  -1 GE_EUSAGE when nothing is left.
+ *
+ * ge_mon_try(r, c, e): what it would take, by learning from few rows; instead of:
  *
  * ge_mon_fit(r, e): the model.
  *
@@ -113,6 +122,7 @@ struct ge_mon {
 void ge_mon_open(struct ge_mon *r, const struct ge_mon_opts *o);
 void ge_mon_release(struct ge_mon *r);
 int ge_mon_ready(struct ge_mon *r, struct ge_err *e);
+int ge_mon_try(struct ge_mon *r, struct ge_mon_cost *c, struct ge_err *e);
 int ge_mon_measure(struct ge_mon *r, struct ge_err *e);
 int ge_mon_fit(struct ge_mon *r, struct ge_err *e);
 int ge_mon_save(struct ge_mon *r, struct ge_outdir *out, struct ge_err *e);

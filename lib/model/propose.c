@@ -9,14 +9,14 @@
 
 enum {
 	FOLDS = 3,
-	SAMPLE = 16384,			/* rows that suffice to choose by */
+	SAMPLE = 16384,			/* rows that suffice; half, of series */
 	ROUNDS = 60, PATIENCE = 8, DEPTH = 5,
 	COLUMNS = 9			/* of whose pairs there are proposals */
 };
 
 #define ETA 0.2
 #define NEAR 1.02			/* losses so close are the same */
-#define WORTH 0.99			/* a block has to lower the loss to this */
+#define WORTH 0.98			/* a block has to lower the loss to this */
 
 /* The rows to choose by, and which are held out together. */
 struct court {
@@ -140,7 +140,9 @@ court_init(struct court *c, const struct ge_schema *s,
 	memset(c, 0, sizeof(*c));
 	c->s = s;
 	c->t = t;
-	c->n = t->nrows < SAMPLE ? t->nrows : SAMPLE;
+	c->n = series ? SAMPLE / 2 : SAMPLE;
+	if (c->n > t->nrows)
+		c->n = t->nrows;
 	if ((c->row = ge_alloc(c->n * sizeof(*c->row), e)) == NULL ||
 	    (c->fold = ge_alloc(c->n, e)) == NULL ||
 	    (c->y = ge_alloc(c->n * sizeof(*c->y), e)) == NULL)
@@ -489,6 +491,7 @@ prune(const struct court *c, const struct ge_features *F,
 	for (;;) {
 		if (judge(c, &G, &loss[n], NULL, e) == -1)
 			goto out;
+		ge_note(GE_DETAIL, "proposals: %zu: loss %.6g", k, loss[n]);
 		if (loss[n] < best)
 			best = loss[n];
 		count[n++] = k;
@@ -580,6 +583,8 @@ try_blocks(const struct court *c, struct ge_features *kept, double *best,
 			goto out;
 	if (judge(c, &G, &loss, NULL, e) == -1)
 		goto out;
+	ge_note(GE_DETAIL, "windows: %s: loss %.6g beside %.6g",
+	    G.n > F->n ? G.f[G.n - 1].name : "none", loss, *best);
 	if (loss < *best * WORTH) {
 		struct ge_features was = *kept;
 

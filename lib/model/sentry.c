@@ -11,14 +11,15 @@ enum {
 	SLOTS = 2 * GE_SENTRY_GROUPS,	/* a power of 2 */
 	MAGIC = 0x314e5347,		/* "GSN1" */
 	TAIL = 32,
-	NAMED = 4,			/* causes at most, in a sentence */
-	HOLD = 3,			/* rows that another must be the first */
+	NAMED = 4,			/* most causes in a sentence */
+	HOLD = 5,			/* rows that another must be the first */
 	CALM = 5			/* rows without alarm that end one */
 };
 
-/* What parts of the greatest share make much to blame, and little. */
+/* What parts of the greatest share make much to blame, and little; clearly more. */
 #define MUCH 0.25
 #define LITTLE 0.05
+#define CLEARLY 1.5
 
 /* A process that is watched. */
 struct post {
@@ -286,22 +287,31 @@ name_first(struct post *o, struct ge_sight *g)
 	o->since = c->since >= 0 ? o->left[c->col] : o->began;
 }
 
-/* Whether who was named has little part in it any more, and who is first stays so. */
+/* Whether a, who was named, still is the first beside b. */
+static int
+stays(const struct post *o, const struct ge_monitor_cause *a,
+    const struct ge_monitor_cause *b, double little)
+{
+
+	if (a->share < little || before(o, b, a))
+		return (0);
+	return (before(o, a, b) || CLEARLY * a->share >= b->share);
+}
+
 static int
 changed(struct post *o, const struct ge_sight *g)
 {
-	const struct ge_monitor_cause *c = g->v.cause;
+	const struct ge_monitor_cause *c = g->v.cause, *b = &c[g->order[0]];
 	const double little = LITTLE * greatest(g);
-	uint32_t col = (uint32_t)c[g->order[0]].col;
 	size_t i;
 
 	for (i = 0; i < g->v.ncauses; i++)
-		if (c[i].col == o->told && c[i].share >= little) {
+		if (c[i].col == o->told && stays(o, &c[i], b, little)) {
 			o->held = 0;
 			return (0);
 		}
-	o->held = o->held > 0 && col == o->other ? o->held + 1 : 1;
-	o->other = col;
+	o->held = o->held > 0 && b->col == o->other ? o->held + 1 : 1;
+	o->other = (uint32_t)b->col;
 	return (o->held == HOLD);
 }
 

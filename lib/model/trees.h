@@ -11,6 +11,7 @@
 #include "model/boost.h"
 #include "model/calibrate.h"
 #include "model/conformal.h"
+#include "model/decide.h"
 #include "model/features.h"
 #include "model/metrics.h"
 #include "util/energy.h"
@@ -33,8 +34,12 @@ enum {
 	GE_TREES_FOLDS = 100,
 	GE_TREES_BY = 16,		/* columns to tell metrics by */
 	GE_TREES_GROUPS = 20,		/* groups of one told, the largest */
-	GE_TREES_DISTINCT = 10,		/* whole numbers that are taken as classes */
-	GE_TREES_AUTO = 0		/* where 0 is: as it suits the table */
+	GE_TREES_DISTINCT = 10		/* whole numbers that are taken as classes */
+};
+
+enum ge_trees_setting {
+	GE_TREES_DEPTH, GE_TREES_ETA, GE_TREES_MIN_CHILD, GE_TREES_SUBSAMPLE,
+	GE_TREES_COLSAMPLE, GE_TREES_LAMBDA, GE_TREES_SETTINGS
 };
 
 enum ge_trees_task {
@@ -60,6 +65,7 @@ struct ge_trees_opts {
 	int folds;			/* 0: all rows are learnt from, nothing is told */
 	double hold;			/* > 0: one part held out instead of folds */
 	int search;			/* settings tried, beside those given */
+	unsigned int fixed;		/* 1u << GE_TREES_..., not searched */
 	double minutes, joules;		/* for all of it; 0: no such limit */
 	double coverage;
 	struct ge_decide decide;	/* rule and threshold */
@@ -112,12 +118,11 @@ struct ge_trees {
 	struct ge_schema schema;
 	struct ge_frame *f;		/* borrowed; its cells are freed early */
 	struct ge_trees_meaning meaning;
-	struct ge_features features;	/* of the model of all rows */
-	struct ge_boost *model;
-	/* Rows with a target. */
-	size_t n, dropped;
+	struct ge_boost *model;		/* of all rows */
+	size_t n, dropped;		/* rows; those without a target */
 	double *y;			/* [n] */
-	float *w, *wfit;		/* [n] the user's; those learnt with */
+	float *w;			/* [n] weights of the user, or NULL */
+	float *wfit;			/* [n] those learnt with, 0: no target */
 	uint32_t *unit;			/* [n] group; NULL: none */
 	size_t nunits;
 	int32_t *fold;			/* [n] -1: never held out */

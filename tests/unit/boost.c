@@ -13,7 +13,7 @@
 #include "check.h"
 
 enum {
-	N = 20000, Q = 5, WORDS = 12
+	N = 40000, Q = 5, WORDS = 12
 };
 
 static float x[N * Q];
@@ -66,7 +66,7 @@ learn(struct ge_boost_data *d, const double *t, const float *weight,
 }
 
 /*
- * model.json of 8 rounds with all that draws lots, on so many threads.  Values have
+ * model.json of 5 rounds with all that draws lots, on so many threads.  Values have
  * outliers, so that sums of doubles depend on their order.
  */
 static uint8_t *
@@ -87,7 +87,7 @@ bytes(enum ge_boost_objective objective, int jobs, size_t *len)
 	o.base = objective == GE_SQUARED ? 5000 : 0;
 	d = ge_boost_data_new(x, Q, NULL, N, category, &o, &e);
 	b = learn(d, objective == GE_SQUARED ? far : objective == GE_SOFTMAX ? c :
-	    y, w, &o, 8);
+	    y, w, &o, 5);
 	if (b == NULL || ge_boost_save(b, NULL, &buf, len, &e) == -1)
 		printf("# %s\n", e.msg);
 	ge_boost_free(b);
@@ -199,7 +199,7 @@ test_learns(void)
 	ge_boost_opts_init(&o);
 	d = ge_boost_data_new(x, Q, NULL, N, category, &o, &e);
 	o.base = 5000;
-	b = learn(d, z, w, &o, 40);
+	b = learn(d, z, w, &o, 30);
 	check(b != NULL && score(b, z) > 0.98, "values of rows held out");
 	check(b != NULL && again(b), "saved, read, explained");
 	check(b != NULL && ge_boost_gain(b, gain, &e) == 0 && gain[0] > 100 *
@@ -207,13 +207,13 @@ test_learns(void)
 	ge_boost_free(b);
 	o.base = 0;
 	o.objective = GE_LOGISTIC;
-	b = learn(d, y, w, &o, 40);
+	b = learn(d, y, w, &o, 30);
 	check(b != NULL && score(b, y) > 0.85, "two classes of rows held out");
 	check(b != NULL && again(b), "two classes: saved, read, explained");
 	ge_boost_free(b);
 	o.objective = GE_SOFTMAX;
 	o.classes = 3;
-	b = learn(d, c, w, &o, 40);
+	b = learn(d, c, w, &o, 30);
 	check(b != NULL && score(b, c) > 0.93, "three classes of rows held out");
 	check(b != NULL && again(b), "three classes: saved, read, explained");
 	ge_boost_free(b);
@@ -241,7 +241,7 @@ test_same(void)
 	for (i = 0; i < N; i++)
 		t[i] = z[row[i]];
 	o.base = 5000;
-	b = learn(d, t, NULL, &o, 40);
+	b = learn(d, t, NULL, &o, 30);
 	check(b != NULL && score(b, t) > 0.98, "rows by their places");
 	ge_boost_free(b);
 	ge_boost_data_free(d);
@@ -250,7 +250,7 @@ test_same(void)
 		for (i = 0; i < N; i++)
 			t[i] = (z[i] - 5000) * unit[k];
 		o.base = 0;
-		b = learn(d, t, w, &o, 40);
+		b = learn(d, t, w, &o, 30);
 		r[k] = b != NULL ? score(b, t) : 0;
 		ge_boost_free(b);
 	}

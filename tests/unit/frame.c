@@ -177,6 +177,10 @@ kinds(void)
 	    "number: a point stands before decimals") == 0,
 	    "a comma before decimals");
 	ge_frame_release(&f);
+	check(load(&f, &o, "a,b\n1,x\n2,\xe9t\xe9\n", &e) == -1 &&
+	    e.code == GE_EREFUSED && strcmp(e.msg, "'f.csv:3:3': a word "
+	    "that is not UTF-8") == 0, "words of other characters");
+	ge_frame_release(&f);
 	check(load(&f, &o, "a;b;c\n1;,5;1,\n2;1,5x;x1,5\n", &e) == 0,
 	    "what is not quite one");
 	ge_frame_release(&f);

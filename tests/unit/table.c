@@ -305,6 +305,8 @@ tables(void)
 	    "'f.csv:2:4': a quote inside a field");
 	REFUSED("a name twice", "a,b,a\n1,2,3\n",
 	    "'f.csv:1:5': column 'a' is there twice");
+	REFUSED("a name of other characters", "a,caf\xe9\n1,2\n",
+	    "'f.csv:1:3': a name that is not UTF-8");
 	REFUSED("a name that a number takes", "2,\n1,2\n",
 	    "'f.csv:1:3': column '2' is there twice");
 }
@@ -366,6 +368,14 @@ caps(void)
 	rc = ge_table_push(&t, s, n, &e) | ge_table_end(&t, &e);
 	check(rc == -1 && e.code == GE_EREFUSED, "a field of 10 MB");
 	ge_table_release(&t);
+	memset(s, '7', n);
+	s[3 << 19] = '\n';
+	ge_table_init(&t, &o, "f", nothing, &sum, &e);
+	rc = ge_table_push(&t, s, n, &e) | ge_table_end(&t, &e);
+	check(rc == -1 && strcmp(e.msg,
+	    "'f:1:1': a field longer than is taken") == 0, "of digits");
+	ge_table_release(&t);
+	memset(s, 'x', n);
 	s[0] = '"';
 	ge_table_init(&t, &o, "f", nothing, &sum, &e);
 	rc = ge_table_push(&t, s, n, &e);

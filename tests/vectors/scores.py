@@ -13,6 +13,7 @@ from scipy.special import expit, log_softmax, softmax
 from sklearn import metrics as M
 from sklearn.calibration import _sigmoid_calibration
 from sklearn.isotonic import IsotonicRegression
+from sklearn.linear_model import LogisticRegression, Ridge
 
 warnings.filterwarnings("ignore")
 
@@ -179,6 +180,44 @@ def calibrate():
         q = softmax(np.array(r, float))
         q = np.array([curves[c]([q[c]])[0] for c in range(3)])
         show(q / q.sum())
+
+
+def table(n, seed):
+    """Two numbers, one of them with gaps, and a category of three words."""
+    s, x, y, w = Stream(seed), [], [], []
+    for _ in range(n):
+        a, b, c = s.next() % 100, s.next() % 50 + 1000, s.next() % 3
+        t = 2 * a - 3 * (b - 1000) + 40 * (c == 1) + s.next() % 60
+        x.append((a, np.nan if s.next() % 5 == 0 else b, c))
+        y.append(t)
+        w.append(1 + s.next() % 4)
+    return np.array(x, float), np.array(y, float), np.array(w, float)
+
+
+def inputs(x, w):
+    """Standardised; what is missing is the mean, and is told."""
+    out = []
+    for j in range(2):
+        there = ~np.isnan(x[:, j])
+        mean = np.average(x[there, j], weights=w[there])
+        dev = np.average((x[there, j] - mean) ** 2, weights=w[there]) ** 0.5
+        out.append(np.where(there, (x[:, j] - mean) / dev, 0))
+        if not there.all():
+            out.append(~there)
+    return np.array(out + [x[:, 2] == c for c in range(3)], float).T
+
+
+def linear():
+    x, y, w = table(300, 81)
+    for each in (np.ones(300), w):
+        z = inputs(x, each)
+        show(Ridge(alpha=1, tol=1e-14).fit(z, y, each).predict(z[:6]))
+        for cuts in ((40,), (0, 80)):
+            c = np.digitize(y, cuts)
+            fit = LogisticRegression(multi_class="multinomial",
+                                     solver="newton-cg", tol=1e-12,
+                                     max_iter=100000).fit(z, c, each)
+            show(fit.predict_proba(z[:3]).ravel())
 
 
 if __name__ == "__main__":
