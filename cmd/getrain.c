@@ -1,7 +1,7 @@
 #include <string.h>
 
 #include "cli.h"
-#include "train.h"
+#include "families.h"
 
 static const char usage[] =
     "lm [-fqtv] [-i base] [-j n] [-O name=value]... [-o model] [file ...]\n"

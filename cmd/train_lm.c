@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "cli.h"
-#include "train.h"
+#include "families.h"
 #include "model/lmrun.h"
 #include "util/hook.h"
 #include "util/mem.h"

@@ -7,7 +7,7 @@
 
 #include "cli.h"
 #include "tables.h"
-#include "train.h"
+#include "families.h"
 #include "model/monrun.h"
 #include "util/mem.h"
 #include "util/num.h"

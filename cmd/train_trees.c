@@ -7,7 +7,7 @@
 
 #include "cli.h"
 #include "tables.h"
-#include "train.h"
+#include "families.h"
 #include "data/outdir.h"
 #include "model/trees.h"
 #include "util/mem.h"

@@ -1,5 +1,5 @@
-#ifndef GE_TRAIN_MAIN_H
-#define GE_TRAIN_MAIN_H
+#ifndef GE_FAMILIES_H
+#define GE_FAMILIES_H
 
 /*
  * The families of getrain, argv[0] being the program and the family gone; each
