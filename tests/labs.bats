@@ -21,7 +21,8 @@ shown() {
 # what gnuplot draws, which not every machine has.
 loosely() {
 	awk '/^\$ / { on = !/plot-/ } on' "$@" |
-	    sed -e 's/[0-9][0-9.e+-]* \(s\|min\|J\)\>/N \1/g' -e '/^$/d'
+	    sed -e 's/[0-9][0-9.e+-]* \(s\|min\|J\)\>/N \1/g' \
+		-e 's/[[:blank:]]*$//' -e '/^$/d'
 }
 
 # work LAB: all commands of its pages do their work and print what is shown there.
@@ -51,6 +52,11 @@ work() {
 
 @test "labs: foundry's pages show what its commands print" {
 	work foundry
+}
+
+@test "labs: clinic's pages show what its commands print" {
+	dpkg -L python3-sklearn >/dev/null 2>&1 || skip 'no python3-sklearn'
+	work clinic
 }
 
 @test "labs: a command that fails ends the run" {
