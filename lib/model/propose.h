@@ -33,7 +33,7 @@ struct ge_training {
 	const uint32_t *unit;		/* [n] number of the group or NULL: rows of one
 					   are held out together */
 	const struct ge_boost_opts *boost;	/* objective, classes, bins (0: by
-					   ge_propose_bins), jobs, base */
+					   ge_propose_bins), jobs */
 	uint64_t seed;
 };
 
