@@ -25,14 +25,23 @@ static char name[NCOLS][8] = {
 static char kelvin[] = "K", speed[] = "rpm", red[] = "red", blue[] = "blue";
 static char family[] = "trees", *word[] = { red, blue };
 static struct ge_schema_col col[NCOLS] = {
-	{ name[T], NULL, GE_FRAME_NUMBER, GE_ROLE_TIME, NULL, 0 },
-	{ name[G], NULL, GE_FRAME_NUMBER, GE_ROLE_GROUP, NULL, 0 },
-	{ name[A], kelvin, GE_FRAME_NUMBER, GE_ROLE_INPUT, NULL, 0 },
-	{ name[B], kelvin, GE_FRAME_NUMBER, GE_ROLE_INPUT, NULL, 0 },
-	{ name[C], speed, GE_FRAME_NUMBER, GE_ROLE_INPUT, NULL, 0 },
-	{ name[K], NULL, GE_FRAME_CATEGORY, GE_ROLE_INPUT, word, 2 },
+	{ .name = name[T], .place = 1,
+	    .type = GE_FRAME_NUMBER, .role = GE_ROLE_TIME },
+	{ .name = name[G], .place = 2,
+	    .type = GE_FRAME_NUMBER, .role = GE_ROLE_GROUP },
+	{ .name = name[A], .unit = kelvin, .place = 3,
+	    .type = GE_FRAME_NUMBER, .role = GE_ROLE_INPUT },
+	{ .name = name[B], .unit = kelvin, .place = 4,
+	    .type = GE_FRAME_NUMBER, .role = GE_ROLE_INPUT },
+	{ .name = name[C], .unit = speed, .place = 5,
+	    .type = GE_FRAME_NUMBER, .role = GE_ROLE_INPUT },
+	{ .name = name[K], .place = 6,
+	    .type = GE_FRAME_CATEGORY, .role = GE_ROLE_INPUT,
+	    .word = word, .nwords = 2 },
 };
-static struct ge_schema schema = { family, NCOLS, col, 1 };
+static struct ge_schema schema = {
+	.family = family, .ncols = NCOLS, .col = col, .header = 1
+};
 static struct ge_err e;
 
 static double v[N * NCOLS], y[N];
