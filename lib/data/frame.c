@@ -35,7 +35,7 @@ ge_frame_opts_init(struct ge_frame_opts *o)
 
 	memset(o, 0, sizeof(*o));
 	ge_table_opts_init(&o->table);
-	o->words = 4096;
+	o->words = GE_FRAME_WORDS;
 }
 
 /* The place of a word in its column, from 1; 0 when there are too many. */

@@ -4,8 +4,7 @@
 #include "util/mem.h"
 
 enum {
-	COLS = 65536,			/* most columns */
-	WORDS = 1 << 20		/* most categories of one */
+	COLS = 65536			/* most columns */
 };
 
 static const char *const types[] = { "number", "time", "category", "text" };
@@ -244,7 +243,7 @@ parse_words(struct ge_schema_col *c, size_t j, const json_t *a,
 
 	if (a == NULL)
 		return (0);
-	if (!json_is_array(a) || c->type != GE_FRAME_CATEGORY || n > WORDS)
+	if (!json_is_array(a) || c->type != GE_FRAME_CATEGORY || n > GE_FRAME_WORDS)
 		return (wrong(e, j, "no list of categories"));
 	if ((c->word = ge_alloc((n + 1) * sizeof(*c->word), e)) == NULL)
 		return (-1);

@@ -34,8 +34,8 @@ struct ge_schema_col {
 
 struct ge_schema {
 	char *family;
-	size_t ncols, width;		/* width: of the table, which may have had
-					   more */
+	size_t ncols, width;		/* width: columns of the table, those
+					   passed over too */
 	struct ge_schema_col *col;
 	int header;			/* columns have names; else numbers */
 };
@@ -76,9 +76,9 @@ void ge_schema_release(struct ge_schema *s);
  * 1u << GE_ROLE_..., whose columns must be there.  An input is always one.
  *
  * ge_bind_table(b, t, e): for rows of t from here on, whose names are known (call it
- * with a table's first row); borrowed until the next.  Columns without names
- * are taken by their places if the table has schema's width.  -1 GE_EREFUSED naming a column that is
- * missing.
+ * with a table's first row); borrowed until the next.  Columns without names are taken by
+ * their places if the table has the schema's width.  -1 GE_EREFUSED naming a column that
+ * is missing.
  *
  * ge_bind_row(b, row, v, e): v [ncols] of s.  A number; a time in seconds; of a
  * category the place of its word; of a group its number or a hash of its text, good for

@@ -185,7 +185,8 @@ damaged(void)
 	    "column 1 of the schema: a role that its type cannot have"),
 	    "columns that are none");
 	check(hostile(HEAD "[" COL("\"a\"", "\"number\"", "\"input\"")
-	    ",\"unit\":1}]}", "column 1 of the schema: a unit that is no text") &&
+	    ",\"unit\":1}]}",
+	    "column 1 of the schema: a unit that is no text") &&
 	    hostile(HEAD "[" COL("\"a\"", "\"number\"", "\"input\"")
 	    ",\"categories\":[]}]}",
 	    "column 1 of the schema: no list of categories") &&
@@ -206,7 +207,8 @@ damaged(void)
 	    COL("\"b\"", "\"number\"", "\"input\"") "}]}",
 	    "column 2 of the schema: no place behind the column before") &&
 	    hostile(HEAD "[" AT("-1", "\"a\"", "\"number\"", "\"input\"")
-	    "}]}", "column 1 of the schema: no place behind the column before") &&
+	    "}]}",
+	    "column 1 of the schema: no place behind the column before") &&
 	    hostile(HEAD "[" AT("3", "\"a\"", "\"number\"", "\"input\"")
 	    "}]}", "a schema whose width cannot be"), "places that cannot be");
 }
@@ -241,7 +243,7 @@ take(void *arg, const struct ge_row *row, struct ge_err *e)
 }
 
 enum {
-	TAIL = 1 << 30			/* the table's end, maybe without names */
+	TAIL = 1 << 30			/* the end of a table, maybe no names */
 };
 
 static int
