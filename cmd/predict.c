@@ -1,9 +1,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli.h"
 #include "predict.h"
 #include "tables.h"
 #include "util/file.h"
+#include "util/hook.h"
 #include "util/mem.h"
 #include "util/num.h"
 
@@ -167,6 +169,11 @@ predict_rows(const struct predict *p, const struct ge_schema *s,
 	for (i = 0; rc == 0 && i < (p->n > 0 ? p->n : 1); i++)
 		rc = read_operand(&r, p->n > 0 ? p->file[i] : "-", &o->caps,
 		    e);
+	if (rc == 0 && r.bind.unseen > 0)
+		ge_note(GE_WARN, "%llu word%s that the model never saw %s taken "
+		    "as missing", (unsigned long long)r.bind.unseen,
+		    cli_plural(r.bind.unseen), r.bind.unseen == 1 ? "was" :
+		    "were");
 	ge_table_release(&r.table);
 	ge_bind_release(&r.bind);
 	ge_free(r.known);

@@ -15,6 +15,42 @@ setup() {
 	umask 022
 }
 
+# process ROWS SEED [FROM COLUMN SHIFT]: a table of five variables with two slow causes,
+# a row every ten seconds; from row FROM on a column is off.
+process() {
+	awk -v n="$1" -v seed="$2" -v from="${3-0}" -v col="${4-0}" \
+	    -v shift="${5-0}" '
+	function part() {
+		seed = (seed * 1103515245 + 12345) % 2147483648
+		return seed / 2147483648
+	}
+	function noise(  i, s) {
+		for (i = 0; i < 12; i++)
+			s += part()
+		return s - 6
+	}
+	BEGIN {
+		print "time,flow,temp,pressure,level,speed"
+		for (i = 1; i <= n; i++) {
+			a = 0.8 * a + noise()
+			b = 0.6 * b + noise()
+			x[1] = 40 + a
+			x[2] = 900 + 3 * a + b
+			x[3] = 5 - 0.5 * a + 0.2 * b
+			x[4] = 70 + b
+			x[5] = 1200 + 10 * b - 4 * a
+			s = i * 10
+			printf "2024-03-%02dT%02d:%02d:%02d", 1 + int(s / 86400),
+			    int(s / 3600) % 24, int(s / 60) % 60, s % 60
+			if (from > 0 && i >= from)
+				x[col] += shift
+			for (j = 1; j <= 5; j++)
+				printf ",%.3f", x[j] + 0.3 * noise()
+			print ""
+		}
+	}'
+}
+
 # expect STATUS COMMAND ...: run it, what it prints into $out and $err.
 expect() {
 	local want=$1 got=0
@@ -110,6 +146,28 @@ put() {
 	# shellcheck disable=SC2059	# the format is the bytes
 	printf "$(sed 's/../\\x&/g' <<<"$3")" |
 	    dd of="$1" bs=1 seek="$2" conv=notrunc status=none
+}
+
+# patients N SEED: a table of so many; who is ill has a high dose for the age, and
+# how many days they stay depends on dose and ward.
+patients() {
+	awk -v n="$1" -v x="$2" '
+	function draw(k) { x = (x * 16807) % 2147483647; return (x % k) }
+	BEGIN {
+		OFS = ","
+		split("north,south", ward, ",")
+		ward[3] = "\"east, new\""
+		print "age", "dose", "noise", "ward", "state", "days"
+		for (i = 0; i < n; i++) {
+			age = 20 + draw(60)
+			dose = draw(100)
+			w = 1 + draw(3)
+			odds = dose - age + 30 * (w == 2) + draw(21) - 10
+			print age, dose, draw(1000), ward[w],
+			    (odds > 0 ? "ill" : "well"),
+			    (dose / 4 + 10 * (w == 3) + draw(50) / 10)
+		}
+	}'
 }
 
 # forge FILE INDEX: make the fragment of one stripe in FILE, which is not plain,

@@ -426,6 +426,10 @@ ge_mon_ready(struct ge_mon *r, struct ge_err *e)
 	r->n = r->frame.n;
 	if (r->n >= UINT32_MAX)
 		return (ge_fail(e, GE_EUSAGE, "%zu rows are too many", r->n));
+	if (r->o.mark != NULL && ge_frame_find(&r->frame, r->o.mark) ==
+	    SIZE_MAX)
+		return (ge_fail(e, GE_EUSAGE, "-O nominal=: no column '%s'",
+		    r->o.mark));
 	if (ge_schema_of(&r->schema, "monitor", &r->frame, &roles, e) == -1 ||
 	    order(r, e) == -1 || follow(r, e) == -1 || uses(r, e) == -1 ||
 	    rate(r, e) == -1 || variables(r, e) == -1)
