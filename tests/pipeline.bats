@@ -209,8 +209,8 @@ run_page() {
 # settings FILE ...: the names that -O takes there.
 settings() {
 	sed -n -e 's/^\t\t{ "\([a-z0-9-]*\)", [A-Z]*, .*/\1/p' \
-	    -e 's/.*cli_option(arg, "\([a-z-]*\)").*/\1/p' "$@"
-	grep -ho '{ "[a-z]*", &o->' "$@" | cut -d '"' -f 2
+	    -e 's/.*cli_option(arg, "\([a-z0-9-]*\)").*/\1/p' "$@"
+	grep -ho '{ "[a-z0-9]*", &o->' "$@" | cut -d '"' -f 2
 }
 
 # documented PAGE N NAME ...: each of at least N names is an -O of the page.
