@@ -345,7 +345,7 @@ settings(const struct court *c, size_t q, struct ge_boost_opts *o)
 	ge_boost_opts_init(o);
 	o->objective = c->t->boost->objective;
 	o->classes = c->t->boost->classes;
-	o->jobs = c->t->boost->jobs;
+	o->jobs = 1;			/* few rows: threads would wait */
 	o->base = c->base;
 	o->bins = c->t->boost->bins;
 	if (o->bins == 0)
