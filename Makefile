@@ -115,6 +115,7 @@ bench: all $(BENCH)		## measure
 	@$(TESTENV) tests/bench/run
 	@$(TESTENV) tests/bench/sites
 	@$(TESTENV) tests/bench/lm
+	@$(TESTENV) tests/bench/tables
 
 demo: all			## the product on a tree of yours: TREE=dir
 	@$(TESTENV) contrib/demo $(if $(TREE),'$(TREE)')

@@ -1,9 +1,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "cli.h"
 #include "predict.h"
 #include "tables.h"
 #include "util/file.h"
+#include "util/hook.h"
 #include "util/mem.h"
 #include "util/num.h"
 
@@ -53,6 +55,25 @@ cell(const struct rows *r, const struct ge_row *row, size_t col,
 	*len = c->len;
 }
 
+/* The names again, as where a file that is followed begins anew. */
+static int
+names_again(const struct rows *r, const struct ge_row *row)
+{
+	const struct ge_cell *c;
+	size_t j, n = 0;
+
+	for (j = 0; j < r->s->ncols; j++) {
+		if (r->bind.from[j] == SIZE_MAX)
+			continue;
+		c = &row->cell[r->bind.from[j]];
+		if (strlen(r->known[j]) != c->len ||
+		    memcmp(r->known[j], c->s, c->len) != 0)
+			return (0);
+		n++;
+	}
+	return (n > 0);
+}
+
 static int
 take_row(void *arg, const struct ge_row *row, struct ge_err *e)
 {
@@ -63,7 +84,7 @@ take_row(void *arg, const struct ge_row *row, struct ge_err *e)
 	if (x.first && ge_bind_table(&r->bind, &r->table, e) == -1)
 		return (-1);
 	if (ge_bind_row(&r->bind, row, r->v, e) == -1)
-		return (-1);
+		return (r->s->header && names_again(r, row) ? 0 : -1);
 	x.v = r->v;
 	cell(r, row, r->time, &x.time, &x.timelen);
 	cell(r, row, r->group, &x.group, &x.grouplen);
@@ -126,11 +147,11 @@ prepare(struct rows *r, struct ge_err *e)
 		return (-1);
 	for (j = 0; j < s->ncols; j++)
 		r->known[j] = s->col[j].name;
-	if (s->header && r->opts.header == GE_HEADER_AUTO) {
-		r->opts.known = r->known;
-		r->opts.nknown = s->ncols;
-		r->opts.width = s->width;
-	}
+	r->opts.known = r->known;
+	r->opts.nknown = s->ncols;
+	r->opts.width = s->width;
+	if (!s->header && r->opts.header == GE_HEADER_AUTO)
+		r->opts.header = GE_HEADER_NO;
 	return (0);
 }
 
@@ -148,6 +169,11 @@ predict_rows(const struct predict *p, const struct ge_schema *s,
 	for (i = 0; rc == 0 && i < (p->n > 0 ? p->n : 1); i++)
 		rc = read_operand(&r, p->n > 0 ? p->file[i] : "-", &o->caps,
 		    e);
+	if (rc == 0 && r.bind.unseen > 0)
+		ge_note(GE_WARN, "%llu word%s that the model never saw %s taken "
+		    "as missing", (unsigned long long)r.bind.unseen,
+		    cli_plural(r.bind.unseen), r.bind.unseen == 1 ? "was" :
+		    "were");
 	ge_table_release(&r.table);
 	ge_bind_release(&r.bind);
 	ge_free(r.known);

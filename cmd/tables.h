@@ -10,13 +10,13 @@
 struct table_options {
 	struct ge_roles roles;		/* -O time= group= target= weight=; mark
 					   is the family's to set */
-	char **skip, **only;		/* of -O skip= only=: [nskip], [nonly] */
+	char **skip, **only;		/* -O skip= only=: [nskip], [nonly] */
 	size_t nskip, nonly;
 	struct ge_table_opts table;	/* -O header= sep= */
 	struct ge_docs_caps caps;	/* -O unpacked= entries= ratio= */
-	const char *digest;		/* -O digest=: the user's name of the data */
-	uint8_t sha256[32];		/* out of tables_frame: of the tables' bytes,
-					   unpacked */
+	const char *digest;		/* -O digest=: the user's name of it all */
+	uint8_t sha256[32];		/* out of tables_frame: of the bytes of
+					   tables, unpacked */
 	/* private */
 	size_t room[2];
 };

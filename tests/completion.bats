@@ -76,6 +76,7 @@ load_completion() {
 	completes 'getrain monitor -' --help --version -f -j -O -o -q -t -v
 	completes 'getrain monitor -q -O ho' hold=
 	completes 'getrain monitor -O sep=s' semicolon space
+	completes 'getrain trees -O task=' classes number
 	completes 'getrain lm -O vo' vocab=
 	completes 'getrain lm -O fa' ''
 	completes 'getrain nothing -' --help --version

@@ -148,6 +148,28 @@ put() {
 	    dd of="$1" bs=1 seek="$2" conv=notrunc status=none
 }
 
+# patients N SEED: a table of so many; who is ill has a high dose for the age, and
+# how many days they stay depends on dose and ward.
+patients() {
+	awk -v n="$1" -v x="$2" '
+	function draw(k) { x = (x * 16807) % 2147483647; return (x % k) }
+	BEGIN {
+		OFS = ","
+		split("north,south", ward, ",")
+		ward[3] = "\"east, new\""
+		print "age", "dose", "noise", "ward", "state", "days"
+		for (i = 0; i < n; i++) {
+			age = 20 + draw(60)
+			dose = draw(100)
+			w = 1 + draw(3)
+			odds = dose - age + 30 * (w == 2) + draw(21) - 10
+			print age, dose, draw(1000), ward[w],
+			    (odds > 0 ? "ill" : "well"),
+			    (dose / 4 + 10 * (w == 3) + draw(50) / 10)
+		}
+	}'
+}
+
 # forge FILE INDEX: make the fragment of one stripe in FILE, which is not plain,
 # one of another index: the header that anyone can write, no share, no payload.
 forge() {

@@ -21,7 +21,8 @@ shown() {
 # what gnuplot draws, which not every machine has.
 loosely() {
 	awk '/^\$ / { on = !/plot-/ } on' "$@" |
-	    sed -e 's/[0-9][0-9.e+-]* \(s\|min\|J\)\>/N \1/g' -e '/^$/d'
+	    sed -e 's/[0-9][0-9.e+-]* \(s\|min\|J\)\>/N \1/g' \
+		-e 's/[[:blank:]]*$//' -e '/^$/d'
 }
 
 # work LAB: all commands of its pages do their work and print what is shown there.
@@ -51,6 +52,11 @@ work() {
 
 @test "labs: foundry's pages show what its commands print" {
 	work foundry
+}
+
+@test "labs: clinic's pages show what its commands print" {
+	dpkg -L python3-sklearn >/dev/null 2>&1 || skip 'no python3-sklearn'
+	work clinic
 }
 
 @test "labs: a command that fails ends the run" {
@@ -84,6 +90,54 @@ work() {
 			[ "$widest" -gt 40 ] && [ "$widest" -le 80 ]
 		done
 	done
+}
+
+@test "labs: a page takes what its commands print from a run" {
+	cat >page <<-'END'
+	TITLE
+
+	    not a command
+
+	    $ one \\
+	    >     more
+	    old
+	    $ two
+	 1. A question
+	    of two lines.
+
+	    $ three
+
+	    kept
+
+	Text.
+	END
+	printf '%s\n' '$ one \' '>     more' new '' lines '' '$ two' >printed
+	cat >want <<-'END'
+	TITLE
+
+	    not a command
+
+	    $ one \\
+	    >     more
+	    new
+
+	    lines
+	    $ two
+	 1. A question
+	    of two lines.
+
+	    $ three
+
+	    kept
+
+	Text.
+	END
+	sed -i 's/\\\\/\\/' page want
+	expect 0 "$labs/show" printed page
+	diff want "$out"
+	expect 0 "$labs/show" /dev/null page
+	diff page "$out"
+	expect 2 "$labs/show" page
 }
 
 @test "labs: the foundry line is the same bytes from any awk" {

@@ -132,6 +132,8 @@ run_page() {
 	process 400 99 200 2 15 >line3.csv
 	sed '/T00:2/q' line3.csv >monday.csv
 	sed -e '1p' -e '1,/T00:2/d' line3.csv >tuesday.csv
+	patients 600 7 >patients.csv
+	patients 200 99 >today.csv
 	run_page "$GE_TOP/man/gepredict.1"
 }
 
@@ -157,6 +159,11 @@ run_page() {
 	run_page "$GE_TOP/man/getrain-monitor.1"
 }
 
+@test "pipeline: the examples of getrain-trees(1) do what they show" {
+	patients 600 7 >patients.csv
+	run_page "$GE_TOP/man/getrain-trees.1"
+}
+
 @test "pipeline: the story of ge(7) goes as it is told" {
 	run_page "$GE_TOP/man/ge.7"
 }
@@ -170,7 +177,7 @@ run_page() {
 		case ${page##*/} in
 		gefrag.1 | gejoin.1 | gels.1 | gepredict.1 | gepull.1 | \
 		    gepush.1 | gerepair.1 | germ.1 | getrain.1 | \
-		    getrain-monitor.1 | geverify.1 | ge.7 | ge-manifest.5)
+		    getrain-monitor.1 | getrain-trees.1 | geverify.1 | ge.7 | ge-manifest.5)
 			continue ;;
 		esac
 		fails grep '^\$ ' "$page"
@@ -199,45 +206,38 @@ run_page() {
 	done
 }
 
-@test "pipeline: every setting of getrain lm stands in its manual page" {
-	names=$(sed -n -e 's/^\t\t{ "\([a-z0-9-]*\)", [A-Z]*, .*/\1/p' \
-	    -e 's/.*cli_option(arg, "\([a-z]*\)").*/\1/p' \
-	    "$GE_TOP/cmd/train_lm.c")
-	[ "$(wc -w <<<"$names")" -gt 40 ]
-	for o in $names; do
-		grep '^\.It Fl O' "$GE_TOP/man/getrain.1" |
-		    grep -q "Cm $o\( \|$\)" || {
+# settings FILE ...: the names that -O takes there.
+settings() {
+	sed -n -e 's/^\t\t{ "\([a-z0-9-]*\)", [A-Z]*, .*/\1/p' \
+	    -e 's/.*cli_option(arg, "\([a-z0-9-]*\)").*/\1/p' "$@"
+	grep -ho '{ "[a-z0-9]*", &o->' "$@" | cut -d '"' -f 2
+}
+
+# documented PAGE N NAME ...: each of at least N names is an -O of the page.
+documented() {
+	page=$GE_TOP/man/$1
+	[ $(($# - 2)) -ge "$2" ]
+	shift 2
+	for o; do
+		grep '^\.It Fl O' "$page" | grep -q "Cm $o\( \|$\)" || {
 			echo "-O $o"
 			return 1
 		}
 	done
 }
 
-@test "pipeline: every setting of getrain monitor stands in its manual page" {
-	names=$(grep -o -e 'cli_option(arg, "[a-z0-9]*"' -e '{ "[a-z0-9]*", &o->' \
-	    "$GE_TOP/cmd/train_monitor.c" "$GE_TOP/cmd/tables.c" |
-	    cut -d '"' -f 2)
-	[ "$(wc -w <<<"$names")" -gt 18 ]
-	for o in $names; do
-		grep '^\.It Fl O' "$GE_TOP/man/getrain-monitor.1" |
-		    grep -q "Cm $o\( \|$\)" || {
-			echo "-O $o"
-			return 1
-		}
-	done
-}
-
-@test "pipeline: every setting of gepredict stands in its manual page" {
-	names=$(sed -n '/ names\[\] = /,/};/p' "$GE_TOP"/cmd/predict_*.c |
-	    grep -o '"[^"]*"' | tr -d '"')
-	[ "$(wc -w <<<"$names")" -gt 18 ]
-	for o in $names; do
-		grep '^\.It Fl O' "$GE_TOP/man/gepredict.1" |
-		    grep -q "Cm $o\( \|$\)" || {
-			echo "-O $o"
-			return 1
-		}
-	done
+@test "pipeline: every setting of getrain and gepredict stands in its page" {
+	cd "$GE_TOP/cmd"
+	# shellcheck disable=SC2046	# words
+	documented getrain.1 40 $(settings train_lm.c)
+	# shellcheck disable=SC2046
+	documented getrain-monitor.1 15 $(settings train_monitor.c tables.c |
+	    grep -vx 'target\|weight')
+	# shellcheck disable=SC2046
+	documented getrain-trees.1 30 $(settings train_trees.c tables.c)
+	# shellcheck disable=SC2046
+	documented gepredict.1 18 $(sed -n '/ names\[\] = /,/};/p' \
+	    predict_*.c | grep -o '"[^"]*"' | tr -d '"')
 }
 
 @test "pipeline: what README shows is what happens" {

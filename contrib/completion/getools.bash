@@ -3,7 +3,7 @@
 # tests/lint/completion holds the two lists to the sources.
 
 # What getrain's first word may be.
-_getools_families='lm monitor'
+_getools_families='lm monitor trees'
 
 # The options of a program, or of a family, as getopt(3) writes them.
 _getools_options() {
@@ -19,6 +19,7 @@ _getools_options() {
 	getrain-lm)	echo 'fi:j:O:o:qtv' ;;
 	getrain-monitor)
 			echo 'fj:O:o:qtv' ;;
+	getrain-trees)	echo 'fj:O:o:qtv' ;;
 	geverify)	echo 'c:fj:m:O:o:qs:V:vx:' ;;
 	esac
 }
@@ -57,6 +58,13 @@ _getools_rare() {
 	getrain-monitor)
 		echo "far= gco2= hinges=no hinges=yes hold= lags= modes=" \
 		    "nominal= rows= $table" ;;
+	getrain-trees)
+		echo "alpha= balance bins= by= cap= colsample= combine=" \
+		    "coverage= decide=accuracy decide=balanced decide=f1" \
+		    "decide=likely depth= eta= folds= gamma= gco2= hold=" \
+		    "joules= lags= lambda= life min-child= minutes= patience=" \
+		    "positive= rounds= search= seed= subsample= task=classes" \
+		    "task=number $table" ;;
 	geverify)	echo "afr= all alone blind common= format=json" \
 			    "format=prometheus format=text loss= repair-days=" \
 			    "$pin $net" ;;

@@ -7,9 +7,14 @@
 /*
  * Tables held as numbers, one behind the other, one type a column: a number where
  * every value is one; a time (seconds since 1970) where every value is one of ISO 8601;
- * else a category, a place among the column's words.  A column of more words than are
- * taken is text and holds nothing.  Missing: NaN; infinities are numbers.
+ * else a category, a place among the column's words.  A column of more or longer words
+ * than are taken is text and holds nothing.  Missing: NaN; infinities are numbers.
  */
+enum {
+	GE_FRAME_WORDS = 4096,		/* most of a category, if not told */
+	GE_FRAME_WORD = 1024		/* bytes of the longest */
+};
+
 enum ge_frame_type {
 	GE_FRAME_NUMBER, GE_FRAME_TIME, GE_FRAME_CATEGORY, GE_FRAME_TEXT
 };
@@ -60,7 +65,7 @@ struct ge_frame {
 
 /*
  * ge_frame_init(f, o): o is copied, its lists borrowed until ge_frame_end.
- * ge_frame_opts_init: as of ge_table_opts_init, 4096 words.
+ * ge_frame_opts_init: as of ge_table_opts_init, GE_FRAME_WORDS.
  *
  * ge_frame_begin(f, name, e): a table; name is borrowed until ge_frame_end_table.
  * ge_frame_push(f, buf, len, e), ge_frame_end_table(f, e): as of a table.

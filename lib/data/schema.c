@@ -4,8 +4,7 @@
 #include "util/mem.h"
 
 enum {
-	COLS = 65536,			/* most columns */
-	WORDS = 1 << 20		/* most categories of one */
+	COLS = 65536			/* most columns */
 };
 
 static const char *const types[] = { "number", "time", "category", "text" };
@@ -113,6 +112,9 @@ give_role(struct ge_schema *s, const struct ge_frame *f, const char *name,
 		return (ge_fail(e, GE_EUSAGE, "column '%s' cannot be %s and %s",
 		    name, roles[s->col[j].role], roles[role]));
 	type = f->col[j].type;
+	if (role == GE_ROLE_GROUP && type == GE_FRAME_TEXT)
+		return (ge_fail(e, GE_EUSAGE, "column '%s': words too long to "
+		    "be groups", name));
 	if (role == GE_ROLE_TIME && type != GE_FRAME_NUMBER &&
 	    type != GE_FRAME_TIME)
 		return (ge_fail(e, GE_EUSAGE, "column '%s': neither times of "
@@ -244,7 +246,7 @@ parse_words(struct ge_schema_col *c, size_t j, const json_t *a,
 
 	if (a == NULL)
 		return (0);
-	if (!json_is_array(a) || c->type != GE_FRAME_CATEGORY || n > WORDS)
+	if (!json_is_array(a) || c->type != GE_FRAME_CATEGORY || n > GE_FRAME_WORDS)
 		return (wrong(e, j, "no list of categories"));
 	if ((c->word = ge_alloc((n + 1) * sizeof(*c->word), e)) == NULL)
 		return (-1);

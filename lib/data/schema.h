@@ -34,8 +34,8 @@ struct ge_schema_col {
 
 struct ge_schema {
 	char *family;
-	size_t ncols, width;		/* width: of the table, which may have had
-					   more */
+	size_t ncols, width;		/* width: columns of the table, those
+					   passed over too */
 	struct ge_schema_col *col;
 	int header;			/* columns have names; else numbers */
 };
@@ -50,7 +50,7 @@ struct ge_roles {
  * Of a frame that is read.  Columns of text, and of times but the one of r->time, have
  * no role: as inputs they are of no use.  unit is what the name ends with in brackets
  * or parentheses.  -1 GE_EUSAGE when a column of r is not there or one has two roles, the
- * time is a category, or a weight is no number.
+ * time is a category, a group text, or a weight is no number.
  *
  * ge_schema_find(s, role): the first column of this role, or SIZE_MAX.
  *
@@ -76,9 +76,9 @@ void ge_schema_release(struct ge_schema *s);
  * 1u << GE_ROLE_..., whose columns must be there.  An input is always one.
  *
  * ge_bind_table(b, t, e): for rows of t from here on, whose names are known (call it
- * with a table's first row); borrowed until the next.  Columns without names
- * are taken by their places if the table has schema's width.  -1 GE_EREFUSED naming a column that is
- * missing.
+ * with a table's first row); borrowed until the next.  Columns without names are taken by
+ * their places if the table has the schema's width.  -1 GE_EREFUSED naming a column that
+ * is missing.
  *
  * ge_bind_row(b, row, v, e): v [ncols] of s.  A number; a time in seconds; of a
  * category the place of its word; of a group its number or a hash of its text, good for

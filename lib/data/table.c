@@ -1,6 +1,5 @@
 #include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "data/decimal.h"
@@ -451,42 +450,20 @@ text_name(const struct ge_table *t, const struct cursor *c,
 	return (s);
 }
 
-struct named {
-	const char *name;
-	size_t i;
-};
-
-static int
-by_name(const void *a, const void *b)
-{
-	const struct named *x = a, *y = b;
-	int c = strcmp(x->name, y->name);
-
-	return (c != 0 ? c : (x->i > y->i) - (x->i < y->i));
-}
-
 static int
 unique(const struct ge_table *t, const struct cursor *c, struct ge_err *e)
 {
-	struct named *v;
-	size_t i;
-	int rc = 0;
+	struct ge_words index;
+	size_t twice = 0;
+	int rc;
 
-	if ((v = ge_alloc(t->ncols * sizeof(*v), e)) == NULL)
-		return (-1);
-	for (i = 0; i < t->ncols; i++) {
-		v[i].name = t->names[i];
-		v[i].i = i;
-	}
-	qsort(v, t->ncols, sizeof(*v), by_name);
-	for (i = 1; i < t->ncols && rc == 0; i++)
-		if (strcmp(v[i].name, v[i - 1].name) == 0)
-			rc = ge_fail(e, GE_EREFUSED,
-			    "'%s:%llu:%zu': column '%s' is there twice",
-			    t->name, (unsigned long long)c->line,
-			    t->cell[v[i].i].col, v[i].name);
-	ge_free(v);
-	return (rc);
+	rc = ge_words_index(&index, t->names, t->ncols, &twice, e);
+	ge_words_release(&index);
+	if (rc != 0)
+		return (rc == 1 ? 0 : -1);
+	return (ge_fail(e, GE_EREFUSED, "'%s:%llu:%zu': column '%s' is there "
+	    "twice", t->name, (unsigned long long)c->line, t->cell[twice].col,
+	    t->names[twice]));
 }
 
 /* Is a field of the first row a name that is known?  1, 0, or -1. */
@@ -531,12 +508,15 @@ title(struct ge_table *t, const struct cursor *c, struct ge_err *e)
 	size_t i;
 
 	t->ncols = t->ncells;
-	if ((t->header = titled(t, e)) == -1 || (t->names = ge_alloc(t->ncols * sizeof(*t->names), e)) == NULL)
+	if ((t->header = titled(t, e)) == -1 ||
+	    (t->names = ge_alloc(t->ncols * sizeof(*t->names), e)) == NULL)
 		return (-1);
-	for (i = 0; i < t->ncols; i++)
-		if ((t->names[i] = t->header && t->cell[i].len > 0 ?
-		    text_name(t, c, t->cell + i, e) : number_name(i, e)) == NULL)
+	for (i = 0; i < t->ncols; i++) {
+		t->names[i] = t->header && t->cell[i].len > 0 ?
+		    text_name(t, c, t->cell + i, e) : number_name(i, e);
+		if (t->names[i] == NULL)
 			return (-1);
+	}
 	return (unique(t, c, e));
 }
 

@@ -37,8 +37,8 @@ struct ge_row {
 enum ge_header {
 	GE_HEADER_NO,			/* columns are 1, 2, ... */
 	GE_HEADER_YES,			/* the first row names them */
-	GE_HEADER_AUTO			/* it does, unless all it holds is numbers
-					   and missing values */
+	GE_HEADER_AUTO			/* it does, unless it is numbers and
+					   missing values */
 };
 
 struct ge_table_opts {
@@ -46,9 +46,9 @@ struct ge_table_opts {
 	enum ge_header header;
 	size_t cols, field;		/* most columns, bytes of a row's field */
 	char *const *known;		/* [nknown] names, borrowed; or none */
-	size_t nknown, width;		/* with them GE_HEADER_AUTO: a first row of
-					   width fields of which none is known
-					   does not name the columns */
+	size_t nknown, width;		/* with them and GE_HEADER_AUTO a first
+					   row of width fields, none of which is
+					   known, does not name the columns */
 };
 
 struct ge_table {

@@ -177,8 +177,8 @@ ge_tables_read(int fd, const char *name, const struct ge_docs_caps *caps,
 		ge_within(e, "'%s'", name);
 	if (rc == 0 && t.passed > 0)
 		ge_note(GE_WARN, "'%s': entries passed over, as they are no "
-		    "tables: %lu, the first '%s'", name, (unsigned long)t.passed,
-		    t.first);
+		    "tables: %lu, the first '%s'", name,
+		    (unsigned long)t.passed, t.first);
 	if (rc == 0 && t.given == 0)
 		rc = ge_fail(e, GE_EUSAGE, "'%s': no table", name);
 	ge_flow_release(&f);

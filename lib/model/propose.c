@@ -27,6 +27,9 @@ struct court {
 	uint8_t *fold;			/* [n] */
 	double *y;			/* [n] */
 	float *w[FOLDS];		/* [n] each, 0 where held out */
+	double base;			/* margin to begin with */
+	uint32_t *col;			/* [ncols] of numbers that vary */
+	size_t ncols;
 };
 
 int
@@ -126,8 +129,63 @@ court_release(struct court *c)
 	ge_free(c->row);
 	ge_free(c->fold);
 	ge_free(c->y);
+	ge_free(c->col);
 	for (k = 0; k < FOLDS; k++)
 		ge_free(c->w[k]);
+}
+
+/* Is column j one of numbers of which there are two? */
+static int
+varies(const struct court *c, uint32_t j)
+{
+	const struct ge_schema_col *col = &c->s->col[j];
+	const double *v = c->t->v + j;
+	double first = NAN;
+	size_t i;
+
+	if (col->role != GE_ROLE_INPUT || col->type != GE_FRAME_NUMBER)
+		return (0);
+	for (i = 0; i < c->n; i++) {
+		if (isnan(first))
+			first = v[c->row[i] * c->s->ncols];
+		else if (v[c->row[i] * c->s->ncols] < first ||
+		    v[c->row[i] * c->s->ncols] > first)
+			return (1);
+	}
+	return (0);
+}
+
+static int
+columns(struct court *c, struct ge_err *e)
+{
+	uint32_t j;
+
+	if ((c->col = ge_alloc((c->s->ncols + 1) * sizeof(*c->col), e)) ==
+	    NULL)
+		return (-1);
+	for (j = 0; j < c->s->ncols; j++)
+		if (varies(c, j))
+			c->col[c->ncols++] = j;
+	return (0);
+}
+
+/* The mean, or the log odds: not to its last bit, which is the C library's. */
+static double
+base(const struct court *c)
+{
+	double sum = 0, all = 0, w;
+	size_t i;
+
+	for (i = 0; i < c->n; i++) {
+		w = c->t->w == NULL ? 1 : (double)c->t->w[c->row[i]];
+		sum += w * c->y[i];
+		all += w;
+	}
+	if (c->t->boost->objective == GE_SQUARED)
+		return (all > 0 ? sum / all : 0);
+	if (c->t->boost->objective == GE_SOFTMAX || sum <= 0 || sum >= all)
+		return (0);
+	return (round(log(sum / (all - sum)) * 64) / 64);
 }
 
 static int
@@ -151,7 +209,8 @@ court_init(struct court *c, const struct ge_schema *s,
 		c->row[i] = t->row[(uint64_t)i * t->nrows / c->n];
 		c->y[i] = t->y[c->row[i]];
 	}
-	if (deal(c, series, e) == -1)
+	c->base = base(c);
+	if (columns(c, e) == -1 || deal(c, series, e) == -1)
 		return (-1);
 	for (k = 0; k < FOLDS; k++) {
 		if ((c->w[k] = ge_alloc(c->n * sizeof(**c->w), e)) == NULL)
@@ -286,8 +345,8 @@ settings(const struct court *c, size_t q, struct ge_boost_opts *o)
 	ge_boost_opts_init(o);
 	o->objective = c->t->boost->objective;
 	o->classes = c->t->boost->classes;
-	o->jobs = c->t->boost->jobs;
-	o->base = c->t->boost->base;
+	o->jobs = 1;			/* few rows: threads would wait */
+	o->base = c->base;
 	o->bins = c->t->boost->bins;
 	if (o->bins == 0)
 		o->bins = ge_propose_bins(c->n, q);
@@ -362,14 +421,6 @@ rank(const struct court *c, const struct ge_features *F, size_t from,
 }
 
 static int
-is_number(const struct ge_schema *s, uint32_t j)
-{
-
-	return (s->col[j].role == GE_ROLE_INPUT &&
-	    s->col[j].type == GE_FRAME_NUMBER);
-}
-
-static int
 by_number(const void *a, const void *b)
 {
 	const uint32_t *p = a, *q = b;
@@ -377,33 +428,25 @@ by_number(const void *a, const void *b)
 	return (*p < *q ? -1 : *p > *q);
 }
 
-/* Of the columns of numbers those that trees use most, in their order. */
+/* Of many columns those that trees use most, in their order. */
 static int
-columns(const struct court *c, uint32_t **col, size_t *n, struct ge_err *e)
+fewer(struct court *c, struct ge_err *e)
 {
-	const struct ge_schema *s = c->s;
 	struct ge_features plain = { 0 };
 	struct worth *w = NULL;
 	int rc = -1;
-	uint32_t j;
 	size_t i;
 
-	*n = 0;
-	if ((*col = ge_alloc((s->ncols + 1) * sizeof(**col), e)) == NULL)
-		return (-1);
-	for (j = 0; j < s->ncols; j++)
-		if (is_number(s, j))
-			(*col)[(*n)++] = j;
-	if (*n <= COLUMNS)
+	if (c->ncols <= COLUMNS)
 		return (0);
-	if (ge_features_plain(&plain, s, e) == -1 ||
+	if (ge_features_plain(&plain, c->s, e) == -1 ||
 	    (w = ge_alloc(plain.n * sizeof(*w), e)) == NULL ||
 	    rank(c, &plain, 0, w, e) == -1)
 		goto out;
-	for (i = 0, *n = 0; i < plain.n && *n < COLUMNS; i++)
-		if (is_number(s, plain.f[w[i].i].a))
-			(*col)[(*n)++] = plain.f[w[i].i].a;
-	qsort(*col, *n, sizeof(**col), by_number);
+	for (i = 0, c->ncols = 0; i < plain.n && c->ncols < COLUMNS; i++)
+		if (varies(c, plain.f[w[i].i].a))
+			c->col[c->ncols++] = plain.f[w[i].i].a;
+	qsort(c->col, c->ncols, sizeof(*c->col), by_number);
 	rc = 0;
 out:
 	ge_free(w);
@@ -420,19 +463,18 @@ comparable(const struct ge_schema_col *a, const struct ge_schema_col *b)
 }
 
 static int
-pairs(const struct court *c, struct ge_features *F, struct ge_err *e)
+pairs(struct court *c, struct ge_features *F, struct ge_err *e)
 {
 	const struct ge_schema *s = c->s;
-	uint32_t *col, a, b;
-	size_t i, k, n;
-	int rc = -1;
+	uint32_t a, b;
+	size_t i, k;
 
-	if (columns(c, &col, &n, e) == -1)
-		goto out;
-	for (i = 0; i < n; i++)
-		for (k = i + 1; k < n; k++) {
-			a = col[i];
-			b = col[k];
+	if (fewer(c, e) == -1)
+		return (-1);
+	for (i = 0; i < c->ncols; i++)
+		for (k = i + 1; k < c->ncols; k++) {
+			a = c->col[i];
+			b = c->col[k];
 			if (ge_features_add(F, s, GE_F_PRODUCT, a, b, 0, e) ==
 			    -1 ||
 			    ge_features_add(F, s, GE_F_RATIO, a, b, 0, e) ==
@@ -440,12 +482,9 @@ pairs(const struct court *c, struct ge_features *F, struct ge_err *e)
 			    (comparable(&s->col[a], &s->col[b]) &&
 			    ge_features_add(F, s, GE_F_DIFFERENCE, a, b, 0,
 			    e) == -1))
-				goto out;
+				return (-1);
 		}
-	rc = 0;
-out:
-	ge_free(col);
-	return (rc);
+	return (0);
 }
 
 /* To F features w[from] to w[to - 1] of all. */
@@ -550,14 +589,14 @@ struct block {
 };
 
 static int
-add_block(struct ge_features *F, const struct ge_schema *s,
-    const struct block *k, struct ge_err *e)
+add_block(const struct court *c, struct ge_features *F, const struct block *k,
+    struct ge_err *e)
 {
-	uint32_t j;
+	size_t i;
 
-	for (j = 0; j < s->ncols; j++)
-		if (is_number(s, j) && ge_features_add(F, s, k->op, j, k->b,
-		    k->w, e) == -1)
+	for (i = 0; i < c->ncols; i++)
+		if (ge_features_add(F, c->s, k->op, c->col[i], k->b, k->w,
+		    e) == -1)
 			return (-1);
 	return (0);
 }
@@ -579,7 +618,7 @@ try_blocks(const struct court *c, struct ge_features *kept, double *best,
 	if (ge_features_copy(&G, F, c->s, e) == -1)
 		goto out;
 	for (i = 0; i < n; i++)
-		if (add_block(&G, c->s, &k[i], e) == -1)
+		if (add_block(c, &G, &k[i], e) == -1)
 			goto out;
 	if (judge(c, &G, &loss, NULL, e) == -1)
 		goto out;

@@ -18,12 +18,9 @@
  * Whoever calls: the thresholds of such features (a power, a strain) are sharp, so that
  * 256 quantiles of few rows blur them: on AI4I 2020 they cost 0.05 of F1.  So unless
  * told otherwise `bins` is to be ge_propose_bins; the other defaults that the figures
- * need are eta 0.1, depth 6, min_child 1, lambda 1, subsample 0.8, colsample 0.5, at
- * most 400 rounds with early stopping.
- *
- *	life          ge_features_age first, then ge_propose_lags
- *	combine=N     ge_propose(..., N, ...), after lags
- *	lags=W        a number: ge_propose_lags(..., W, ...); else ge_features_lags
+ * need are eta 0.05, depth 5, min_child 1, lambda 1, subsample 0.8, colsample 0.5, at
+ * most 1000 rounds, and patience for 50.  A life is foretold within 0 and its cap.  For
+ * the time left: ge_features_age, then lags, then pairs.
  */
 struct ge_training {
 	const double *v;		/* [n][s->ncols], of a frame */
@@ -36,7 +33,7 @@ struct ge_training {
 	const uint32_t *unit;		/* [n] number of the group or NULL: rows of one
 					   are held out together */
 	const struct ge_boost_opts *boost;	/* objective, classes, bins (0: by
-					   ge_propose_bins), jobs, base */
+					   ge_propose_bins) */
 	uint64_t seed;
 };
 
@@ -55,7 +52,7 @@ struct ge_training {
  * rows is least; and GE_F_AGE where there is a group.
  *
  * -1 as of ge_boost_*, or GE_EFAIL without memory or when a signal came; F is then to be
- * released.  The same features whatever t->boost->jobs.
+ * released.  On the caller's thread alone: the rows are few.
  */
 int ge_propose_bins(size_t nrows, size_t q);
 int ge_propose(struct ge_features *F, const struct ge_schema *s,

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/linear.h"
 #include "model/trees_int.h"
 #include "util/mem.h"
 #include "util/thread.h"
@@ -276,6 +277,61 @@ foretell_constant(struct ge_trees *t, struct held *h, int f,
 	return (0);
 }
 
+/* Words of each feature [q], 0: it is a number; NULL without memory. */
+static uint32_t *
+count_words(const struct ge_trees *t, const struct ge_features *F,
+    struct ge_err *e)
+{
+	uint8_t *category = ge_alloc(F->n, e);
+	uint32_t *n = ge_alloc(F->n * sizeof(*n), e);
+	size_t j;
+
+	if (category != NULL && n != NULL) {
+		ge_features_categories(F, &t->schema, category);
+		for (j = 0; j < F->n; j++)
+			if (category[j])
+				n[j] = (uint32_t)t->schema.col[F->f[j].a].nwords;
+	} else {
+		ge_free(n);
+		n = NULL;
+	}
+	ge_free(category);
+	return (n);
+}
+
+static int
+foretell_linear(struct ge_trees *t, struct held *h, int f, struct ge_err *e)
+{
+	const struct ge_trees_view *v = ge_trees_view(t, f);
+	struct ge_linear_opts o = { .classes = t->meaning.k, .ridge = 1,
+	    .pool = t->pool };
+	struct ge_linear_data d = { .x = v->x, .q = v->q, .y = t->y,
+	    .w = t->w };
+	struct ge_linear *l = NULL;
+	uint32_t *row, *many;
+	size_t i;
+
+	row = ge_alloc(t->n * sizeof(*row), e);
+	many = count_words(t, &v->features, e);
+	if (row != NULL && many != NULL) {
+		for (i = 0; i < t->n; i++)
+			if (ge_trees_learns(t, i, f))
+				row[d.n++] = (uint32_t)i;
+		d.row = row;
+		d.words = many;
+		l = ge_linear_new(&o, &d, e);
+	}
+	for (i = 0; l != NULL && i < h->n; i++)
+		if (t->fold[h->row[i]] == f)
+			ge_linear_predict(l, v->x + h->row[i] * v->q,
+			    h->p + i * h->k);
+	ge_free(row);
+	ge_free(many);
+	i = l != NULL;
+	ge_linear_free(l);
+	return (i ? 0 : -1);
+}
+
 /* A simpler model on the same folds, with what it takes. */
 static int
 baseline(struct ge_trees *t, struct held *h, const char *name,
@@ -323,6 +379,7 @@ ge_trees_judge(struct ge_trees *t, struct ge_err *e)
 
 	if (held_make(&h, t, e) == 0 && held_alloc(&room, t, e) == 0 &&
 	    baseline(t, &h, "constant", foretell_constant, e) == 0 &&
+	    baseline(t, &h, "linear", foretell_linear, e) == 0 &&
 	    judge_trees(t, &h, &room, e) == 0)
 		rc = 0;
 	held_free(&h);

@@ -1,5 +1,5 @@
 /*
- * schema.json, and behind a NUL a table that is read by it: what is taken is the same
+ * schema.json, and behind a NUL a table that is read by it, as gepredict does: what is taken is the same
  * when written and read again, and a row's values are of its types.
  */
 #include <math.h>
@@ -43,9 +43,16 @@ read_by(const struct ge_schema *s, const uint8_t *buf, size_t len)
 	struct ge_table_opts o;
 	struct ge_err e = { 0 };
 	struct reader r;
+	char **known;
 
 	memset(&r, 0, sizeof(r));
 	ge_table_opts_init(&o);
+	known = malloc(s->ncols * sizeof(*known));
+	must(known != NULL, "malloc");
+	for (; s->header && o.nknown < s->ncols; o.nknown++)
+		known[o.nknown] = s->col[o.nknown].name;
+	o.known = known;
+	o.width = s->width;
 	must(ge_bind_init(&r.b, s, 0, &e) == 0 && ge_table_init(&r.t, &o,
 	    "f", take, &r, &e) == 0, "init");
 	r.v = malloc(s->ncols * sizeof(*r.v));
@@ -54,6 +61,7 @@ read_by(const struct ge_schema *s, const uint8_t *buf, size_t len)
 	    ge_table_end(&r.t, &e) == -1)
 		must(e.code == GE_EREFUSED || e.code == GE_EUSAGE, "status");
 	free(r.v);
+	free(known);
 	ge_table_release(&r.t);
 	ge_bind_release(&r.b);
 }

@@ -131,7 +131,8 @@ misused(void)
 	static const struct ge_roles both = { .time = "a", .target = "a" };
 	static const struct ge_roles word = { .time = "b" };
 	static const struct ge_roles heavy = { .weight = "b" };
-	static const char text[] = "a,b\n1,x\n";
+	static const struct ge_roles group = { .group = "a" };
+	char text[1200] = "a,b\n1,x\n";
 
 	check(refused(&absent, text, GE_EUSAGE, "-O target=: no column 'z'") &&
 	    refused(&both, text, GE_EUSAGE,
@@ -139,6 +140,11 @@ misused(void)
 	    GE_EUSAGE, "column 'b': neither times of ISO 8601 nor numbers") &&
 	    refused(&heavy, text, GE_EUSAGE, "column 'b': weights are numbers"),
 	    "roles that cannot be");
+	memset(text + 4, 'x', 1100);
+	memcpy(text, "a\ny\n", 4);
+	memcpy(text + 1104, "\n", 2);
+	check(refused(&group, text, GE_EUSAGE, "column 'a': words too "
+	    "long to be groups"), "text as a group");
 }
 
 static int
@@ -185,7 +191,8 @@ damaged(void)
 	    "column 1 of the schema: a role that its type cannot have"),
 	    "columns that are none");
 	check(hostile(HEAD "[" COL("\"a\"", "\"number\"", "\"input\"")
-	    ",\"unit\":1}]}", "column 1 of the schema: a unit that is no text") &&
+	    ",\"unit\":1}]}",
+	    "column 1 of the schema: a unit that is no text") &&
 	    hostile(HEAD "[" COL("\"a\"", "\"number\"", "\"input\"")
 	    ",\"categories\":[]}]}",
 	    "column 1 of the schema: no list of categories") &&
@@ -206,7 +213,8 @@ damaged(void)
 	    COL("\"b\"", "\"number\"", "\"input\"") "}]}",
 	    "column 2 of the schema: no place behind the column before") &&
 	    hostile(HEAD "[" AT("-1", "\"a\"", "\"number\"", "\"input\"")
-	    "}]}", "column 1 of the schema: no place behind the column before") &&
+	    "}]}",
+	    "column 1 of the schema: no place behind the column before") &&
 	    hostile(HEAD "[" AT("3", "\"a\"", "\"number\"", "\"input\"")
 	    "}]}", "a schema whose width cannot be"), "places that cannot be");
 }
@@ -241,7 +249,7 @@ take(void *arg, const struct ge_row *row, struct ge_err *e)
 }
 
 enum {
-	TAIL = 1 << 30			/* the table's end, maybe without names */
+	TAIL = 1 << 30			/* the end of a table, maybe no names */
 };
 
 static int
