@@ -80,19 +80,9 @@ set_most(const char *name, const char *v, int min, int max, size_t *to,
 }
 
 static int
-set_hinges(struct ge_mon_opts *o, const char *v, struct ge_err *e)
-{
-
-	o->hinges = strcmp(v, "yes") == 0;
-	if (!o->hinges && strcmp(v, "no") != 0)
-		return (ge_fail(e, GE_EUSAGE,
-		    "hinges '%s': neither 'no' nor 'yes'", v));
-	return (0);
-}
-
-static int
 set(struct options *o, const char *arg, struct ge_err *e)
 {
+	static const char *const bools[] = { "no", "yes" };
 	struct ge_mon_opts *m = &o->mon;
 	const char *v;
 	int rc;
@@ -107,7 +97,7 @@ set(struct options *o, const char *arg, struct ge_err *e)
 	if ((v = cli_option(arg, "gco2")) != NULL)
 		return (cli_fraction("gco2", v, 0, 1e6, &m->gco2, e));
 	if ((v = cli_option(arg, "hinges")) != NULL)
-		return (set_hinges(m, v, e));
+		return (cli_word("hinges", v, bools, 2, &m->hinges, e));
 	if ((v = cli_option(arg, "hold")) != NULL)
 		return (cli_fraction("hold", v, 0, 0.5, &m->hold, e));
 	if ((v = cli_option(arg, "lags")) != NULL)

@@ -43,7 +43,7 @@ number() {
 	far=1/hour|far '1/hour': not a number from 1e-09 to 0.09
 	lags=9|lags '9': not a number from 0 to 8
 	modes=0|modes '0': not a number from 1 to 4
-	hinges=maybe|hinges 'maybe': neither 'no' nor 'yes'
+	hinges=maybe|hinges 'maybe': not no or yes
 	hold=0.6|hold '0.6': not a number from 0 to 0.5
 	rows=5|rows '5': not a range like 1-500
 	rows=0-5|rows '0-5': not a range like 1-500
@@ -335,19 +335,19 @@ number() {
 
 @test "getrain monitor: SIGUSR1 tells how far, signals leave nothing" {
 	mkfifo line
-	for sig in INT TERM; do
+	for sig in HUP:129 TERM:143; do
 		getrain monitor -O time=time -o m line 2>"$err" 3>&- &
 		pid=$!
 		exec 8>line
 		cat "$nominal" >&8
 		kill -USR1 $pid
 		until_true grep -q 'getrain: reading' "$err"
-		kill -$sig $pid
+		kill -${sig%:*} $pid
 		until_true ended $pid || kill -KILL $pid
 		status=0
 		wait $pid || status=$?
 		exec 8>&-
-		[ $status -gt 128 ]
+		[ $status -eq ${sig#*:} ]
 		[ "$(ls -A)" = line ]
 		[ -z "$(ls -A "$TMPDIR")" ]
 	done
@@ -376,6 +376,25 @@ number() {
 	[ $status -eq 0 ] && [ $n -gt 20 ]
 	# What the killed ones left, the last one has cleared away.
 	[ "$(ls -A | xargs)" = 'hit m new old' ] || ls -A
+}
+
+@test "getrain monitor: each system call failing in turn, all of it or nothing" {
+	local n=0 status
+	process 200 5 >in.csv
+	while [ $((++n)) -lt 300 ]; do
+		status=0
+		"$GE_BUILD/fault/sysfault" -n $n -e ENOSPC -o ../hit \
+		    "$GE_BUILD/bin/getrain" monitor -q -j 1 -O lags=0 -o m \
+		    in.csv 2>"$err" || status=$?
+		[ -s ../hit ] || break
+		rm ../hit
+		[ $status -ne 0 ] || [ -e m ]
+		[ ! -e m ] || [ "$(ls m | wc -l)" -eq 4 ]
+		# What cannot be removed stays.
+		rm -rf m .m.*
+		[ "$(ls -A)" = in.csv ]
+	done
+	[ $status -eq 0 ] && [ $n -gt 20 ]
 }
 
 @test "getrain monitor: a write that fails leaves nothing" {
