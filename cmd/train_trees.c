@@ -265,6 +265,25 @@ tell_table(const struct ge_trees *t)
 		    cli_plural(t->dropped));
 }
 
+/* -t: what it would take of memory. */
+static void
+tell_memory(const struct ge_trees *t)
+{
+	struct ge_trees_size z;
+	char b[32];
+
+	ge_trees_bytes(t, &z);
+	printf("#part\tbytes\n");
+	printf("table\t%" PRIu64 "\n", z.table);
+	printf("features\t%" PRIu64 "\n", z.features);
+	printf("matrix\t%" PRIu64 "\n", z.matrix);
+	printf("gradients\t%" PRIu64 "\n", z.gradients);
+	if (!cli_is_quiet())
+		cli_say("%s of memory", cli_bytes(b, z.features +
+		    (z.table > z.matrix + z.gradients ? z.table : z.matrix +
+		    z.gradients)));
+}
+
 static void
 tell_score(const struct ge_trees *t, const struct ge_trees_score *s)
 {
@@ -311,8 +330,10 @@ fit(struct options *o, struct ge_trees *t, struct ge_frame *f,
 	if (ge_trees_open(t, f, &o->tables.roles, &o->trees, e) == -1)
 		return (-1);
 	tell_table(t);
-	if (o->try)
+	if (o->try) {
+		tell_memory(t);
 		return (0);
+	}
 	t->tell = tell;
 	if (ge_trees_fit(t, e) == -1 || ge_trees_save(t, o->tables.sha256,
 	    o->tables.digest, out, e) == -1 || ge_outdir_commit(out, e) == -1)
