@@ -92,6 +92,54 @@ work() {
 	done
 }
 
+@test "labs: a page takes what its commands print from a run" {
+	cat >page <<-'END'
+	TITLE
+
+	    not a command
+
+	    $ one \\
+	    >     more
+	    old
+	    $ two
+	 1. A question
+	    of two lines.
+
+	    $ three
+
+	    kept
+
+	Text.
+	END
+	printf '%s\n' '$ one \' '>     more' new '' lines '' '$ two' >printed
+	cat >want <<-'END'
+	TITLE
+
+	    not a command
+
+	    $ one \\
+	    >     more
+	    new
+
+	    lines
+	    $ two
+	 1. A question
+	    of two lines.
+
+	    $ three
+
+	    kept
+
+	Text.
+	END
+	sed -i 's/\\\\/\\/' page want
+	expect 0 "$labs/show" printed page
+	diff want "$out"
+	expect 0 "$labs/show" /dev/null page
+	diff page "$out"
+	expect 2 "$labs/show" page
+}
+
 @test "labs: the foundry line is the same bytes from any awk" {
 	tried=0
 	for awk in awk mawk gawk original-awk; do
