@@ -362,6 +362,24 @@ run(struct options *o, int argc, char **argv, struct ge_err *e)
 	return (rc);
 }
 
+/*
+ * Threads of XGBoost (OpenMP's) spin while they wait for each other, which on a busy
+ * machine made two of them take twenty times as long as one.  That they sleep can
+ * only be said before the program starts: start it again.
+ */
+static void
+wait_asleep(char **argv)
+{
+	static char family[] = "trees";
+
+	if (cli_jobs() == 1 || getenv("OMP_WAIT_POLICY") != NULL ||
+	    setenv("OMP_WAIT_POLICY", "passive", 0) == -1)
+		return;
+	argv[0] = family;
+	execv("/proc/self/exe", argv - 1);
+	argv[0] = argv[-1];
+}
+
 int
 trees_main(int argc, char **argv)
 {
@@ -369,6 +387,7 @@ trees_main(int argc, char **argv)
 	struct ge_err e = { 0 };
 	int rc;
 
+	wait_asleep(argv);
 	ge_trees_opts_init(&o.trees);
 	tables_options_init(&o.tables);
 	o.trees.version = cli_version();
