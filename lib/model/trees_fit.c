@@ -614,6 +614,8 @@ folds(struct ge_trees *t, struct ge_err *e)
 	for (f = 0; f < t->folds; f++)
 		sum += c[0].best[f];
 	t->rounds = (int)(sum / t->folds + 0.5);
+	if (t->rounds < t->o.rounds && strcmp(t->stopped, "rounds") == 0)
+		t->stopped = "patience";
 	t->work->margin = c[0].margin;
 	c[0].margin = NULL;
 	rc = 0;
