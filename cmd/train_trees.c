@@ -265,6 +265,25 @@ tell_table(const struct ge_trees *t)
 		    cli_plural(t->dropped));
 }
 
+/* -t: what it would take of memory. */
+static void
+tell_memory(const struct ge_trees *t)
+{
+	struct ge_trees_size z;
+	char b[32];
+
+	ge_trees_bytes(t, &z);
+	printf("#part\tbytes\n");
+	printf("table\t%" PRIu64 "\n", z.table);
+	printf("features\t%" PRIu64 "\n", z.features);
+	printf("matrix\t%" PRIu64 "\n", z.matrix);
+	printf("gradients\t%" PRIu64 "\n", z.gradients);
+	if (!cli_is_quiet())
+		cli_say("%s of memory", cli_bytes(b, z.features +
+		    (z.table > z.matrix + z.gradients ? z.table : z.matrix +
+		    z.gradients)));
+}
+
 static void
 tell_score(const struct ge_trees *t, const struct ge_trees_score *s)
 {
@@ -311,8 +330,10 @@ fit(struct options *o, struct ge_trees *t, struct ge_frame *f,
 	if (ge_trees_open(t, f, &o->tables.roles, &o->trees, e) == -1)
 		return (-1);
 	tell_table(t);
-	if (o->try)
+	if (o->try) {
+		tell_memory(t);
 		return (0);
+	}
 	t->tell = tell;
 	if (ge_trees_fit(t, e) == -1 || ge_trees_save(t, o->tables.sha256,
 	    o->tables.digest, out, e) == -1 || ge_outdir_commit(out, e) == -1)
@@ -341,6 +362,24 @@ run(struct options *o, int argc, char **argv, struct ge_err *e)
 	return (rc);
 }
 
+/*
+ * Threads of XGBoost (OpenMP's) spin while they wait for each other, which on a busy
+ * machine made two of them take twenty times as long as one.  That they sleep can
+ * only be said before the program starts: start it again.
+ */
+static void
+wait_asleep(char **argv)
+{
+	static char family[] = "trees";
+
+	if (cli_jobs() == 1 || getenv("OMP_WAIT_POLICY") != NULL ||
+	    setenv("OMP_WAIT_POLICY", "passive", 0) == -1)
+		return;
+	argv[0] = family;
+	execv("/proc/self/exe", argv - 1);
+	argv[0] = argv[-1];
+}
+
 int
 trees_main(int argc, char **argv)
 {
@@ -348,6 +387,7 @@ trees_main(int argc, char **argv)
 	struct ge_err e = { 0 };
 	int rc;
 
+	wait_asleep(argv);
 	ge_trees_opts_init(&o.trees);
 	tables_options_init(&o.tables);
 	o.trees.version = cli_version();

@@ -14,7 +14,8 @@
 enum {
 	CHUNK = 1 << 14,		/* rows a job */
 	BATCH = 1 << 16,		/* rows gathered at a time */
-	CELLS = 1 << 16			/* that a thread is worth starting for */
+	CELLS = 1 << 16,		/* that a thread is worth starting for */
+	SHAP_STEPS = 64			/* that a tree's contributions take */
 };
 
 struct ge_boost_data {
@@ -26,7 +27,7 @@ struct ge_boost {
 	BoosterHandle h;
 	struct ge_boost_opts o;
 	size_t q, k;
-	int rounds;
+	int rounds, jobs;		/* threads that it works with now */
 	/* What it is learnt from. */
 	struct ge_boost_data *d;
 	const double *y;
@@ -333,7 +334,7 @@ start(const struct ge_boost_opts *o, size_t n, size_t q, DMatrixHandle *m,
 	if (quiet(e) == -1 || (b = ge_alloc(sizeof(*b), e)) == NULL)
 		return (NULL);
 	b->o = *o;
-	b->o.jobs = threads(o, n * q);
+	b->o.jobs = b->jobs = threads(o, n * q);
 	b->q = q;
 	b->k = ge_boost_k(o);
 	b->scale = 1;
@@ -610,6 +611,18 @@ ge_boost_fitted(struct ge_boost *b, struct ge_err *e)
 	return (predict(b, b->d->m, 1, e));
 }
 
+/* As many threads as steps from node to node are worth. */
+static int
+set_jobs(struct ge_boost *b, size_t steps, struct ge_err *e)
+{
+	int jobs = threads(&b->o, steps);
+
+	if (jobs == b->jobs)
+		return (0);
+	b->jobs = jobs;
+	return (set_number(b, "nthread", jobs, e));
+}
+
 int
 ge_boost_margins(struct ge_boost *b, const float *x, size_t n, float *out,
     struct ge_err *e)
@@ -621,6 +634,8 @@ ge_boost_margins(struct ge_boost *b, const float *x, size_t n, float *out,
 
 	if (n == 0)
 		return (0);
+	if (b->d == NULL && set_jobs(b, n * b->k * (size_t)b->rounds, e) == -1)
+		return (-1);
 	interface(text, x, n, b->q);
 	if (XGBoosterPredictFromDense(b->h, text, "{\"type\": 1, "
 	    "\"training\": false, \"iteration_begin\": 0, "
@@ -641,9 +656,12 @@ ge_boost_shap(struct ge_boost *b, const float *x, size_t n, float *out,
 
 	if (n == 0)
 		return (0);
+	if (b->d == NULL && set_jobs(b, n * b->k * (size_t)b->rounds *
+	    SHAP_STEPS, e) == -1)
+		return (-1);
 	interface(text, x, n, b->q);
 	snprintf(config, sizeof(config), "{\"missing\": NaN, \"nthread\": %d}",
-	    b->o.jobs);
+	    b->jobs);
 	if (XGDMatrixCreateFromDense(text, config, &m) != 0)
 		return (failed("take rows", e));
 	if ((v = predict(b, m, 2, e)) != NULL)

@@ -114,6 +114,11 @@ struct ge_trees_state {
 	double loss;			/* of the fold, the best so far */
 };
 
+struct ge_trees_size {
+	uint64_t table;			/* gone when there are features */
+	uint64_t features, matrix, gradients;	/* matrix: quantiles, twice */
+};
+
 struct ge_trees {
 	struct ge_trees_opts o;
 	struct ge_schema schema;
@@ -154,6 +159,9 @@ struct ge_trees {
  * freed when they are not needed.  o is copied, what it points to borrowed.
  * -1 GE_EUSAGE when the target is missing or constant, or there are too few rows.
  *
+ * ge_trees_bytes(t, z): what learning will hold, without features that are proposed or
+ * of lags.
+ *
  * ge_trees_fit(t, e): all of it; tell, if set, is called after each round.
  *
  * ge_trees_save(t, digest, set, out, e): model.json, schema.json, run.json and README.md
@@ -164,6 +172,7 @@ struct ge_trees {
 void ge_trees_opts_init(struct ge_trees_opts *o);
 int ge_trees_open(struct ge_trees *t, struct ge_frame *f,
     const struct ge_roles *r, const struct ge_trees_opts *o, struct ge_err *e);
+void ge_trees_bytes(const struct ge_trees *t, struct ge_trees_size *z);
 int ge_trees_fit(struct ge_trees *t, struct ge_err *e);
 int ge_trees_save(struct ge_trees *t, const uint8_t *digest, const char *set,
     struct ge_outdir *out, struct ge_err *e);

@@ -99,6 +99,23 @@ ge_trees_open(struct ge_trees *t, struct ge_frame *f,
 	return (ge_trees_by_open(t, e));
 }
 
+void
+ge_trees_bytes(const struct ge_trees *t, struct ge_trees_size *z)
+{
+	uint64_t n = t->n, q = 0;
+	size_t j;
+	int bins = t->o.boost.bins;
+
+	for (j = 0; j < t->schema.ncols; j++)
+		q += t->schema.col[j].role == GE_ROLE_INPUT;
+	if (bins == 0)
+		bins = ge_propose_bins(t->n, (size_t)q);
+	z->table = n * t->schema.ncols * sizeof(double);
+	z->features = n * q * sizeof(float);
+	z->matrix = 2 * n * q * (bins > 256 ? 2 : 1);
+	z->gradients = 4 * n * t->work->k * sizeof(float);
+}
+
 static void
 view_release(struct ge_trees_view *v)
 {

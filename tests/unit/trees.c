@@ -1,0 +1,257 @@
+/*
+ * lib/model/trees*.c: how rows are dealt to folds, what a target is taken for, and that
+ * the meaning of a model is read as it was written.
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "data/frame.h"
+#include "model/trees_int.h"
+#include "util/hook.h"
+#include "util/mem.h"
+
+#define UNIT "trees"
+#include "check.h"
+
+enum {
+	N = 400
+};
+
+static struct ge_frame frame;
+static struct ge_trees t;
+static char warning[512];
+
+static void
+note(int level, const char *line)
+{
+
+	(void)level;
+	snprintf(warning, sizeof(warning), "%s", line);
+}
+
+/* A table of N rows whose last columns are as fn writes them. */
+static int
+table(const char *header, int (*fn)(char *out, size_t cap, size_t i))
+{
+	struct ge_frame_opts o;
+	struct ge_err e;
+	char line[256];
+	size_t i;
+
+	ge_frame_opts_init(&o);
+	ge_frame_init(&frame, &o);
+	if (ge_frame_begin(&frame, "t", &e) == -1 ||
+	    ge_frame_push(&frame, header, strlen(header), &e) == -1)
+		return (-1);
+	for (i = 0; i < N; i++)
+		if (ge_frame_push(&frame, line, (size_t)fn(line, sizeof(line),
+		    i), &e) == -1)
+			return (-1);
+	return (ge_frame_end_table(&frame, &e) == -1 ? -1 :
+	    ge_frame_end(&frame, &e));
+}
+
+static int
+open_trees(const struct ge_roles *r, const struct ge_trees_opts *o)
+{
+	struct ge_err e = { 0 };
+
+	warning[0] = '\0';
+	if (ge_trees_open(&t, &frame, r, o, &e) == 0)
+		return (0);
+	printf("# %s\n", e.msg);
+	return (-1);
+}
+
+static void
+done(void)
+{
+
+	ge_trees_release(&t);
+	ge_frame_release(&frame);
+}
+
+/* a: number; c: a in 10 rows, b in 90, then c; g: groups of 7; t: backwards. */
+static int
+row(char *out, size_t cap, size_t i)
+{
+
+	return (snprintf(out, cap, "%u,%s,%zu,%d,%.3f\n", draw(100),
+	    i < 10 ? "a" : i < 100 ? "b" : "c", i / 7, N - (int)i / 2,
+	    draw_part()));
+}
+
+static const char header[] = "x,c,g,t,y\n";
+
+/* Rows of class k in fold f, and the size of the fold. */
+static void
+count(int f, size_t *of, size_t *all)
+{
+	size_t i;
+
+	memset(of, 0, 3 * sizeof(*of));
+	for (*all = i = 0; i < t.n; i++)
+		if (t.fold[i] == f) {
+			(*all)++;
+			of[(size_t)t.y[i]]++;
+		}
+}
+
+static void
+test_rows(void)
+{
+	struct ge_roles r = { .target = "c" };
+	struct ge_trees_opts o;
+	size_t of[3], all;
+	int f, good;
+
+	ge_trees_opts_init(&o);
+	good = table(header, row) == 0 && open_trees(&r, &o) == 0 &&
+	    t.folds == 5 && t.nheld == N && t.meaning.k == 3 &&
+	    strcmp(t.meaning.word[0], "a") == 0 && warning[0] == '\0';
+	for (f = 0; good && f < 5; f++) {
+		count(f, of, &all);
+		good = of[0] == 2 && of[1] == 18 && of[2] == 60;
+	}
+	check(good, "each fold has its share of every class");
+	done();
+	o.hold = 0.25;
+	good = table(header, row) == 0 && open_trees(&r, &o) == 0;
+	if (good)
+		count(0, of, &all);
+	check(good && of[0] == 3 && of[1] == 23 && of[2] == 75,
+	    "and so has one part");
+	done();
+	o.hold = 0;
+	o.folds = 20;
+	good = table(header, row) == 0 && open_trees(&r, &o) == 0;
+	check(good && strstr(warning, "class 'a' is in 10 rows, for 20 folds") !=
+	    NULL, "a class that is rarer than folds is told");
+	done();
+}
+
+static void
+test_groups(void)
+{
+	struct ge_roles r = { .target = "c", .group = "g" };
+	struct ge_trees_opts o;
+	size_t of[3], all, i;
+	int good, f;
+
+	ge_trees_opts_init(&o);
+	good = table(header, row) == 0 && open_trees(&r, &o) == 0 &&
+	    t.nunits == 58 && t.nheld == N;
+	for (i = 1; good && i < N; i++)
+		good = t.unit[i] != t.unit[i - 1] || t.fold[i] == t.fold[i - 1];
+	check(good, "a group is in one fold");
+	for (f = 0; good && f < 5; f++) {
+		count(f, of, &all);
+		good = all > 65 && all < 95 && of[1] >= 7;
+	}
+	check(good, "folds of groups are alike");
+	done();
+}
+
+static void
+test_time(void)
+{
+	struct ge_roles r = { .target = "y", .time = "t" };
+	struct ge_trees_opts o;
+	size_t i, j, never = 0;
+	int good;
+
+	ge_trees_opts_init(&o);
+	o.folds = 4;
+	good = table(header, row) == 0 && open_trees(&r, &o) == 0 &&
+	    t.forward && t.meaning.k == 0;
+	for (i = 0; good && i < N; i++) {
+		never += t.fold[i] == -1;
+		for (j = 0; good && j < N; j++)
+			if (frame.v[i * 5 + 3] <= frame.v[j * 5 + 3])
+				good = t.fold[i] <= t.fold[j];
+	}
+	check(good && never == 80, "blocks of time, the first never held out");
+	check(good && ge_trees_learns(&t, N - 1, 0) &&
+	    !ge_trees_learns(&t, 0, 3) && !ge_trees_learns(&t, 0, 0) &&
+	    ge_trees_learns(&t, 0, -1), "a fold learns from what is before it");
+	done();
+}
+
+/* y is missing in every tenth row; w as it must not count. */
+static int
+weighty(char *out, size_t cap, size_t i)
+{
+
+	return (i % 10 == 3 ? snprintf(out, cap, "%u,,1\n", draw(9)) :
+	    snprintf(out, cap, "%u,%d,%d\n", draw(9), i % 4 == 0,
+	    i % 4 == 0 ? 1 : 2));
+}
+
+static void
+test_weights(void)
+{
+	struct ge_roles r = { .target = "y", .weight = "w" };
+	struct ge_trees_opts o;
+	double sum[2] = { 0, 0 };
+	size_t i;
+	int good;
+
+	ge_trees_opts_init(&o);
+	o.balance = 1;
+	good = table("x,y,w\n", weighty) == 0 && open_trees(&r, &o) == 0 &&
+	    t.dropped == 40 && t.nheld == 360 && t.meaning.k == 2 &&
+	    strcmp(t.meaning.word[1], "1") == 0;
+	for (i = 0; good && i < N; i++) {
+		good = (t.wfit[i] > 0) == (i % 10 != 3) && (t.fold[i] >= 0) ==
+		    (i % 10 != 3);
+		sum[(size_t)t.y[i]] += (double)t.wfit[i];
+	}
+	check(good && fabs(sum[0] / sum[1] - 1) < 1e-4,
+	    "balanced classes weigh the same; no target, no weight");
+	done();
+}
+
+static void
+test_meaning(void)
+{
+	struct ge_roles r = { .target = "c" };
+	struct ge_trees_opts o;
+	struct ge_trees_meaning m;
+	struct ge_err e = { 0 };
+	json_t *all;
+	int good;
+
+	ge_trees_opts_init(&o);
+	o.rounds = 5;
+	good = table(header, row) == 0 && open_trees(&r, &o) == 0 &&
+	    ge_trees_fit(&t, &e) == 0;
+	all = json_pack("{s:o?}", "trees", good ?
+	    ge_trees_meaning_json(&t.meaning) : NULL);
+	good = good && ge_trees_meaning_parse(&m, all, &e) == 0;
+	check(good && m.k == 3 && strcmp(m.word[2], "c") == 0 &&
+	    m.calibration.kind == t.meaning.calibration.kind &&
+	    m.conformal.kind == GE_CONFORMAL_SETS && m.decide.k == 3,
+	    "a meaning is read as it was written");
+	if (good)
+		ge_trees_meaning_release(&m);
+	json_decref(all);
+	done();
+	all = json_pack("{s:{s:s}}", "trees", "task", "ranks");
+	check(ge_trees_meaning_parse(&m, all, &e) == -1 && e.code ==
+	    GE_EREFUSED, "a task that there is not");
+	json_decref(all);
+}
+
+int
+main(void)
+{
+
+	ge_note_open(note);
+	test_rows();
+	test_groups();
+	test_time();
+	test_weights();
+	test_meaning();
+	return (bad);
+}
