@@ -712,10 +712,11 @@ ge_propose_lags(struct ge_features *F, const struct ge_schema *s,
 	if (court_init(&c, s, t, 1, e) == -1)
 		goto out;
 	c.coarse = 1;
-	if ((t->unit != NULL && ge_features_age(F, s, e) == -1) ||
-	    judge(&c, F, &best, NULL, e) == -1 ||
+	if (t->unit != NULL && ge_features_age(F, s, e) == -1)
+		goto out;
+	if (c.ncols > 0 && (judge(&c, F, &best, NULL, e) == -1 ||
 	    smooth(&c, F, longest, &best, &width, e) == -1 ||
-	    enrich(&c, F, longest, width, &best, e) == -1)
+	    enrich(&c, F, longest, width, &best, e) == -1))
 		goto out;
 	rc = 0;
 out:
