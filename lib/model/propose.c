@@ -11,12 +11,14 @@ enum {
 	FOLDS = 3,
 	SAMPLE = 16384,			/* rows that suffice; half, of series */
 	ROUNDS = 60, PATIENCE = 8, DEPTH = 5,
+	COARSE = 64,			/* bins that suffice for windows */
+	WIDTHS = 4,
 	COLUMNS = 9			/* of whose pairs there are proposals */
 };
 
 #define ETA 0.2
 #define NEAR 1.02			/* losses so close are the same */
-#define WORTH 0.98			/* a block has to lower the loss to this */
+#define WORTH 0.95			/* windows have to lower it to this */
 
 /* The rows to choose by, and which are held out together. */
 struct court {
@@ -25,6 +27,7 @@ struct court {
 	uint32_t *row;			/* [n] of the table, ascending */
 	size_t n;
 	uint8_t *fold;			/* [n] */
+	int coarse;			/* windows are what is weighed */
 	double *y;			/* [n] */
 	float *w[FOLDS];		/* [n] each, 0 where held out */
 	double base;			/* margin to begin with */
@@ -348,7 +351,9 @@ settings(const struct court *c, size_t q, struct ge_boost_opts *o)
 	o->jobs = 1;			/* few rows: threads would wait */
 	o->base = c->base;
 	o->bins = c->t->boost->bins;
-	if (o->bins == 0)
+	if (c->coarse)
+		o->bins = COARSE;
+	else if (o->bins == 0)
 		o->bins = ge_propose_bins(c->n, q);
 	o->eta = ETA;
 	o->depth = DEPTH;
@@ -601,73 +606,70 @@ add_block(const struct court *c, struct ge_features *F, const struct block *k,
 	return (0);
 }
 
-/*
- * F with n more blocks: its loss; it takes the place of *kept, whose loss is *best,
- * if it is worth that.
- */
 static int
-try_blocks(const struct court *c, struct ge_features *kept, double *best,
-    const struct ge_features *F, const struct block *k, size_t n,
-    struct ge_err *e)
+add_blocks(const struct court *c, struct ge_features *F,
+    const struct block *k, size_t n, struct ge_err *e)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (add_block(c, F, &k[i], e) == -1)
+			return (-1);
+	return (0);
+}
+
+/* The loss with n blocks beside F. */
+static int
+weigh(const struct court *c, const struct ge_features *F,
+    const struct block *k, size_t n, double *loss, struct ge_err *e)
 {
 	struct ge_features G = { 0 };
-	double loss;
-	size_t i;
 	int rc = -1;
 
-	if (ge_features_copy(&G, F, c->s, e) == -1)
+	if (ge_features_copy(&G, F, c->s, e) == -1 ||
+	    add_blocks(c, &G, k, n, e) == -1 ||
+	    judge(c, &G, loss, NULL, e) == -1)
 		goto out;
-	for (i = 0; i < n; i++)
-		if (add_block(c, &G, &k[i], e) == -1)
-			goto out;
-	if (judge(c, &G, &loss, NULL, e) == -1)
-		goto out;
-	ge_note(GE_DETAIL, "windows: %s: loss %.6g beside %.6g",
-	    G.n > F->n ? G.f[G.n - 1].name : "none", loss, *best);
-	if (loss < *best * WORTH) {
-		struct ge_features was = *kept;
-
-		*kept = G;
-		G = was;
-		*best = loss;
-	}
+	ge_note(GE_DETAIL, "windows: %s: loss %.6g", G.n > F->n ?
+	    G.f[G.n - 1].name : "none", *loss);
 	rc = 0;
 out:
 	ge_features_release(&G);
 	return (rc);
 }
 
-/* Means over the width that is best, less the start where there is one. */
+/*
+ * Means, less the start where there is one, over the narrowest width that is about as
+ * good as the best: what is wide has to be waited for.
+ */
 static int
 smooth(const struct court *c, struct ge_features *F, uint32_t longest,
     double *best, uint32_t *width, struct ge_err *e)
 {
-	static const uint32_t part[] = { 6, 3, 2, 1 };
-	struct ge_features base = { 0 };
-	struct block k[2];
-	double was;
+	static const uint32_t part[WIDTHS] = { 6, 3, 2, 1 };
+	struct block k[WIDTHS][2];
+	double loss[WIDTHS], least = *best;
+	size_t i, n = c->t->unit != NULL ? 2 : 1;
 	uint32_t w;
-	size_t i;
-	int rc = -1;
 
-	if (ge_features_copy(&base, F, c->s, e) == -1)
-		goto out;
-	for (i = 0, *width = 1; i < sizeof(part) / sizeof(*part); i++) {
-		if ((w = longest / part[i]) < 2)
-			continue;
-		k[0] = (struct block){ GE_F_MEAN, 0, w };
-		k[1] = (struct block){ GE_F_START, w, w };
-		was = *best;
-		if (try_blocks(c, F, best, &base, k, c->t->unit != NULL ? 2 :
-		    1, e) == -1)
-			goto out;
-		if (*best < was)
-			*width = w;
+	for (i = 0; i < WIDTHS; i++) {
+		w = longest / part[i];
+		k[i][0] = (struct block){ GE_F_MEAN, 0, w };
+		k[i][1] = (struct block){ GE_F_START, w, w };
+		loss[i] = HUGE_VAL;
+		if (w >= 2 && weigh(c, F, k[i], n, &loss[i], e) == -1)
+			return (-1);
+		if (loss[i] < least)
+			least = loss[i];
 	}
-	rc = 0;
-out:
-	ge_features_release(&base);
-	return (rc);
+	*width = 1;
+	if (least >= *best * WORTH)
+		return (0);
+	for (i = 0; loss[i] * WORTH > least; i++)
+		;
+	*best = loss[i];
+	*width = k[i][0].w;
+	return (add_blocks(c, F, k[i], n, e));
 }
 
 /* Further blocks one after the other, each if it helps. */
@@ -676,24 +678,24 @@ enrich(const struct court *c, struct ge_features *F, uint32_t longest,
     uint32_t width, double *best, struct ge_err *e)
 {
 	const struct block k[] = {
-		{ GE_F_SLOPE, 0, longest }, { GE_F_SPREAD, 0, longest },
 		{ GE_F_LAG, 0, 1 }, { GE_F_LAG, 0, longest },
+		{ GE_F_SLOPE, 0, longest }, { GE_F_SPREAD, 0, longest },
 		{ GE_F_START, 2 * width, width }
 	};
-	struct ge_features base = { 0 };
+	double loss;
 	size_t i;
 
 	for (i = 0; i < sizeof(k) / sizeof(*k); i++) {
-		if ((k[i].op == GE_F_START && c->t->unit == NULL) ||
-		    ((k[i].op == GE_F_SLOPE || k[i].op == GE_F_SPREAD) &&
-		    longest < 2) || (i == 3 && longest == 1))
+		if ((k[i].op == GE_F_START && (c->t->unit == NULL ||
+		    k[i].b > GE_FEATURES_ROWS)) || (i > 0 && longest < 2))
 			continue;
-		if (ge_features_copy(&base, F, c->s, e) == -1 ||
-		    try_blocks(c, F, best, &base, &k[i], 1, e) == -1) {
-			ge_features_release(&base);
+		if (weigh(c, F, &k[i], 1, &loss, e) == -1)
 			return (-1);
+		if (loss < *best * WORTH) {
+			*best = loss;
+			if (add_block(c, F, &k[i], e) == -1)
+				return (-1);
 		}
-		ge_features_release(&base);
 	}
 	return (0);
 }
@@ -707,11 +709,14 @@ ge_propose_lags(struct ge_features *F, const struct ge_schema *s,
 	double best;
 	int rc = -1;
 
-	if (court_init(&c, s, t, 1, e) == -1 ||
-	    (t->unit != NULL && ge_features_age(F, s, e) == -1) ||
-	    judge(&c, F, &best, NULL, e) == -1 ||
+	if (court_init(&c, s, t, 1, e) == -1)
+		goto out;
+	c.coarse = 1;
+	if (t->unit != NULL && ge_features_age(F, s, e) == -1)
+		goto out;
+	if (c.ncols > 0 && (judge(&c, F, &best, NULL, e) == -1 ||
 	    smooth(&c, F, longest, &best, &width, e) == -1 ||
-	    enrich(&c, F, longest, width, &best, e) == -1)
+	    enrich(&c, F, longest, width, &best, e) == -1))
 		goto out;
 	rc = 0;
 out:

@@ -454,6 +454,37 @@ lags(void)
 	ge_features_release(&F);
 }
 
+/* One group, one row, nothing that varies: no features, and no failure. */
+static void
+little(void)
+{
+	struct ge_boost_opts o;
+	struct ge_training t;
+	struct ge_features F;
+	size_t i, n;
+
+	training(&t, &o);
+	t.unit = unit;
+	for (i = 0; i < N; i++)
+		unit[i] = 0;
+	for (n = 1; n <= 40; n += 39) {
+		t.n = t.nrows = n;
+		ge_features_plain(&F, &schema, &e);
+		check(ge_propose_lags(&F, &schema, &t, 3, &e) == 0 &&
+		    ge_propose(&F, &schema, &t, 3, &e) == 0 && F.n >= 5,
+		    n == 1 ? "one row" : "one group");
+		ge_features_release(&F);
+	}
+	for (i = 0; i < N * NCOLS; i++)
+		v[i] = 1;
+	ge_features_plain(&F, &schema, &e);
+	t.unit = NULL;
+	check(ge_propose_lags(&F, &schema, &t, 1, &e) == 0 &&
+	    ge_propose(&F, &schema, &t, 3, &e) == 0 && F.n == 4,
+	    "nothing that varies");
+	ge_features_release(&F);
+}
+
 int
 main(void)
 {
@@ -468,5 +499,6 @@ main(void)
 	pairs();
 	nested();
 	lags();
+	little();
 	return (bad);
 }
