@@ -27,12 +27,13 @@ struct ge_margins {
 
 enum ge_calibration_kind {
 	GE_CALIBRATION_NONE,		/* the logistic function or softmax alone */
-	GE_CALIBRATION_SIGMOID,		/* slope and shift (Platt, 1999; Lin, Lin and
-					   Weng, 2007); two classes */
+	GE_CALIBRATION_SIGMOID,		/* slope and shift (Platt, 1999; Lin,
+					   Lin and Weng, 2007); two classes */
 	GE_CALIBRATION_TEMPERATURE,	/* slope (Guo et al., 2017); more than two */
-	GE_CALIBRATION_ISOTONIC		/* a rising curve (Zadrozny and Elkan, 2002),
-					   of more than two classes one each of its
-					   probability, then divided by their sum */
+	GE_CALIBRATION_ISOTONIC		/* a rising curve (Zadrozny and Elkan,
+					   2002); of more than two classes one
+					   each of its probability, then divided
+					   by their sum */
 };
 
 struct ge_calibration {
@@ -64,8 +65,8 @@ void ge_calibration_release(struct ge_calibration *c);
  * The member "calibration" of schema.json: {"kind": "none", "sigmoid",
  * "temperature" or "isotonic", "slope", "shift", "curves": [[[x, y], ...], ...]}.
  *
- * ge_calibration_parse(c, j, k, e): untrusted; NULL and null are none.  -1 GE_EREFUSED when a
- * number is not what it can be, or a curve falls.
+ * ge_calibration_parse(c, j, k, e): untrusted; NULL and null are none.  -1 GE_EREFUSED
+ * when a number is not what it can be, or a curve falls.
  */
 json_t *ge_calibration_json(const struct ge_calibration *c);
 int ge_calibration_parse(struct ge_calibration *c, const json_t *j, size_t k,

@@ -10,7 +10,8 @@
 
 enum {
 	KNOTS = 16,
-	KNOT_ROWS = 50			/* at least, of a knot */
+	KNOT_ROWS = 50,			/* at least, of a knot */
+	FOLDS = 128			/* told apart */
 };
 
 #define BETTER 0.01			/* share that a changing spread must save */
@@ -32,6 +33,7 @@ rising(const void *a, const void *b)
 /* The margins of a row, seen from the largest: it, and the sum of the others. */
 struct view {
 	const float *margin;
+	double scale;			/* what they are multiplied by */
 	size_t k, best;
 	double most, rest;
 };
@@ -40,13 +42,13 @@ static double
 margin_at(const struct view *v, size_t c)
 {
 
-	return (isfinite(v->margin[c]) ? (double)v->margin[c] : 0);
+	return (isfinite(v->margin[c]) ? v->scale * (double)v->margin[c] : 0);
 }
 
 static struct view
-look(const float *margin, size_t k)
+look(const float *margin, size_t k, double scale)
 {
-	struct view v = { margin, k, 0, 0, 0 };
+	struct view v = { margin, scale, k, 0, 0, 0 };
 	size_t c;
 
 	for (c = 1; k > 2 && c < k; c++)
@@ -68,11 +70,65 @@ score(const struct view *v, size_t c)
 	return (margin_at(v, c) - v->most - log1p(v->rest));
 }
 
-static struct view
-look_row(const struct ge_margins *m, size_t row)
+static const float *
+margin_of(const struct ge_margins *m, size_t row)
 {
 
-	return (look(m->margin + row * (m->k == 2 ? 1 : m->k), m->k));
+	return (m->margin + row * (m->k == 2 ? 1 : m->k));
+}
+
+/* How far the margins of a row are apart. */
+static double
+reach(const struct ge_margins *m, size_t row)
+{
+	struct view v = look(margin_of(m, row), m->k, 1);
+	double sum = 0;
+	size_t c;
+
+	if (m->k == 2)
+		return (fabs(v.most));
+	for (c = 0; c < m->k; c++)
+		sum += v.most - margin_at(&v, c);
+	return (sum / (double)m->k);
+}
+
+/*
+ * Models of folds with more rounds have larger margins; the model of all rows has the
+ * mean of their rounds.  So margins are taken in the mean scale of the folds.
+ */
+static void
+level(const struct ge_margins *m, double scale[FOLDS])
+{
+	double sum[FOLDS] = { 0 }, rows[FOLDS] = { 0 }, mean = 0;
+	size_t i, f, n = 0;
+
+	for (i = 0; m->fold != NULL && i < m->n; i++) {
+		sum[m->fold[i] % FOLDS] += reach(m, i);
+		rows[m->fold[i] % FOLDS]++;
+	}
+	for (f = 0; f < FOLDS; f++)
+		if (sum[f] > 0) {
+			mean += sum[f] / rows[f];
+			n++;
+		}
+	for (f = 0; f < FOLDS; f++)
+		scale[f] = sum[f] > 0 ? mean / (double)n * rows[f] / sum[f] :
+		    1;
+}
+
+struct scores {
+	const struct ge_margins *m;
+	double scale[FOLDS];
+	double *own;			/* [n] scratch */
+};
+
+static struct view
+look_row(const struct scores *s, size_t row)
+{
+	const struct ge_margins *m = s->m;
+
+	return (look(margin_of(m, row), m->k, s->scale[m->fold != NULL ?
+	    m->fold[row] % FOLDS : 0]));
 }
 
 /* What all but a share of n sorted scores are at least. */
@@ -84,23 +140,22 @@ least_of(const double *s, size_t n, double coverage)
 	return (r == 0 ? -INFINITY : ge_digits_down(s[r - 1]));
 }
 
-/* From n rows; own [n] is scratch. */
 static void
-learn_sets(struct ge_conformal *c, const struct ge_margins *m,
-    const uint32_t *row, size_t n, double *own)
+learn_sets(struct ge_conformal *c, const struct scores *s,
+    const uint32_t *row, size_t n)
 {
 	struct view v;
 	size_t k, i, got;
 
 	for (k = 0; k < c->k; k++) {
 		for (got = i = 0; i < n; i++) {
-			if ((size_t)m->y[row[i]] != k)
+			if ((size_t)s->m->y[row[i]] != k)
 				continue;
-			v = look_row(m, row[i]);
-			own[got++] = score(&v, k);
+			v = look_row(s, row[i]);
+			s->own[got++] = score(&v, k);
 		}
-		qsort(own, got, sizeof(*own), rising);
-		c->least[k] = least_of(own, got, c->coverage);
+		qsort(s->own, got, sizeof(*s->own), rising);
+		c->least[k] = least_of(s->own, got, c->coverage);
 	}
 }
 
@@ -120,9 +175,10 @@ in_set(const struct ge_conformal *c, const struct view *v, unsigned char *in)
 }
 
 static int
-held_sets(struct ge_conformal *c, const struct ge_margins *m, uint32_t *row,
-    double *own, struct ge_conformal_held *held, struct ge_err *e)
+held_sets(struct ge_conformal *c, const struct scores *s, uint32_t *row,
+    struct ge_conformal_held *held, struct ge_err *e)
 {
+	const struct ge_margins *m = s->m;
 	struct view v;
 	size_t f, n, i, y;
 
@@ -131,10 +187,10 @@ held_sets(struct ge_conformal *c, const struct ge_margins *m, uint32_t *row,
 		n = ge_holdout(m->fold, m->n, f, row);
 		if (ge_hook_tick(0, e) == -1)
 			return (-1);
-		learn_sets(c, m, row + n, m->n - n, own);
+		learn_sets(c, s, row + n, m->n - n);
 		for (i = 0; i < n; i++) {
-			v = look_row(m, row[i]);
-			y = (size_t)m->y[row[i]];
+			v = look_row(s, row[i]);
+			y = (size_t)s->m->y[row[i]];
 			held->size += (double)in_set(c, &v, NULL);
 			held->coverage += score(&v, y) >= c->least[y];
 		}
@@ -173,21 +229,22 @@ ge_conformal_sets(struct ge_conformal *c, double coverage,
     const struct ge_margins *m, struct ge_conformal_held *held,
     struct ge_err *e)
 {
+	struct scores s = { .m = m };
 	uint32_t *row = NULL;
-	double *own = NULL;
 	int rc = -1;
 
+	level(m, s.scale);
 	if (begin(c, GE_CONFORMAL_SETS, coverage, m->k, e) == -1 ||
 	    (row = ge_alloc((m->n + 1) * sizeof(*row), e)) == NULL ||
-	    (own = ge_alloc((m->n + 1) * sizeof(*own), e)) == NULL ||
-	    (held != NULL && held_sets(c, m, row, own, held, e) == -1))
+	    (s.own = ge_alloc((m->n + 1) * sizeof(*s.own), e)) == NULL ||
+	    (held != NULL && held_sets(c, &s, row, held, e) == -1))
 		goto out;
 	all_rows(row, m->n);
-	learn_sets(c, m, row, m->n, own);
+	learn_sets(c, &s, row, m->n);
 	rc = 0;
 out:
 	ge_free(row);
-	ge_free(own);
+	ge_free(s.own);
 	if (rc == -1)
 		ge_conformal_release(c);
 	return (rc);
@@ -197,7 +254,7 @@ size_t
 ge_conformal_in(const struct ge_conformal *c, const float *margin,
     unsigned char *in)
 {
-	struct view v = look(margin, c->k);
+	struct view v = look(margin, c->k, 1);
 
 	return (in_set(c, &v, in));
 }

@@ -19,7 +19,7 @@
  * Chosen before adaptive sets (Romano, Sesia and Candes, 2020), which are larger and
  * hold exactly what is asked only if drawn by lot.  A set may be empty: a row like none
  * of a class.  Scores are margins before calibration, whose curves make equal what
- * differs.
+ * differs; those of each fold are taken in the mean scale of all.
  *
  * Numbers: the prediction and as much on both sides, times a spread that may change with
  * the prediction where that makes intervals better (Lei et al., 2018).

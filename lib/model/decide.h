@@ -34,8 +34,8 @@ struct ge_decide {
  * ge_decide_named(s, d): d->rule (and threshold) from "likely", "accuracy", "f1",
  * "balanced" or a number in 0..1; -1 if s is none.
  *
- * The member "decide" of schema.json: {"rule", "positive", "threshold"}; untrusted, NULL is
- * "likely"; -1 GE_EREFUSED.
+ * The member "decide" of schema.json: {"rule", "positive", "threshold"}; untrusted, NULL
+ * and null are "likely"; -1 GE_EREFUSED.
  */
 int ge_decide_fit(struct ge_decide *d, const double *p, const double *y,
     const float *w, size_t n, struct ge_err *e);

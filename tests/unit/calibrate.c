@@ -8,6 +8,7 @@
 
 #include "model/calibrate.h"
 #include "model/decide.h"
+#include "model/digits.h"
 
 #define UNIT "calibrate"
 #include "check.h"
@@ -434,6 +435,25 @@ decides(void)
 	    (double[]){ 0.2, 0.5, 0.3 }) == 1, "the most probable of three");
 }
 
+static void
+digits(void)
+{
+	double x, d, u;
+	size_t i;
+	int good = 1;
+
+	for (i = 0; i < 10000; i++) {
+		x = (draw_part() - 0.5) * pow(10, (double)draw(40) - 20);
+		d = ge_digits_down(x);
+		u = ge_digits_up(x);
+		good &= d <= x && x <= u && u - d <= 2.1e-6 * fabs(x) &&
+		    memcmp(&d, (double[]){ ge_digits(d) }, sizeof(d)) == 0;
+	}
+	check(good && near(ge_digits(2.0 / 3), 0.6666667, 0) &&
+	    near(ge_digits_down(2.0 / 3), 0.6666660, 1e-6) &&
+	    near(ge_digits(0), 0, 0), "seven digits, below and above");
+}
+
 int
 main(void)
 {
@@ -446,5 +466,6 @@ main(void)
 	saved();
 	untrusted();
 	decides();
+	digits();
 	return (bad);
 }

@@ -105,16 +105,34 @@ struct tally {
 	double in[K], rows[K], held, size;
 };
 
+/* As if folds had stopped at other rounds: in their mean the margins are as before. */
 static void
-split_of_classes(size_t k, uint64_t *s, struct tally *t)
+uneven(size_t k, uint32_t fold[LEARN])
 {
-	struct ge_margins m = { LEARN, k, margin, y, NULL, NULL };
+	static const float scale[] = { 0.1f, 0.4f, 0.7f, 1.3f, 2.5f };
+	size_t i, c, w = k == 2 ? 1 : k;
+
+	for (i = 0; i < LEARN; i++) {
+		fold[i] = (uint32_t)draw(5);
+		for (c = 0; c < w; c++)
+			margin[i * w + c] *= scale[fold[i]];
+	}
+}
+
+static void
+split_of_classes(size_t k, int folds, uint64_t *s, struct tally *t)
+{
+	static uint32_t fold[LEARN];
+	struct ge_margins m = { LEARN, k, margin, y, NULL, folds ? fold :
+	    NULL };
 	struct ge_conformal_held held;
 	struct ge_conformal c;
 	unsigned char in[K];
 	size_t i;
 
 	rows_of_classes(k, s);
+	if (folds)
+		uneven(k, fold);
 	if (ge_conformal_sets(&c, 0.9, &m, &held, &e) == -1)
 		abort();
 	for (i = LEARN; i < LEARN + TEST; i++) {
@@ -128,7 +146,7 @@ split_of_classes(size_t k, uint64_t *s, struct tally *t)
 }
 
 static void
-cover_classes(size_t k, uint64_t seed, const char *name)
+cover_classes(size_t k, int folds, uint64_t seed, const char *name)
 {
 	struct tally t;
 	double in = 0, rows = 0;
@@ -137,7 +155,7 @@ cover_classes(size_t k, uint64_t seed, const char *name)
 
 	memset(&t, 0, sizeof(t));
 	for (split = 0; split < SPLITS; split++)
-		split_of_classes(k, &seed, &t);
+		split_of_classes(k, folds, &seed, &t);
 	for (i = 0; i < k; i++) {
 		in += t.in[i];
 		rows += t.rows[i];
@@ -288,8 +306,10 @@ main(void)
 {
 
 	by_hand();
-	cover_classes(2, 1, "two classes over 100 splits");
-	cover_classes(3, 2, "three classes over 100 splits");
+	cover_classes(2, 0, 1, "two classes over 100 splits");
+	cover_classes(3, 0, 2, "three classes over 100 splits");
+	cover_classes(2, 1, 6, "two classes, folds of uneven margins");
+	cover_classes(3, 1, 7, "three classes, folds of uneven margins");
 	cover_numbers(0, 3, "numbers over 100 splits");
 	cover_numbers(1, 4, "numbers of changing spread over 100 splits");
 	saved();
