@@ -25,8 +25,14 @@ loosely() {
 		-e 's/[[:blank:]]*$//' -e '/^$/d'
 }
 
-# work LAB: all commands of its pages do their work and print what is shown there.
+# work LAB: all commands of its pages do their work and print what is shown there;
+# where programs are slow on purpose, quickly, and what they print is not looked
+# at.
 work() {
+	if [ "${GE_CPU-}" = portable ] || [ -n "${GE_SAN-}" ]; then
+		expect 0 "$labs/run" -q "$1" lab
+		return
+	fi
 	expect 0 "$labs/run" "$1" lab
 	[ -z "$(ls -A "$TMPDIR")" ]
 	diff <(shown "$labs/$1/README.en" | loosely) <(loosely "$out")
