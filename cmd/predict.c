@@ -55,6 +55,25 @@ cell(const struct rows *r, const struct ge_row *row, size_t col,
 	*len = c->len;
 }
 
+/* The names again, as where a file that is followed begins anew. */
+static int
+names_again(const struct rows *r, const struct ge_row *row)
+{
+	const struct ge_cell *c;
+	size_t j, n = 0;
+
+	for (j = 0; j < r->s->ncols; j++) {
+		if (r->bind.from[j] == SIZE_MAX)
+			continue;
+		c = &row->cell[r->bind.from[j]];
+		if (strlen(r->known[j]) != c->len ||
+		    memcmp(r->known[j], c->s, c->len) != 0)
+			return (0);
+		n++;
+	}
+	return (n > 0);
+}
+
 static int
 take_row(void *arg, const struct ge_row *row, struct ge_err *e)
 {
@@ -65,7 +84,7 @@ take_row(void *arg, const struct ge_row *row, struct ge_err *e)
 	if (x.first && ge_bind_table(&r->bind, &r->table, e) == -1)
 		return (-1);
 	if (ge_bind_row(&r->bind, row, r->v, e) == -1)
-		return (-1);
+		return (r->s->header && names_again(r, row) ? 0 : -1);
 	x.v = r->v;
 	cell(r, row, r->time, &x.time, &x.timelen);
 	cell(r, row, r->group, &x.group, &x.grouplen);
@@ -128,11 +147,11 @@ prepare(struct rows *r, struct ge_err *e)
 		return (-1);
 	for (j = 0; j < s->ncols; j++)
 		r->known[j] = s->col[j].name;
-	if (s->header && r->opts.header == GE_HEADER_AUTO) {
-		r->opts.known = r->known;
-		r->opts.nknown = s->ncols;
-		r->opts.width = s->width;
-	}
+	r->opts.known = r->known;
+	r->opts.nknown = s->ncols;
+	r->opts.width = s->width;
+	if (!s->header && r->opts.header == GE_HEADER_AUTO)
+		r->opts.header = GE_HEADER_NO;
 	return (0);
 }
 

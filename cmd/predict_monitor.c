@@ -477,11 +477,22 @@ give_up(struct run *y)
 	}
 }
 
+static void
+summary(const struct run *y, uint64_t before, double seconds)
+{
+	uint64_t n = ge_sentry_rows(y->sentry) - before;
+
+	if (cli_verbosity() > 0 && !cli_is_quiet())
+		cli_say("%llu row%s, %.0f rows/s", (unsigned long long)n,
+		    cli_plural(n), seconds > 0 ? (double)n / seconds : 0);
+}
+
 static int
 watch(struct run *y, struct ge_err *e)
 {
 	const struct predict_fn fn = { each_row, paused, y };
 	const unsigned int want = 1u << GE_ROLE_TIME | 1u << GE_ROLE_GROUP;
+	const uint64_t before = ge_sentry_rows(y->sentry);
 	double began = ge_clock();
 
 	if (predict_rows(y->p, &y->schema, want, &y->o->tables, &fn, e) == -1) {
@@ -490,7 +501,10 @@ watch(struct run *y, struct ge_err *e)
 	}
 	if (y->o->format == PROMETHEUS)
 		metrics(y, ge_clock() - began);
-	return (report_flush(&y->report, e) == -1 ? -1 : save(y, e));
+	if (report_flush(&y->report, e) == -1 || save(y, e) == -1)
+		return (-1);
+	summary(y, before, ge_clock() - began);
+	return (0);
 }
 
 static void

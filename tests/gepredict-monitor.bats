@@ -80,6 +80,15 @@ report() {
 	sed 1d fault.csv >other.csv
 	expect 0 gepredict m other.csv
 	cmp want "$out"
+	# Names that come again are no row.
+	sed '50{
+		p
+		g
+	}
+	1h' fault.csv >other.csv
+	[ "$(grep -c ^time other.csv)" -eq 2 ]
+	expect 0 gepredict m other.csv
+	cmp want "$out"
 	cut -d , -f 1-5 fault.csv >other.csv
 	expect 5 gepredict m other.csv
 	said "gepredict: 'other.csv': no column 'speed', which the model reads"
@@ -89,6 +98,22 @@ report() {
 	sed '1s/temp/tmp/' fault.csv >other.csv
 	expect 5 gepredict m other.csv
 	said "gepredict: 'other.csv': no column 'temp', which the model reads"
+}
+
+@test "gepredict monitor: columns that the model does not know are passed over" {
+	model timed
+	getrain monitor -q -O time=time -O skip=level,pressure -o few \
+	    "$BATS_FILE_TMPDIR/nominal.csv"
+	expect 0 gepredict few fault.csv
+	run ! grep -q 'level\|pressure' "$out"
+	mv "$out" want
+	cut -d , -f 1-3,6 fault.csv >few.csv
+	expect 0 gepredict few few.csv
+	cmp want "$out"
+	sed 1d fault.csv | expect 0 gepredict few
+	cmp want "$out"
+	sed 1d few.csv | expect 5 gepredict few
+	told "no column 'time', which the model reads"
 }
 
 @test "gepredict monitor: values that are missing, and what is none" {
@@ -164,6 +189,24 @@ report() {
 	[ "$(cut -f 1,3 "$out" | sed 1d)" = "$(cut -f 1,3 want | sed 1d)" ]
 }
 
+@test "gepredict monitor: a model of a table without names" {
+	cut -d , -f 2- "$BATS_FILE_TMPDIR/nominal.csv" | sed '1d; s/,/  /g' >n.dat
+	cut -d , -f 2- "$BATS_FILE_TMPDIR/fault.csv" | sed '1d; s/,/  /g' >f.dat
+	getrain monitor -q -o m n.dat
+	expect 0 gepredict m f.dat
+	[ "$(sed 1d "$out" | awk -F '\t' '$6 ~ /^2:/' | wc -l)" -gt 190 ]
+	mv "$out" want
+	# Times are words in its first row.
+	sed '1d; s/,/;/g' "$BATS_FILE_TMPDIR/nominal.csv" >n.dat
+	sed '1d; s/,/;/g' "$BATS_FILE_TMPDIR/fault.csv" >f.dat
+	getrain monitor -q -O header=no -O time=1 -o t n.dat
+	expect 0 gepredict t f.dat
+	[ "$(cut -f 1,3 "$out")" = "$(cut -f 1,3 want)" ]
+	sed -n 400p f.dat >one
+	expect 0 gepredict -O sep=semicolon t <one
+	[ "$(wc -l <"$out")" -eq 2 ]
+}
+
 @test "gepredict monitor: machines in turns, each by itself" {
 	local k
 	for k in 1 2 3; do
@@ -217,6 +260,7 @@ report() {
 	sed '1s/,/,machine,/; 1!s/,/,1,/' "$BATS_FILE_TMPDIR/nominal.csv" >one.csv
 	getrain monitor -q -O time=time -O group=machine -o m1 one.csv
 	expect 0 gepredict m1 many.csv
+	said 'gepredict: more than 1024 groups: what was not seen for longest is forgotten'
 	[ "$(wc -l <"$out")" -eq 3001 ]
 	expect 0 gepredict -O state=s m1 many.csv
 	[ "$(stat -c %s s)" -lt 2000000 ]
@@ -236,7 +280,8 @@ report() {
 	gepredict m long.csv >want
 	expect 0 gepredict -v m long.csv
 	cmp want "$out"
-	sed 's/^/gepredict: /' sentences | diff - "$err"
+	tail -n 1 "$err" | grep -Ex 'gepredict: 501 rows, [0-9]+ rows/s'
+	sed 's/^/gepredict: /' sentences | diff - <(sed '$d' "$err")
 	# Without times, by rows.
 	model untimed
 	cut -d , -f 2- fault.csv >rows.csv

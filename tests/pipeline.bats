@@ -159,6 +159,11 @@ run_page() {
 	run_page "$GE_TOP/man/getrain-monitor.1"
 }
 
+@test "pipeline: the examples of getrain-trees(1) do what they show" {
+	patients 600 7 >patients.csv
+	run_page "$GE_TOP/man/getrain-trees.1"
+}
+
 @test "pipeline: the story of ge(7) goes as it is told" {
 	run_page "$GE_TOP/man/ge.7"
 }
@@ -172,7 +177,7 @@ run_page() {
 		case ${page##*/} in
 		gefrag.1 | gejoin.1 | gels.1 | gepredict.1 | gepull.1 | \
 		    gepush.1 | gerepair.1 | germ.1 | getrain.1 | \
-		    getrain-monitor.1 | geverify.1 | ge.7 | ge-manifest.5)
+		    getrain-monitor.1 | getrain-trees.1 | geverify.1 | ge.7 | ge-manifest.5)
 			continue ;;
 		esac
 		fails grep '^\$ ' "$page"
@@ -204,8 +209,8 @@ run_page() {
 # settings FILE ...: the names that -O takes there.
 settings() {
 	sed -n -e 's/^\t\t{ "\([a-z0-9-]*\)", [A-Z]*, .*/\1/p' \
-	    -e 's/.*cli_option(arg, "\([a-z-]*\)").*/\1/p' "$@"
-	grep -ho '{ "[a-z]*", &o->' "$@" | cut -d '"' -f 2
+	    -e 's/.*cli_option(arg, "\([a-z0-9-]*\)").*/\1/p' "$@"
+	grep -ho '{ "[a-z0-9]*", &o->' "$@" | cut -d '"' -f 2
 }
 
 # documented PAGE N NAME ...: each of at least N names is an -O of the page.

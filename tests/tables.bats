@@ -130,3 +130,26 @@ steady() {
 	getrain monitor -q -o m.csv t.csv
 	cmp m/monitor.safetensors m.csv/monitor.safetensors
 }
+
+@test "tables: columns by name, number or range, and those of roles besides" {
+	{ echo 'a,2,c [mm],y,id'; steady 200 | awk -F, -v OFS=, '{
+		print $1, $2, $1 * $2, ($1 > 0 ? "up" : "down"), "p" int(NR / 20)
+	}'; } >t.csv
+	while read -r want options; do
+		# shellcheck disable=SC2086	# several options
+		getrain trees -q -f -O folds=0 -O rounds=2 $options -o m t.csv
+		[ "$(jq -r '[.columns[] | .name[0:1] + .role[0:2]] | join(",")' \
+		    m/schema.json)" = "$want" ]
+	done <<-'END'
+	ain,2in,cin,yta -O target=y -O skip=id
+	cin,yta -O target=4 -O only=3
+	ain,2in,yta -O target=y -O only=a,2
+	ain,2in,yta,igr -O target=y -O group=5 -O only=1-2
+	2in,cin,yta,igr -O target=y -O group=id -O skip=1
+	END
+	jq -e '.width == 5 and .columns[1].unit == "mm" and
+	    .columns[1].place == 3' m/schema.json
+	# rows without their names, as the end of a file has them
+	tail -n 3 t.csv | gepredict m >some
+	gepredict m t.csv | tail -n 3 | cut -f 2- | diff - <(sed 1d some | cut -f 2-)
+}

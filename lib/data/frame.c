@@ -38,6 +38,17 @@ ge_frame_opts_init(struct ge_frame_opts *o)
 	o->words = GE_FRAME_WORDS;
 }
 
+/* It is text: nothing of it is kept. */
+static void
+give_up(struct ge_frame_col *c)
+{
+
+	c->many = 1;
+	ge_words_release(&c->words);
+	for (; c->nwords > 0; c->nwords--)
+		ge_free(c->word[c->nwords - 1]);
+}
+
 /* The place of a word in its column, from 1; 0 when there are too many. */
 static int
 place(struct ge_frame_col *c, const char *s, size_t len, uint32_t *at,
@@ -47,8 +58,8 @@ place(struct ge_frame_col *c, const char *s, size_t len, uint32_t *at,
 
 	if ((*at = ge_words_find(&c->words, c->word, s, len)) != 0)
 		return (0);
-	if (c->nwords == c->most) {
-		c->many = 1;
+	if (c->nwords == c->most || len > GE_FRAME_WORD) {
+		give_up(c);
 		return (0);
 	}
 	if (ge_grow(&c->word, &c->cap, c->nwords + 1, sizeof(*c->word), e) ==
@@ -372,9 +383,6 @@ settle(struct ge_frame *f, size_t j, struct ge_err *e)
 	c->type = GE_FRAME_TEXT;
 	for (i = 0; i < f->n; i++)
 		f->v[i * f->ncols + j] = tagged(0);
-	for (i = 0; i < c->nwords; i++)
-		ge_free(c->word[i]);
-	c->nwords = 0;
 	return (0);
 }
 

@@ -7,11 +7,12 @@
 /*
  * Tables held as numbers, one behind the other, one type a column: a number where
  * every value is one; a time (seconds since 1970) where every value is one of ISO 8601;
- * else a category, a place among the column's words.  A column of more words than are
- * taken is text and holds nothing.  Missing: NaN; infinities are numbers.
+ * else a category, a place among the column's words.  A column of more or longer words
+ * than are taken is text and holds nothing.  Missing: NaN; infinities are numbers.
  */
 enum {
-	GE_FRAME_WORDS = 4096		/* most of a category, if not told */
+	GE_FRAME_WORDS = 4096,		/* most of a category, if not told */
+	GE_FRAME_WORD = 1024		/* bytes of the longest */
 };
 
 enum ge_frame_type {

@@ -112,6 +112,9 @@ give_role(struct ge_schema *s, const struct ge_frame *f, const char *name,
 		return (ge_fail(e, GE_EUSAGE, "column '%s' cannot be %s and %s",
 		    name, roles[s->col[j].role], roles[role]));
 	type = f->col[j].type;
+	if (role == GE_ROLE_GROUP && type == GE_FRAME_TEXT)
+		return (ge_fail(e, GE_EUSAGE, "column '%s': words too long to "
+		    "be groups", name));
 	if (role == GE_ROLE_TIME && type != GE_FRAME_NUMBER &&
 	    type != GE_FRAME_TIME)
 		return (ge_fail(e, GE_EUSAGE, "column '%s': neither times of "

@@ -50,7 +50,7 @@ struct ge_roles {
  * Of a frame that is read.  Columns of text, and of times but the one of r->time, have
  * no role: as inputs they are of no use.  unit is what the name ends with in brackets
  * or parentheses.  -1 GE_EUSAGE when a column of r is not there or one has two roles, the
- * time is a category, or a weight is no number.
+ * time is a category, a group text, or a weight is no number.
  *
  * ge_schema_find(s, role): the first column of this role, or SIZE_MAX.
  *

@@ -4,6 +4,7 @@
 #include "model/calibrate.h"
 #include "model/digits.h"
 #include "model/holdout.h"
+#include "model/softmax.h"
 #include "util/hook.h"
 #include "util/mem.h"
 
@@ -52,15 +53,11 @@ weight(const struct ge_margins *m, size_t row)
 static void
 softmax(const float *margin, size_t k, double slope, double *p)
 {
-	double most = -INFINITY, sum = 0;
 	size_t c;
 
 	for (c = 0; c < k; c++)
-		most = fmax(most, slope * sane(margin[c]));
-	for (c = 0; c < k; c++)
-		sum += p[c] = exp(slope * sane(margin[c]) - most);
-	for (c = 0; c < k; c++)
-		p[c] /= sum;
+		p[c] = slope * sane(margin[c]);
+	ge_softmax(p, k);
 }
 
 /*

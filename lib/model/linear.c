@@ -3,6 +3,7 @@
 
 #include "model/chol.h"
 #include "model/linear.h"
+#include "model/softmax.h"
 #include "util/hook.h"
 #include "util/mem.h"
 
@@ -116,21 +117,6 @@ add(double *to, const double *from, double times, size_t n)
 		to[i] += times * from[i];
 }
 
-/* Numbers out of margins: log odds less those of the first class made chances. */
-static void
-softmax(double *p, size_t k)
-{
-	double most = p[0], sum = 0;
-	size_t i;
-
-	for (i = 1; i < k; i++)
-		most = fmax(most, p[i]);
-	for (i = 0; i < k; i++)
-		sum += p[i] = exp(p[i] - most);
-	for (i = 0; i < k; i++)
-		p[i] /= sum;
-}
-
 /*
  * What columns look like.
  */
@@ -222,7 +208,7 @@ chances(const struct fit *f, const double *in, size_t y, double *p)
 
 	for (c = 0; c < k; c++)
 		p[c] = dot(f->at + c * f->l->width, in, f->l->width);
-	softmax(p, k);
+	ge_softmax(p, k);
 	return (-log(fmax(p[y], 1e-300)));
 }
 
@@ -500,5 +486,5 @@ ge_linear_predict(const struct ge_linear *l, const float *x, double *out)
 	for (c = 0; c < l->outs; c++)
 		out[c] = dot(l->coef + c * l->width, in, l->width);
 	if (l->classes > 0)
-		softmax(out, l->outs);
+		ge_softmax(out, l->outs);
 }

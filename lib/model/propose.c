@@ -27,6 +27,7 @@ struct court {
 	uint8_t *fold;			/* [n] */
 	double *y;			/* [n] */
 	float *w[FOLDS];		/* [n] each, 0 where held out */
+	double base;			/* margin to begin with */
 	uint32_t *col;			/* [ncols] of numbers that vary */
 	size_t ncols;
 };
@@ -168,6 +169,25 @@ columns(struct court *c, struct ge_err *e)
 	return (0);
 }
 
+/* The mean, or the log odds: not to its last bit, which is the C library's. */
+static double
+base(const struct court *c)
+{
+	double sum = 0, all = 0, w;
+	size_t i;
+
+	for (i = 0; i < c->n; i++) {
+		w = c->t->w == NULL ? 1 : (double)c->t->w[c->row[i]];
+		sum += w * c->y[i];
+		all += w;
+	}
+	if (c->t->boost->objective == GE_SQUARED)
+		return (all > 0 ? sum / all : 0);
+	if (c->t->boost->objective == GE_SOFTMAX || sum <= 0 || sum >= all)
+		return (0);
+	return (round(log(sum / (all - sum)) * 64) / 64);
+}
+
 static int
 court_init(struct court *c, const struct ge_schema *s,
     const struct ge_training *t, int series, struct ge_err *e)
@@ -189,6 +209,7 @@ court_init(struct court *c, const struct ge_schema *s,
 		c->row[i] = t->row[(uint64_t)i * t->nrows / c->n];
 		c->y[i] = t->y[c->row[i]];
 	}
+	c->base = base(c);
 	if (columns(c, e) == -1 || deal(c, series, e) == -1)
 		return (-1);
 	for (k = 0; k < FOLDS; k++) {
@@ -324,8 +345,8 @@ settings(const struct court *c, size_t q, struct ge_boost_opts *o)
 	ge_boost_opts_init(o);
 	o->objective = c->t->boost->objective;
 	o->classes = c->t->boost->classes;
-	o->jobs = c->t->boost->jobs;
-	o->base = c->t->boost->base;
+	o->jobs = 1;			/* few rows: threads would wait */
+	o->base = c->base;
 	o->bins = c->t->boost->bins;
 	if (o->bins == 0)
 		o->bins = ge_propose_bins(c->n, q);

@@ -33,7 +33,7 @@ struct ge_training {
 	const uint32_t *unit;		/* [n] number of the group or NULL: rows of one
 					   are held out together */
 	const struct ge_boost_opts *boost;	/* objective, classes, bins (0: by
-					   ge_propose_bins), jobs, base */
+					   ge_propose_bins) */
 	uint64_t seed;
 };
 
@@ -52,7 +52,7 @@ struct ge_training {
  * rows is least; and GE_F_AGE where there is a group.
  *
  * -1 as of ge_boost_*, or GE_EFAIL without memory or when a signal came; F is then to be
- * released.  The same features whatever t->boost->jobs.
+ * released.  On the caller's thread alone: the rows are few.
  */
 int ge_propose_bins(size_t nrows, size_t q);
 int ge_propose(struct ge_features *F, const struct ge_schema *s,

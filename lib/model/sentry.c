@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "model/sentry.h"
+#include "util/hook.h"
 #include "util/mem.h"
 #include "util/num.h"
 #include "util/sha256.h"
@@ -47,6 +48,7 @@ struct ge_sentry {
 	uint64_t rows, alarms;
 	struct post *post, *at;		/* at: of the last row */
 	size_t nposts, cap;
+	int full;			/* told that some are forgotten */
 	uint16_t slot[SLOTS];		/* of post, from 1 */
 };
 
@@ -156,7 +158,7 @@ index_posts(struct ge_sentry *s)
 }
 
 static int
-man(struct ge_sentry *s, struct post *o, const char *key, size_t len,
+new_post(struct ge_sentry *s, struct post *o, const char *key, size_t len,
     struct ge_err *e)
 {
 
@@ -182,11 +184,15 @@ another(struct ge_sentry *s, const char *key, size_t len, struct ge_err *e)
 	if (s->nposts < GE_SENTRY_GROUPS && ge_grow(&s->post, &s->cap,
 	    s->nposts + 1, sizeof(*s->post), e) == -1)
 		return (NULL);
-	if (man(s, &now, key, len, e) == -1)
+	if (new_post(s, &now, key, len, e) == -1)
 		return (NULL);
 	if (s->nposts < GE_SENTRY_GROUPS) {
 		o = &s->post[s->nposts++];
 	} else {
+		if (!s->full)
+			ge_note(GE_WARN, "more than %d groups: what was not "
+			    "seen for longest is forgotten", GE_SENTRY_GROUPS);
+		s->full = 1;
 		for (o = s->post, i = 1; i < s->nposts; i++)
 			if (s->post[i].seen < o->seen)
 				o = &s->post[i];

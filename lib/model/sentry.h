@@ -61,8 +61,8 @@ struct ge_sentry;
  *	model	[32] digest of the model, which its states are bound to
  *
  * ge_sentry_step(s, r, g, e): the next row.  When there are more processes than are
- * watched, the one that was not seen for longest is forgotten.  0, or -1 without
- * memory.
+ * watched, the one that was not seen for longest is forgotten, which is noted once.  0,
+ * or -1 without memory.
  *
  * ge_sentry_break(s): no row from here on follows one before.
  *

@@ -59,7 +59,8 @@ struct ge_trees_opts {
 	double cap;			/* of it; INFINITY */
 	const char *lags;		/* as ge_features_lags or a number; or NULL */
 	size_t combine;			/* most products, ratios, differences */
-	struct ge_boost_opts boost;	/* bins 0: as suits the table */
+	struct ge_boost_opts boost;	/* bins, colsample 0: as suits the
+					   features */
 	int rounds;			/* most */
 	int patience;			/* rounds without a better one */
 	int folds;			/* 0: all rows are learnt from, nothing is told */

@@ -12,6 +12,7 @@
 #include "util/world.h"
 
 enum {
+	FEW = 8,			/* features that a tree sees all of */
 	LONGEST = 64			/* widest window proposed for a life */
 };
 
@@ -26,7 +27,7 @@ ge_trees_opts_init(struct ge_trees_opts *o)
 	o->boost.bins = 0;
 	o->boost.eta = 0.1;
 	o->boost.subsample = 0.8;
-	o->boost.colsample = 0.5;
+	o->boost.colsample = 0;
 	o->cap = INFINITY;
 	o->rounds = 1000;
 	o->patience = 50;
@@ -383,6 +384,20 @@ boost_fold(struct trial *r, struct ge_boost *b, int f, double limit,
 	return (0);
 }
 
+/*
+ * What is not set is as it suits the features: of few every tree must see all, since
+ * what it does not see it cannot weigh against the rest.
+ */
+static void
+suit(const struct ge_trees_view *v, struct ge_boost_opts *o)
+{
+	double share = (double)FEW / (double)v->q;
+
+	o->bins = v->bins;
+	if (!(o->colsample > 0))
+		o->colsample = share > 1 ? 1 : share > 0.5 ? share : 0.5;
+}
+
 /* Fold f with settings o: its best round, loss and margins into r. */
 static int
 fit_fold(struct trial *r, int f, double limit, struct ge_err *e)
@@ -397,7 +412,7 @@ fit_fold(struct trial *r, int f, double limit, struct ge_err *e)
 	if ((w = ge_alloc(t->n * sizeof(*w), e)) == NULL)
 		return (-1);
 	ge_trees_weights(t, f, w);
-	o.bins = ge_trees_view(t, f)->bins;
+	suit(ge_trees_view(t, f), &o);
 	if (o.objective == GE_SQUARED)
 		o.base = mean(t, w);
 	if ((b = ge_boost_new(ge_trees_view(t, f)->data, t->y, w, &o, e)) !=
@@ -598,7 +613,8 @@ finish(struct ge_trees *t, struct ge_err *e)
 	struct ge_boost_opts o = t->o.boost;
 	int i;
 
-	o.bins = ge_trees_view(t, -1)->bins;
+	suit(ge_trees_view(t, -1), &o);
+	t->o.boost = o;
 	if (o.objective == GE_SQUARED)
 		o.base = mean(t, t->wfit);
 	if ((t->model = ge_boost_new(ge_trees_view(t, -1)->data, t->y, t->wfit,

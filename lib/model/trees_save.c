@@ -122,7 +122,7 @@ options(const struct ge_trees *t)
 	j = json_pack("{s:I, s:i, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:f, "
 	    "s:i, s:i, s:f, s:I, s:b, s:i, s:i, s:f}",
 	    "seed", (json_int_t)t->o.seed, "rounds", t->rounds, "depth",
-	    b->depth, "bins", ge_trees_view(t, -1)->bins, "eta", b->eta, "lambda", b->lambda,
+	    b->depth, "bins", b->bins, "eta", b->eta, "lambda", b->lambda,
 	    "alpha", b->alpha, "gamma", b->gamma, "min-child", b->min_child,
 	    "subsample", b->subsample, "colsample", b->colsample,
 	    "folds", t->folds, "patience", t->o.patience, "hold", t->o.hold,

@@ -24,15 +24,18 @@ static char name[NCOLS][8] = {
 };
 static char kelvin[] = "K", speed[] = "rpm", red[] = "red", blue[] = "blue";
 static char family[] = "trees", *word[] = { red, blue };
+#define NUMBER(j, of, in) \
+	{ .name = name[j], .unit = in, .type = GE_FRAME_NUMBER, .role = of }
+
 static struct ge_schema_col col[NCOLS] = {
-	{ name[T], NULL, GE_FRAME_NUMBER, GE_ROLE_TIME, NULL, 0 },
-	{ name[G], NULL, GE_FRAME_NUMBER, GE_ROLE_GROUP, NULL, 0 },
-	{ name[A], kelvin, GE_FRAME_NUMBER, GE_ROLE_INPUT, NULL, 0 },
-	{ name[B], kelvin, GE_FRAME_NUMBER, GE_ROLE_INPUT, NULL, 0 },
-	{ name[C], speed, GE_FRAME_NUMBER, GE_ROLE_INPUT, NULL, 0 },
-	{ name[K], NULL, GE_FRAME_CATEGORY, GE_ROLE_INPUT, word, 2 },
+	NUMBER(T, GE_ROLE_TIME, NULL), NUMBER(G, GE_ROLE_GROUP, NULL),
+	NUMBER(A, GE_ROLE_INPUT, kelvin), NUMBER(B, GE_ROLE_INPUT, kelvin),
+	NUMBER(C, GE_ROLE_INPUT, speed),
+	{ .name = name[K], .type = GE_FRAME_CATEGORY, .role = GE_ROLE_INPUT,
+	    .word = word, .nwords = 2 },
 };
-static struct ge_schema schema = { family, NCOLS, col, 1 };
+static struct ge_schema schema = { .family = family, .ncols = NCOLS,
+    .width = NCOLS, .col = col, .header = 1 };
 static struct ge_err e;
 
 static double v[N * NCOLS], y[N];
@@ -439,7 +442,6 @@ lags(void)
 		y[i] = 60 - (double)worn;
 	}
 	o.objective = GE_SQUARED;
-	o.base = 50;
 	t.unit = unit;
 	ge_features_plain(&F, &schema, &e);
 	check(ge_propose_lags(&F, &schema, &t, 12, &e) == 0 &&

@@ -230,7 +230,17 @@ limits(void)
 	ge_frame_release(&f);
 	o.words = 1999;
 	check(load(&f, &o, s, &e) == 0 && f.col[0].type == GE_FRAME_TEXT &&
-	    isnan(f.v[0]), "one too many");
+	    isnan(f.v[0]) && f.col[0].nwords == 0, "one too many");
+	ge_frame_release(&f);
+	memset(s, 'x', 1030);
+	memcpy(s, "a\ny\n", 4);
+	memcpy(s + 1028, "\n", 2);
+	check(load(&f, &o, s, &e) == 0 && f.col[0].type ==
+	    GE_FRAME_CATEGORY, "a long word");
+	ge_frame_release(&f);
+	memcpy(s + 1028, "x\n", 3);
+	check(load(&f, &o, s, &e) == 0 && f.col[0].type == GE_FRAME_TEXT &&
+	    isnan(f.v[0]) && isnan(f.v[1]), "and one too long");
 	ge_frame_release(&f);
 }
 

@@ -131,7 +131,8 @@ misused(void)
 	static const struct ge_roles both = { .time = "a", .target = "a" };
 	static const struct ge_roles word = { .time = "b" };
 	static const struct ge_roles heavy = { .weight = "b" };
-	static const char text[] = "a,b\n1,x\n";
+	static const struct ge_roles group = { .group = "a" };
+	char text[1200] = "a,b\n1,x\n";
 
 	check(refused(&absent, text, GE_EUSAGE, "-O target=: no column 'z'") &&
 	    refused(&both, text, GE_EUSAGE,
@@ -139,6 +140,11 @@ misused(void)
 	    GE_EUSAGE, "column 'b': neither times of ISO 8601 nor numbers") &&
 	    refused(&heavy, text, GE_EUSAGE, "column 'b': weights are numbers"),
 	    "roles that cannot be");
+	memset(text + 4, 'x', 1100);
+	memcpy(text, "a\ny\n", 4);
+	memcpy(text + 1104, "\n", 2);
+	check(refused(&group, text, GE_EUSAGE, "column 'a': words too "
+	    "long to be groups"), "text as a group");
 }
 
 static int

@@ -1,0 +1,244 @@
+load helper
+
+# table ROWS: numbers a, b, a category c, one with gaps d, and what follows of them.
+table() {
+	awk -v n="$1" 'BEGIN {
+		srand(1)
+		print "a,b,c,d,y,z"
+		for (i = 0; i < n; i++) {
+			a = int(1000 * rand()) / 1000
+			b = int(1000 * rand()) / 1000
+			c = int(3 * rand())
+			v = a * b + c / 8 + rand() / 20
+			print a "," b ",w" c "," (i % 7 ? rand() : "") "," \
+			    (v > 0.45 ? "yes" : "no") "," v
+		}
+	}'
+}
+
+# learn OPTION ...: few rounds, one thread, without c and d.
+learn() {
+	getrain trees -j1 -q -O rounds=20 -O folds=3 "$@"
+}
+
+# member FILE EXPRESSION: of a JSON file.
+member() {
+	python3 -c 'import json, sys
+print(eval(sys.argv[2], {"j": json.load(open(sys.argv[1]))}))' "$@"
+}
+
+@test "getrain trees: a model of classes, its files and what is told" {
+	table 600 >t.csv
+	expect 0 getrain trees -j1 -O target=y -O skip=z -O rounds=40 -o m <t.csv
+	[ ! -s "$out" ]
+	told "getrain: 600 rows, 4 inputs, 2 classes ('no' ... 'yes')"
+	told 'getrain: constant: log loss '
+	told 'getrain: linear: log loss '
+	told 'getrain: trees: log loss '
+	told 'at 90 %: held '
+	diff - <(cd m && ls) <<-'END'
+	README.md
+	model.json
+	run.json
+	schema.json
+	END
+	[ "$(member m/schema.json 'j["trees"]["classes"]')" = "['no', 'yes']" ]
+	[ "$(member m/run.json 'j["result"]["metrics"]["auc"] > 0.95')" = True ]
+	[ "$(member m/run.json '[b["name"] for b in j["result"]["baselines"]]')" = \
+	    "['constant', 'linear']" ]
+	grep -q '^By c:$' m/README.md
+}
+
+@test "getrain trees: XGBoost itself loads the model" {
+	table 300 >t.csv
+	learn -O target=z -O skip=y,c -O folds=0 -o m t.csv
+	/usr/bin/python3 -c 'import xgboost' || skip 'no python3-xgboost'
+	[ "$(/usr/bin/python3 -c '
+import xgboost as xgb
+b = xgb.Booster(model_file="m/model.json")
+d = xgb.DMatrix([[0.9, 0.9, 0.5], [0.1, 0.1, 0.5]],
+    feature_names=["a", "b", "d"])
+p = b.predict(d)
+print(b.num_boosted_rounds(), p[0] > p[1])')" = '20 True' ]
+}
+
+@test "getrain trees: the same bytes whatever -j, from a pipe and compressed" {
+	awk 'BEGIN {
+		srand(3)
+		for (r = 0; r < 8000; r++) {
+			for (i = t = 0; i < 16; i++) {
+				v = rand()
+				t += v * (i % 3)
+				printf "%.4f,", v
+			}
+			print t + (r % 500 == 1 ? 1e13 * rand() : rand())
+		}
+	}' >t.csv
+	for j in 1 2 3 8; do
+		learn -j $j -O target=17 -O rounds=4 -O folds=2 -O subsample=0.7 \
+		    -O colsample=0.5 -O patience=4 -o m$j t.csv
+		cmp m1/model.json m$j/model.json
+		cmp m1/schema.json m$j/schema.json
+	done
+	gzip -k t.csv
+	learn -O target=17 -O rounds=4 -O folds=2 -O subsample=0.7 \
+	    -O colsample=0.5 -O patience=4 -o mz t.csv.gz
+	cmp m1/model.json mz/model.json
+	learn -O target=17 -O rounds=4 -O folds=2 -O subsample=0.7 \
+	    -O colsample=0.5 -O patience=4 <t.csv >m.tar
+	tar xf m.tar
+	cmp m1/model.json model/model.json
+}
+
+@test "getrain trees: what a run has found out comes out again without folds" {
+	table 300 >t.csv
+	learn -O target=y -O skip=z -O search=2 -O seed=7 -o m t.csv
+	options=$(member m/run.json '" ".join("-O %s=%s" % (k,
+	    j["options"][k]) for k in ("seed", "rounds", "depth", "bins", "eta",
+	    "lambda", "min-child", "subsample", "colsample"))')
+	# shellcheck disable=SC2086	# words
+	getrain trees -q -O folds=0 $options -O target=y -O skip=z -o n t.csv
+	cmp m/model.json n/model.json
+}
+
+@test "getrain trees: folds by groups, by time, one part held out" {
+	table 300 | awk -F, 'NR == 1 { print "g,t," $0 }
+		NR > 1 { print int(NR / 10) "," NR "," $0 }' >t.csv
+	learn -O target=z -O skip=y,t -O group=g -o g t.csv
+	grep -q '^On 300 rows in 3 folds of groups, ' g/README.md
+	learn -O target=z -O skip=y,g -O time=t -o t t.csv
+	grep -q '^On 225 rows in 3 folds of blocks of time, ' t/README.md
+	learn -O target=z -O skip=y,g,t -O hold=0.2 -o h t.csv
+	grep -q '^On 60 rows held out once' h/README.md
+	expect 2 learn -O target=z -O skip=y -O group=one -o x \
+	    <(sed '1s/^/one,/; 2,$s/^/1,/' t.csv)
+	said "getrain: all rows are of one group: none can be held out, only \
+-O folds=0 is left"
+	[ ! -e x ]
+}
+
+@test "getrain trees: what remains of each group's time" {
+	awk 'BEGIN {
+		srand(4)
+		print "unit,cycle,wear"
+		for (u = 1; u <= 12; u++) {
+			n = 30 + int(20 * rand())
+			for (c = 1; c <= n; c++)
+				print u "," c "," n - c + 4 * rand()
+		}
+	}' >t.csv
+	learn -O life -O cap=25 -O time=cycle -O group=unit -O lags=mean:3 \
+	    -O rounds=60 -o m t.csv
+	[ "$(member m/run.json 'j["result"]["metrics"]["rmse"] < 4')" = True ]
+	[ "$(member m/schema.json 'j["trees"]["life"]')" = True ]
+	expect 2 learn -O life -O group=unit -o x t.csv
+	said 'getrain: -O life needs -O time='
+	expect 2 learn -O life -O time=cycle -O target=wear -o x t.csv
+	said 'getrain: -O life is a target of its own: -O target= cannot be given'
+}
+
+@test "getrain trees: weights, balance, classes that are numbers" {
+	table 300 | awk -F, -v OFS=, 'NR == 1 { print $0, "w", "k" }
+		NR > 1 { print $0, NR % 2, int($6 * 4) }' >t.csv
+	learn -O target=y -O skip=z,k -O weight=w -O balance -o m t.csv
+	[ "$(member m/schema.json '[c["role"] for c in j["columns"]
+	    if c["name"] == "w"]')" = "['weight']" ]
+	learn -O target=k -O skip=y,z,w -o k t.csv
+	[ "$(member k/schema.json 'j["trees"]["classes"][:3]')" = \
+	    "['0', '1', '2']" ]
+	learn -O target=k -O task=number -O skip=y,z,w -o n t.csv
+	[ "$(member n/schema.json 'j["trees"]["task"]')" = number ]
+	sed '3s/[^,]*,\([^,]*\)$/-1,\1/' t.csv >bad.csv
+	expect 5 learn -O target=y -O weight=w -o x bad.csv
+	said 'getrain: row 2: weight -1 is none'
+}
+
+@test "getrain trees: targets that are none, and rows too few" {
+	table 40 >t.csv
+	while IFS='|' read -r opt line; do
+		# shellcheck disable=SC2086	# words
+		expect 2 learn $opt -o x t.csv
+		said "getrain: $line"
+		[ ! -e x ]
+	done <<-'END'
+	-O skip=c|what is to be foretold? -O target=column, or -O life
+	-O target=why|'t.csv': no column 'why'
+	-O target=y -O task=number|target 'y' holds words, no numbers
+	-O target=z -O positive=yes|-O positive= is of two classes, not 0
+	-O target=y -O positive=maybe|positive 'maybe': the classes are 'no' and 'yes'
+	-O target=y -O by=why|-O by: there is no column 'why'
+	END
+	printf 'a,y\n1,2\n' >one.csv
+	expect 2 learn -O target=y -o x one.csv
+	said "getrain: target 'y' is constant"
+	printf 'a,y\n1,2\n2,2\n3,2\n' >same.csv
+	expect 2 learn -O target=y -o x same.csv
+	said "getrain: target 'y' is constant"
+	printf 'a,y\n1,\n2,NA\n' >none.csv
+	expect 2 learn -O target=y -o x none.csv
+	said "getrain: target 'y' is missing in every row"
+	printf 'a,y\n1,1e308\n2,1\n' >huge.csv
+	expect 5 learn -O target=y -O task=number -o x huge.csv
+	said 'getrain: row 1: target 1e+308 is beyond 1e+15'
+	expect 2 learn -O target=y -o x /dev/null
+	[ ! -e x ]
+}
+
+@test "getrain trees: a class seen once, gaps, infinities: told, and it works" {
+	table 60 | awk -F, -v OFS=, 'NR == 1 { print $0, "e" }
+		NR == 2 { $1 = "1e308"; $5 = "once" }
+		NR == 3 { $1 = "-1e300" }
+		NR == 4 { $5 = "" }
+		NR > 1 { print $0, "" }' >t.csv
+	expect 0 getrain trees -j1 -O rounds=20 -O folds=3 -O target=y -O skip=z \
+	    -o m t.csv
+	told "class 'once' is in 1 row, for 3 folds: what is told of it is worth \
+little"
+	told '1 row without a target: left out'
+	told '59 rows, 5 inputs, 3 classes'
+	python3 -c 'import json
+json.load(open("m/model.json"))'
+}
+
+@test "getrain trees: wrong options are answered" {
+	table 40 >t.csv
+	while IFS='|' read -r opt line; do
+		expect 2 getrain trees -O target=y -O "$opt" -o m t.csv
+		said "getrain: $line"
+	done <<-'END'
+	folds=1|folds '1': 0, or 2 at least; one part is held out by -O hold=
+	folds=x|folds 'x': not a number from 0 to 100
+	eta=0|eta '0': not a number from 1e-06 to 1
+	depth|-O 'depth': its value is missing
+	balance=1|-O 'balance=1': takes no value
+	task=rank|task 'rank': neither 'classes' nor 'number'
+	decide=now|decide 'now': neither 'likely', 'accuracy', 'f1', 'balanced' nor a number from 0 to 1
+	widht=3|-O 'widht=3': no such option
+	cap=3|-O cap= is of -O life
+	END
+	expect 2 learn -O target=y -O lags=mean -o m t.csv
+	said "getrain: no such window: 'mean'"
+	[ ! -e m ]
+	expect 0 getrain trees -t -O target=y t.csv
+	told "getrain: 40 rows, 5 inputs, 2 classes ('no' ... 'yes')"
+	[ ! -s "$out" ]
+}
+
+@test "getrain trees: an old model stays unless -f; killed, none is left" {
+	table 60 >t.csv
+	learn -O target=y -o m t.csv
+	cp m/model.json old
+	expect 2 learn -O target=z -o m t.csv
+	cmp m/model.json old
+	learn -f -O target=z -o m t.csv
+	fails cmp -s m/model.json old
+	mkfifo pipe
+	getrain trees -q -O target=y -o k pipe &
+	pid=$!
+	exec 9>pipe
+	head -5 t.csv >&9
+	kill -TERM $pid
+	exec 9>&-
+	fails wait $pid
+	[ ! -e k ]
+}
