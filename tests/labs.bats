@@ -25,8 +25,14 @@ loosely() {
 		-e 's/[[:blank:]]*$//' -e '/^$/d'
 }
 
-# work LAB: all commands of its pages do their work and print what is shown there.
+# work LAB: all commands of its pages do their work and print what is shown there;
+# where programs are slow on purpose, quickly, and what they print is not looked
+# at.
 work() {
+	if [ "${GE_CPU-}" = portable ] || [ -n "${GE_SAN-}" ]; then
+		expect 0 "$labs/run" -q "$1" lab
+		return
+	fi
 	expect 0 "$labs/run" "$1" lab
 	[ -z "$(ls -A "$TMPDIR")" ]
 	diff <(shown "$labs/$1/README.en" | loosely) <(loosely "$out")
@@ -215,6 +221,26 @@ valve() {
 	read -r outside through <<<"$(valve nominal bad)"
 	[ "$outside" -le 1 ]
 	[ "$through" -le 345 ]
+}
+
+@test "labs: daily means of what columns say, without missing values" {
+	cat >week <<-'END'
+	time,recipe,line_speed,a_c,b2
+	2024-03-04T00:00:00,X,100,1,4
+	2024-03-04T00:01:00,X,100,2,9
+	2024-03-04T00:02:00,X,100,,16
+	2024-03-05T00:00:00,X,100,6,25
+	2024-03-05T00:01:00,X,0,1000,1000
+	END
+	expect 0 "$labs/foundry/daily" week 'a_c * 2' 'sqrt(b2) + a_c' 'b2 > 9'
+	printf '%s\t%s\t%s\t%s\n' 2024-03-04 3.000 4.000 0.333 \
+	    2024-03-05 12.000 11.000 1.000 | diff - "$out"
+	expect 1 "$labs/foundry/daily" week 'a_c + a_d'
+	said "daily: no column 'a_d'"
+	expect 1 "$labs/foundry/daily" none a_c
+	said "daily: cannot read 'none'"
+	expect 2 "$labs/foundry/daily" week
+	expect 2 "$labs/foundry/charts" week
 }
 
 @test "labs: the clinical table is the package's, with names" {
