@@ -111,11 +111,12 @@ check-ceph: tests		## the suites on S3 again, with Ceph in place of Swift
 bite:				## break lines on purpose and see the checks go red
 	@tests/bite $(T)
 
-bench: all $(BENCH)		## measure
+bench: all $(BENCH)		## measure; published tables too: DATA=dir
 	@$(TESTENV) tests/bench/run
 	@$(TESTENV) tests/bench/sites
 	@$(TESTENV) tests/bench/lm
 	@$(TESTENV) tests/bench/tables
+	@$(TESTENV) tests/bench/published $(if $(DATA),'$(DATA)')
 
 demo: all			## the product on a tree of yours: TREE=dir
 	@$(TESTENV) contrib/demo $(if $(TREE),'$(TREE)')

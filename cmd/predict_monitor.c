@@ -463,10 +463,10 @@ begin(struct run *y, struct ge_err *e)
 static void
 give_up(struct run *y)
 {
-	struct ge_err e;
+	struct ge_err e = { 0, 0, "" };
 
 	if (ge_hook_tick(0, &e) == 0) {
-		if (report_flush(&y->report, &e) == -1)
+		if (report_flush(&y->report, &e) == -1 && e.code != 0)
 			cli_say("%s", e.msg);
 	} else if (report_last(&y->report) == 0) {
 		if (save(y, &e) == -1)

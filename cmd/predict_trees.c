@@ -383,8 +383,10 @@ paused(void *arg, struct ge_err *e)
 static void
 give_up(struct run *y)
 {
-	struct ge_err e;
+	struct ge_err e = { 0, 0, "" };
 
+	if (y->report.b.rc == -1)
+		return;
 	if (ge_hook_tick(0, &e) == -1)
 		(void)report_last(&y->report);
 	else if (predict_held(y, &e) == -1 ||

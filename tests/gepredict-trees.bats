@@ -251,6 +251,22 @@ refused() {
 	[ "$(wc -l <"$err")" -eq 1 ]
 }
 
+@test "gepredict trees: each allocation failing in turn" {
+	local i
+	model classes
+	head -n 20 test.csv >few.csv
+	gepredict -j 1 -v m few.csv >want
+	for ((i = 1; i < 1000; i++)); do
+		GE_FAILALLOC=$i gepredict -j 1 -v m few.csv >got 2>err && break
+		[ $? -eq 1 ]
+		[ "$(grep -c 'out of memory' err)" -eq 1 ]
+		[ "$(wc -l <err)" -eq 1 ]
+	done
+	[ $i -gt 50 ]
+	[ $i -lt 1000 ]
+	cmp want got
+}
+
 @test "gepredict trees: wrong command lines" {
 	model classes
 	expect 2 gepredict -O format=prometheus m test.csv

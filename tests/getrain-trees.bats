@@ -248,3 +248,18 @@ json.load(open("m/model.json"))'
 	fails wait $pid
 	[ ! -e k ]
 }
+
+@test "getrain trees: each allocation failing leaves one line and no model" {
+	table 40 >t.csv
+	for ((i = 1; ; i += 7)); do
+		got=0
+		GE_FAILALLOC=$i getrain trees -j1 -q -O rounds=3 -O folds=2 \
+		    -O target=y -o m t.csv >"$out" 2>"$err" || got=$?
+		[ $got -ne 0 ] || break
+		[ $got -eq 1 ]
+		[ "$(wc -l <"$err")" -eq 1 ]
+		[ ! -e m ]
+	done
+	[ "$i" -gt 100 ]
+	[ -e m/model.json ]
+}
