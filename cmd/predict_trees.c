@@ -168,7 +168,7 @@ load(struct run *y, struct ge_err *e)
 struct verdict {
 	const float *margin;
 	size_t class;			/* of classes */
-	double low, high;		/* of numbers */
+	double number, low, high;	/* of numbers */
 	size_t ncauses;
 };
 
@@ -249,7 +249,7 @@ tsv_row(struct run *y, const struct verdict *v)
 		put_set(y, ",", report_name);
 		report_put(o, "\t\t", 2);
 	} else {
-		put_number(o, (double)*v->margin, "");
+		put_number(o, v->number, "");
 		report_put(o, "\t\t", 2);
 		put_number(o, v->low, "");
 		report_put(o, "\t", 1);
@@ -300,7 +300,7 @@ json_row(struct run *y, const struct verdict *v)
 			ge_buf_put(&o->b, "]");
 		}
 	} else {
-		put_number(o, (double)*v->margin, "null");
+		put_number(o, v->number, "null");
 		ge_buf_put(&o->b, ", \"low\": ");
 		put_number(o, v->low, "null");
 		ge_buf_put(&o->b, ", \"high\": ");
@@ -316,18 +316,22 @@ static void
 tell(struct run *y, size_t i)
 {
 	const struct ge_trees_meaning *m = &y->meaning;
-	struct verdict v = { y->margin + i * y->k, 0, NAN, NAN, 0 };
+	struct verdict v = { .margin = y->margin + i * y->k, .low = NAN,
+	    .high = NAN };
 
 	if (m->k > 0) {
 		ge_calibration_apply(&m->calibration, v.margin, y->chance);
 		v.class = ge_decide(&m->decide, y->chance);
 		if (m->conformal.kind == GE_CONFORMAL_SETS)
 			ge_conformal_in(&m->conformal, v.margin, y->in);
-	} else if (m->conformal.kind == GE_CONFORMAL_INTERVAL) {
-		ge_conformal_bounds(&m->conformal, (double)*v.margin, &v.low,
-		    &v.high);
-		if (m->life)
-			v.low = fmax(v.low, 0);
+	} else {
+		v.number = ge_trees_number(m, (double)*v.margin);
+		if (m->conformal.kind == GE_CONFORMAL_INTERVAL) {
+			ge_conformal_bounds(&m->conformal, v.number, &v.low,
+			    &v.high);
+			v.low = ge_trees_number(m, v.low);
+			v.high = ge_trees_number(m, v.high);
+		}
 	}
 	if (y->part != NULL)
 		v.ncauses = find_causes(y, i, v.class);

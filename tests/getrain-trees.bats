@@ -131,6 +131,12 @@ print(b.num_boosted_rounds(), p[0] > p[1])')" = '20 True' ]
 	    -O rounds=60 -o m t.csv
 	[ "$(member m/run.json 'j["result"]["metrics"]["rmse"] < 4')" = True ]
 	[ "$(member m/schema.json 'j["trees"]["life"]')" = True ]
+	[ "$(member m/schema.json 'j["trees"]["cap"]')" = 25.0 ]
+	# None is left out of 0 to 25, nor is a bound.
+	gepredict m t.csv | tail -n +2 | awk -F '\t' '
+	    { n += $2 == 25 }
+	    $2 < 0 || $4 < 0 || $2 > 25 || $5 > 25 { exit 1 }
+	    END { exit !n }'
 	expect 2 learn -O life -O group=unit -o x t.csv
 	said 'getrain: -O life needs -O time='
 	expect 2 learn -O life -O time=cycle -O target=wear -o x t.csv

@@ -81,7 +81,8 @@ struct ge_trees_opts {
 struct ge_trees_meaning {
 	size_t k;			/* classes; 0: a number */
 	char **word;			/* [k] */
-	int life;
+	int life;			/* the number is time left: from 0 to cap, */
+	double cap;			/* which may be INFINITY */
 	struct ge_calibration calibration;	/* of classes */
 	struct ge_decide decide;
 	struct ge_conformal conformal;
@@ -91,11 +92,14 @@ struct ge_trees_meaning {
  * ge_trees_meaning_json(m): the member; NULL without memory.
  * ge_trees_meaning_parse(m, all, e): from schema.json as ge_schema_parse leaves it,
  * untrusted: -1 GE_EREFUSED.  ge_trees_meaning_release: of what is zeroed as well.
+ *
+ * ge_trees_number(m, x): the number that a margin or a bound says.
  */
 json_t *ge_trees_meaning_json(const struct ge_trees_meaning *m);
 int ge_trees_meaning_parse(struct ge_trees_meaning *m, const json_t *all,
     struct ge_err *e);
 void ge_trees_meaning_release(struct ge_trees_meaning *m);
+double ge_trees_number(const struct ge_trees_meaning *m, double x);
 
 /* A model, or a baseline, on the rows held out. */
 struct ge_trees_score {

@@ -191,7 +191,7 @@ mean_numbers(struct ge_trees *t, struct held *h, struct ge_err *e)
 	size_t i;
 
 	for (i = 0; i < h->n; i++)
-		h->p[i] = (double)h->margin[i];
+		h->p[i] = ge_trees_number(&t->meaning, (double)h->margin[i]);
 	return (ge_conformal_interval(&t->meaning.conformal, t->o.coverage,
 	    h->p, h->y, h->part, h->n, &t->held, e));
 }

@@ -38,8 +38,9 @@ ge_trees_meaning_json(const struct ge_trees_meaning *m)
 		    ge_decide_json(&m->decide), "conformal",
 		    m->conformal.kind == GE_CONFORMAL_NONE ? NULL :
 		    ge_conformal_json(&m->conformal)));
-	return (json_pack("{s:s, s:b, s:o?}", "task", "number", "life", m->life,
-	    "conformal", m->conformal.kind == GE_CONFORMAL_NONE ? NULL :
+	return (json_pack("{s:s, s:b, s:o?, s:o?}", "task", "number", "life",
+	    m->life, "cap", m->life && isfinite(m->cap) ? json_real(m->cap) :
+	    NULL, "conformal", m->conformal.kind == GE_CONFORMAL_NONE ? NULL :
 	    ge_conformal_json(&m->conformal)));
 }
 
@@ -76,6 +77,16 @@ parse_classes(struct ge_trees_meaning *m, const json_t *j, struct ge_err *e)
 	    e));
 }
 
+static int
+parse_life(struct ge_trees_meaning *m, const json_t *j, struct ge_err *e)
+{
+	const json_t *cap = json_object_get(j, "cap");
+
+	m->life = json_is_true(json_object_get(j, "life"));
+	m->cap = json_is_number(cap) ? json_number_value(cap) : INFINITY;
+	return (m->cap > 0 ? 0 : refuse("a cap that is not above 0", e));
+}
+
 int
 ge_trees_meaning_parse(struct ge_trees_meaning *m, const json_t *all,
     struct ge_err *e)
@@ -91,13 +102,21 @@ ge_trees_meaning_parse(struct ge_trees_meaning *m, const json_t *all,
 		rc = parse_classes(m, j, e);
 	else if (strcmp(task, "number") != 0)
 		rc = refuse("no task that there is", e);
-	m->life = json_is_true(json_object_get(j, "life"));
+	if (rc == 0)
+		rc = parse_life(m, j, e);
 	if (rc == 0)
 		rc = ge_conformal_parse(&m->conformal, json_object_get(j,
 		    "conformal"), m->k, e);
 	if (rc == -1)
 		ge_trees_meaning_release(m);
 	return (rc);
+}
+
+double
+ge_trees_number(const struct ge_trees_meaning *m, double x)
+{
+
+	return (m->life ? fmin(fmax(x, 0), m->cap) : x);
 }
 
 void

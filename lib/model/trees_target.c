@@ -210,6 +210,7 @@ life_target(struct ge_trees *t, size_t time, struct ge_err *e)
 	}
 	ge_free(last);
 	t->meaning.life = 1;
+	t->meaning.cap = t->o.cap;
 	return (0);
 }
 
