@@ -78,12 +78,14 @@ struct ge_monitor {
 	double ridge[2], held[2];	/* held-out score, nats a value; lower
 					   is better */
 	size_t rows, dropped;		/* learnt from; left out as outliers */
+	size_t recurring;		/* far off, but learnt from: not saved */
 };
 
 /*
  * ge_monitor_fit(m, rows, n, p, o, e):
  * Learn from rows [n][p], one after the other in time; NaN and infinities are missing
- * values.  A few outlying rows do not matter.  Memory beside the rows: below
+ * values.  A few outlying rows are left out, unless they are of most of five stretches
+ * or more than 5 %: then they belong to the process (recurring).  Memory beside the rows: below
  * theirs for many rows.  0; -1 GE_EUSAGE when there is nothing to learn (too few rows,
  * no variable that moves), GE_EFAIL.  ge_monitor_release: of what is zeroed as well.
  */

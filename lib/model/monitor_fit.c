@@ -247,7 +247,14 @@ note_residuals(struct ge_fit *f, size_t b, struct ge_watch *w, size_t row)
 	}
 }
 
-/* Pass 1: statistics, pass 2: the score of the run rule. */
+static uint8_t
+is_off(const struct ge_fit *f, const float st[GE_MONITOR_STATS])
+{
+
+	return (st[0] > f->off[0] || st[PER_CHANNEL] > f->off[1]);
+}
+
+/* Pass 1: statistics, pass 2: the score of the run rule, pass 3: outliers. */
 static void
 note_stats(struct ge_fit *f, size_t b, struct ge_watch *w, size_t row)
 {
@@ -256,6 +263,10 @@ note_stats(struct ge_fit *f, size_t b, struct ge_watch *w, size_t row)
 	(void)b;
 	ge_watch_residuals(w);
 	ge_watch_stats(w, st);
+	if (f->pass == 3) {
+		f->skip[row] = is_off(f, st);
+		return;
+	}
 	if (f->pass == 2)
 		x = ge_watch_run(w, ge_monitor_score(w->m, st));
 	if (row % f->stride != 0)
@@ -460,49 +471,6 @@ limits(struct ge_fit *f, struct ge_monitor *to, struct ge_err *e)
 	return (k == GE_MONITOR_STATS ? 0 : -1);
 }
 
-/*
- * Rows far off by themselves, if they are few and of few stretches, are left out of
- * what is learnt from: what comes again and again belongs to the process.
- */
-static int
-find_outliers(struct ge_fit *f, size_t *found, struct ge_err *e)
-{
-	float *t, mid, mad;
-	size_t b, c, i, n, in = 0;
-
-	*found = 0;
-	if (f->stride > 1)
-		return (0);
-	if ((t = ge_alloc(f->nkept * sizeof(*t), e)) == NULL)
-		return (-1);
-	for (c = 0; c < 2; c++) {
-		const float *x = f->kept + c * PER_CHANNEL;
-
-		for (n = 0, i = 0; i < f->nkept; i++)
-			if (!isnan(x[i * GE_MONITOR_STATS]))
-				t[n++] = x[i * GE_MONITOR_STATS];
-		mid = ge_fit_median(t, n);
-		for (i = 0; i < n; i++)
-			t[i] = fabsf(t[i] - mid);
-		mad = ge_fit_median(t, n) * 1.4826f;
-		for (i = 0; i < f->nkept; i++)
-			if (x[i * GE_MONITOR_STATS] > mid +
-			    (float)OUTLIER * mad && !f->skip[i]) {
-				f->skip[i] = 1;
-				++*found;
-			}
-	}
-	ge_free(t);
-	for (b = 0; b < FOLDS; b++)
-		in += memchr(f->skip + ge_fit_edge(f, b), 1, ge_fit_edge(f, b + 1) -
-		    ge_fit_edge(f, b)) != NULL;
-	if (in > FOLDS / 2 || (double)*found > OUTLIERS_MOST * (double)f->n) {
-		memset(f->skip, 0, f->n);
-		*found = 0;
-	}
-	return (0);
-}
-
 /* Room of the passes. */
 static void
 passes_size(struct ge_fit *f)
@@ -565,6 +533,69 @@ pass(struct ge_fit *f, int k, struct ge_err *e)
 	return (ge_par_each(f->o->jobs, FOLDS, pass_fold, f, e));
 }
 
+/* Beyond what a row is an outlier, by channel, from the rows that were kept. */
+static int
+find_off(struct ge_fit *f, struct ge_err *e)
+{
+	const float *x = f->kept;
+	float *t, mid;
+	size_t c, i, n;
+
+	if ((t = ge_alloc(f->nkept * sizeof(*t), e)) == NULL)
+		return (-1);
+	for (c = 0; c < 2; c++, x += PER_CHANNEL) {
+		for (n = 0, i = 0; i < f->nkept; i++)
+			if (!isnan(x[i * GE_MONITOR_STATS]))
+				t[n++] = x[i * GE_MONITOR_STATS];
+		mid = ge_fit_median(t, n);
+		for (i = 0; i < n; i++)
+			t[i] = fabsf(t[i] - mid);
+		f->off[c] = mid + (float)OUTLIER * 1.4826f *
+		    ge_fit_median(t, n);
+	}
+	ge_free(t);
+	return (0);
+}
+
+static int
+mark_outliers(struct ge_fit *f, struct ge_err *e)
+{
+	size_t i;
+
+	if (find_off(f, e) == -1)
+		return (-1);
+	if (f->stride > 1)
+		return (pass(f, 3, e));
+	for (i = 0; i < f->n; i++)
+		f->skip[i] = is_off(f, f->kept + i * GE_MONITOR_STATS);
+	return (0);
+}
+
+/*
+ * Rows far off by themselves, if they are few and of few stretches, are left out of
+ * what is learnt from: what comes again and again belongs to the process.
+ */
+static int
+find_outliers(struct ge_fit *f, struct ge_monitor *to, struct ge_err *e)
+{
+	size_t b, i, in = 0, found = 0;
+
+	if (mark_outliers(f, e) == -1)
+		return (-1);
+	for (i = 0; i < f->n; i++)
+		found += f->skip[i];
+	for (b = 0; b < FOLDS; b++)
+		in += memchr(f->skip + ge_fit_edge(f, b), 1, ge_fit_edge(f, b + 1) -
+		    ge_fit_edge(f, b)) != NULL;
+	if (in > FOLDS / 2 || (double)found > OUTLIERS_MOST * (double)f->n) {
+		memset(f->skip, 0, f->n);
+		to->recurring = found;
+		return (0);
+	}
+	f->m->dropped = found;
+	return (0);
+}
+
 static int
 carry(struct ge_monitor *to, const struct ge_monitor *from,
     const struct ge_fit_choice *c, struct ge_err *e)
@@ -596,7 +627,7 @@ round_of(struct ge_fit *f, struct ge_monitor *to, int *again, int turn,
     struct ge_err *e)
 {
 	struct ge_fit_choice c;
-	size_t b, found;
+	size_t b;
 	double x;
 	int rc = -1;
 
@@ -626,10 +657,9 @@ round_of(struct ge_fit *f, struct ge_monitor *to, int *again, int turn,
 	if (pass(f, 1, e) == -1)
 		goto out;
 	if (turn <= 1) {
-		if (find_outliers(f, &found, e) == -1)
+		if (find_outliers(f, to, e) == -1)
 			goto out;
-		f->m->dropped = found;
-		if (found > 0) {
+		if (f->m->dropped > 0) {
 			*again = 2;
 			rc = 0;
 			goto out;

@@ -46,6 +46,7 @@ struct ge_fit {
 	float *kept;			/* [nkept][STATS] */
 	float *score;			/* [nkept] */
 	int pass;
+	float off[2];			/* an outlier's statistics are beyond */
 	float *point;			/* [npoints][p], where modes are sought */
 	uint8_t stretch[POINTS];	/* that they are of */
 	size_t npoints, apart;

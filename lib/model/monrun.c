@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "model/monrun_int.h"
+#include "util/hook.h"
 #include "util/mem.h"
 #include "util/thread.h"
 #include "util/world.h"
@@ -173,6 +174,10 @@ ge_mon_fit(struct ge_mon *r, struct ge_err *e)
 	r->stage = "learning";
 	if (ge_mon_learn(r, !r->apart, ge_mon_self, &r->m, e) == -1)
 		return (-1);
+	if (r->m.recurring > 0)
+		ge_note(GE_WARN, "%zu nominal rows are far off, but too many or "
+		    "too spread to be left out: like them there is no alarm",
+		    r->m.recurring);
 	r->self.name = "this";
 	r->self.seconds = ge_clock() - s;
 	r->self.joules = ge_energy_joules(&r->energy) - j;

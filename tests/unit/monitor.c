@@ -521,6 +521,46 @@ dirty(const struct ge_monitor *clean)
 	ge_monitor_release(&m);
 }
 
+/*
+ * A fault in 1 % of more rows than limits are taken of; and one that comes again in
+ * each fifth of them.
+ */
+static void
+contaminated(void)
+{
+	enum { MANY = 140001 };
+	double *x = malloc((size_t)MANY * P * sizeof(*x));
+	struct ge_monitor m;
+	size_t i, j;
+
+	if (x == NULL)
+		exit(1);
+	process(x, MANY, 31);
+	for (i = 50000; i < 51400; i++)
+		for (j = 0; j < P; j++)
+			x[i * P + j] += j % 2 ? 30 : -30;
+	check(learn(&m, x, MANY, P) == 0 && m.dropped >= 1390 &&
+	    m.dropped < 1500 && m.recurring == 0,
+	    "a fault in one of a hundred of very many rows is left out");
+	printf("# %zu dropped, bound %g\n", m.dropped, (double)m.bound);
+	process(more, MORE, 32);
+	for (i = 0; i < 500; i++)
+		for (j = 0; j < P; j++)
+			more[i * P + j] += j % 2 ? 30 : -30;
+	check(look(&m, more, 500).alarms > 480, "and so is seen later");
+	ge_monitor_release(&m);
+	for (i = 0; i < 20000; i++)
+		if (i % 2000 < 20)
+			for (j = 0; j < P; j++)
+				x[i * P + j] += j % 2 ? 30 : -30;
+	check(learn(&m, x, 20000, P) == 0 && m.dropped == 0 &&
+	    m.recurring >= 190 && m.recurring < 230,
+	    "what comes again and again is learnt, and counted");
+	ge_monitor_release(&m);
+	free(x);
+	process(more, MORE, 99);
+}
+
 /* |x| cannot be told from x by lines; a mode shifts what nothing else tells. */
 static void
 bent(void)
@@ -751,6 +791,7 @@ main(int argc, char **argv)
 	dirty(&m);
 	ge_monitor_release(&m);
 	bent();
+	contaminated();
 	stated();
 	gaps();
 	odd();
