@@ -105,6 +105,9 @@ columns(struct run *y, struct ge_err *e)
 	for (i = j = 0; j < s->ncols; j++) {
 		if (s->col[j].role != GE_ROLE_INPUT)
 			continue;
+		if (s->col[j].type != GE_FRAME_NUMBER)
+			return (ge_fail(e, GE_EREFUSED, "'%s/schema.json': input "
+			    "'%s' is no number", y->p->model, s->col[j].name));
 		if ((y->name[i] = written(report_name, s->col[j].name, e)) ==
 		    NULL || (y->quoted[i] = written(report_quoted,
 		    s->col[j].name, e)) == NULL)
@@ -117,13 +120,17 @@ columns(struct run *y, struct ge_err *e)
 }
 
 /* The time between rows that the model learnt from, 0 if it had none. */
-static double
-step_of(const json_t *all)
+static int
+step_of(const struct run *y, const json_t *all, double *step, struct ge_err *e)
 {
 	const json_t *m = json_object_get(all, "monitor");
-	double step = json_number_value(json_object_get(m, "step"));
+	const json_t *j = json_object_get(m, "step");
 
-	return (step > 0 && isfinite(step) ? step : 0);
+	*step = json_number_value(j);
+	if (!json_is_number(j) || !(*step >= 0))
+		return (ge_fail(e, GE_EREFUSED, "'%s/schema.json': no step of "
+		    "a monitor", y->p->model));
+	return (0);
 }
 
 static int
@@ -132,6 +139,7 @@ load(struct run *y, struct ge_err *e)
 	struct ge_sha256 sha;
 	uint8_t *buf = NULL, digest[32];
 	json_t *all = NULL;
+	double step;
 	size_t len;
 	int rc = -1;
 
@@ -158,9 +166,9 @@ load(struct run *y, struct ge_err *e)
 		goto out;
 	}
 	ge_sha256_end(&sha, digest);
-	if (columns(y, e) == -1)
+	if (columns(y, e) == -1 || step_of(y, all, &step, e) == -1)
 		goto out;
-	y->sentry = ge_sentry_new(&y->monitor, step_of(all), digest, e);
+	y->sentry = ge_sentry_new(&y->monitor, step, digest, e);
 	rc = y->sentry == NULL ? -1 : 0;
 out:
 	json_decref(all);

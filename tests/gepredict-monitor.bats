@@ -180,13 +180,27 @@ report() {
 	tar czf both.tar.gz a.csv b.csv
 	expect 0 gepredict m both.tar.gz
 	cmp want "$out"
-	# Without times nobody knows that the second follows the first.
+	# Without times the second is another run, whatever the first ended in.
 	model untimed
-	cut -d , -f 2- a.csv >c.csv
-	cut -d , -f 2- b.csv >d.csv
+	cut -d , -f 2- fault.csv >c.csv
+	cut -d , -f 2- a.csv >d.csv
+	gepredict m d.csv | sed 1d | cut -f 3- >want
 	expect 0 gepredict m c.csv d.csv
-	[ "$(sed -n 121p "$out" | cut -f 4)" = 0 ]
-	[ "$(cut -f 1,3 "$out" | sed 1d)" = "$(cut -f 1,3 want | sed 1d)" ]
+	[ "$(sed -n 401p "$out" | cut -f 3)" = 1 ]
+	sed '1,401d' "$out" | cut -f 3- | diff want -
+	expect 0 gepredict -O format=text m c.csv d.csv
+	grep -q '^row 401 end of drift since ' "$out"
+}
+
+@test "gepredict monitor: rows behind a stop are of another run" {
+	model timed
+	process 150 99 | sed '1d; s/^2024-03-01/2024-03-02/' >healthy
+	(sed -n 1p fault.csv; cat healthy) >alone.csv
+	cat fault.csv healthy >stop.csv
+	gepredict m alone.csv | sed 1d | cut -f 2- >want
+	expect 0 gepredict m stop.csv
+	[ "$(sed -n 401p "$out" | cut -f 3)" = 1 ]
+	sed '1,401d' "$out" | cut -f 2- | diff want -
 }
 
 @test "gepredict monitor: a model of a table without names" {
@@ -494,6 +508,17 @@ taken() {
 		expect 5 gepredict m fault.csv
 		[ "$(wc -l <"$err")" -eq 1 ]
 		[ ! -s "$out" ]
+	done
+	# What a monitor cannot have as inputs, and no step or a bad one.
+	sed '0,/"type": "number"/s//"type": "category"/' schema >m/schema.json
+	expect 5 gepredict m fault.csv
+	said "gepredict: 'm/schema.json': input 'flow' is no number"
+	for s in 's/"step"/"stop"/' 's/"step": [0-9.]*/"step": -1/' \
+	    's/"step": [0-9.]*/"step": "10"/' 's/"monitor": {/"moni": {/'; do
+		sed "$s" schema >m/schema.json
+		run ! cmp -s schema m/schema.json
+		expect 5 gepredict m fault.csv
+		said "gepredict: 'm/schema.json': no step of a monitor"
 	done
 	: >m/schema.json
 	expect 5 gepredict m fault.csv

@@ -700,7 +700,8 @@ ge_monitor_gaps(const double *t, size_t n, uint8_t *fresh, double *step,
 	*step = k > 0 ? d[k / 2] : 0;
 	for (i = 0; i < n; i++)
 		fresh[i] = i == 0 || !(t[i] >= t[i - 1] &&
-		    t[i] - t[i - 1] <= GE_MONITOR_GAP * *step);
+		    t[i] - t[i - 1] <= GE_MONITOR_GAP * *step) ?
+		    GE_MONITOR_APART : 0;
 	ge_free(d);
 	return (0);
 }

@@ -30,7 +30,7 @@ struct post {
 	size_t len;
 	uint64_t seen;			/* row that it was last seen at */
 	double last;			/* time of that, NaN: none */
-	uint32_t fresh;			/* its next row does not follow */
+	uint32_t fresh;			/* how its next row does not follow */
 
 	/* Of the alarm, while there is one. */
 	uint32_t alarm;
@@ -119,7 +119,7 @@ ge_sentry_break(struct ge_sentry *s)
 	size_t i;
 
 	for (i = 0; i < s->nposts; i++)
-		s->post[i].fresh = 1;
+		s->post[i].fresh = GE_MONITOR_APART;
 }
 
 const struct ge_stamp *
@@ -355,8 +355,9 @@ ge_sentry_step(struct ge_sentry *s, const struct ge_sentry_row *r,
 	if ((o = find(s, r->group, r->grouplen, e)) == NULL)
 		return (-1);
 	s->at = o;
-	ge_watch_step(o->w, r->x, o->fresh || !follows(s, o, r->t), &g->v);
-	o->fresh = 0;
+	if (!follows(s, o, r->t))
+		o->fresh = GE_MONITOR_APART;
+	ge_watch_step(o->w, r->x, (int)o->fresh, &g->v);
 	o->seen = g->row = ++s->rows;
 	if (!isnan(r->t))
 		o->last = r->t;
@@ -373,10 +374,12 @@ ge_sentry_step(struct ge_sentry *s, const struct ge_sentry_row *r,
 	if (g->v.alarm) {
 		s->alarms++;
 		raise_alarm(o, r, g);
-	} else if (o->alarm && g->v.score > 0 && ++o->calm == CALM) {
+	} else if (o->alarm && (o->fresh != 0 ||
+	    (g->v.score > 0 && ++o->calm == CALM))) {
 		o->alarm = 0;
 		g->event = GE_EVENT_END;
 	}
+	o->fresh = 0;
 	g->since = o->since;
 	g->most = o->most;
 	return (0);
@@ -554,7 +557,7 @@ get_post(struct reader *r, struct post *o, const struct ge_sentry *s,
 
 	o->seen = get_number(r, s->rows);
 	o->last = get_real(r);
-	o->fresh = (uint32_t)get_number(r, 1);
+	o->fresh = (uint32_t)get_number(r, GE_MONITOR_APART);
 	o->alarm = (uint32_t)get_number(r, 1);
 	o->told = (uint32_t)get_number(r, s->m->p - 1);
 	o->other = (uint32_t)get_number(r, s->m->p - 1);

@@ -34,7 +34,8 @@ enum ge_event {
 	GE_EVENT_NONE,
 	GE_EVENT_BEGIN,			/* an alarm */
 	GE_EVENT_CHANGE,		/* another variable was the first */
-	GE_EVENT_END			/* some rows were without alarm */
+	GE_EVENT_END			/* some rows were without alarm, or a row
+					   begins anew */
 };
 
 struct ge_sight {
@@ -57,7 +58,7 @@ struct ge_sentry;
  *	m	borrowed until ge_sentry_free
  *	step	of the time between rows, 0 if not known: a row more than
  *		GE_MONITOR_GAP of them behind the one before it of its process, or
- *		earlier, does not follow it; one without a time does
+ *		earlier, begins anew; one without a time follows
  *	model	[32] digest of the model, which its states are bound to
  *
  * ge_sentry_step(s, r, g, e): the next row.  When there are more processes than are

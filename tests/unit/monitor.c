@@ -685,8 +685,8 @@ gaps(void)
 {
 	static const double t[] = { 10, 11, 12, 14, 15, 16, 22, 23, 23, 20,
 	    21, NAN, 22 };
-	static const uint8_t want[] = { 1, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0, 1,
-	    1 };
+	static const uint8_t want[] = { 2, 0, 0, 0, 0, 0, 2, 0, 0, 2, 0, 2,
+	    2 };
 	uint8_t fresh[sizeof(want)];
 	struct ge_err e = { 0 };
 	double step;

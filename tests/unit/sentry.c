@@ -53,13 +53,13 @@ sentry(void)
 	return (ge_sentry_new(&m, 10, digest, &e));
 }
 
-/* Row i of machine k, of a second name if there is one. */
+/* Row i of machine k, whose rows come again behind the last. */
 static void
 step(struct ge_sentry *s, size_t k, size_t i, const char *group,
     struct ge_sight *g)
 {
 	char time[32];
-	struct ge_sentry_row r = { .x = rows[k] + i * P,
+	struct ge_sentry_row r = { .x = rows[k] + i % ROWS * P,
 	    .t = 10 * (double)i, .time = time, .group = group,
 	    .grouplen = strlen(group) };
 
@@ -145,13 +145,45 @@ events(void)
 	check(right, "who was the first, and when");
 	check(n[GE_EVENT_CHANGE] < 3, "and that stays so");
 	/* Machine 0 is as it should be. */
-	for (n[GE_EVENT_END] = i = 0; i < ROWS; i++) {
+	for (n[GE_EVENT_END] = 0, i = ROWS; i < 2 * ROWS; i++) {
 		step(s, 0, i, "", &g);
 		n[GE_EVENT_END] += g.event == GE_EVENT_END;
 	}
 	check(n[GE_EVENT_END] == 1 && ge_sentry_raised(s) == 0,
 	    "and ends once");
 	ge_sentry_free(s);
+}
+
+/* Behind a fault, rows that do not follow are as if they were the first. */
+static void
+anew(void)
+{
+	struct ge_sentry *s, *alone;
+	struct ge_sight x, y;
+	size_t i, k, from, differ = 0, ends = 0;
+
+	for (k = 0; k < 2; k++) {
+		s = sentry();
+		alone = sentry();
+		for (i = 0; i < ROWS; i++)
+			step(s, 1, i, "", &x);
+		check(ge_sentry_raised(s) == 1, "a fault");
+		if (k == 0)
+			ge_sentry_break(s);
+		from = k == 0 ? ROWS : 2 * ROWS;
+		for (i = from; i < from + ROWS; i++) {
+			step(s, 0, i, "", &x);
+			step(alone, 0, i, "", &y);
+			ends += i == from && x.event == GE_EVENT_END;
+			differ += x.v.score != y.v.score ||
+			    x.v.alarm != y.v.alarm ||
+			    (i > from && x.event != y.event);
+		}
+		ge_sentry_free(s);
+		ge_sentry_free(alone);
+	}
+	check(differ == 0, "another table or a gap: as alone");
+	check(ends == 2, "and what was before has ended");
 }
 
 /* Saved and resumed behind each row. */
@@ -298,6 +330,7 @@ main(void)
 	}
 	in_turns();
 	events();
+	anew();
 	pauses();
 	gaps();
 	refusals();
