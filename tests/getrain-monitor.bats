@@ -333,6 +333,25 @@ number() {
 	told "row 1501: 'time' runs backwards, 2 times in all"
 }
 
+@test "getrain monitor: rows that do not follow each other, and times that miss" {
+	{
+		head -n 1 "$nominal"
+		sed 1d "$nominal" | tac
+	} >down.csv
+	expect 2 getrain monitor -q -O time=time -o m down.csv
+	said 'getrain: of 1500 rows of nominal operation 0 follow two others: too few to learn from, or not in the order of time'
+	# What has no time follows: the same rows as without any missing.
+	awk -F , -v OFS=, 'NR > 1 && NR % 2 { $1 = "" } { print }' \
+	    "$nominal" >some.csv
+	learn -o m some.csv
+	cmp m/monitor.safetensors "$base/monitor.safetensors"
+	# Groups of few rows take fewer lags.
+	awk -v OFS=, '{ print (NR == 1 ? "lot" : "L" int(NR / 4)), $0 }' \
+	    "$nominal" >lots.csv
+	learn -O group=lot -O hold=0 -o n lots.csv
+	sed '1,/"model"/d' n/run.json | grep -q '"lags": [01],'
+}
+
 @test "getrain monitor: SIGUSR1 tells how far, signals leave nothing" {
 	mkfifo line
 	for sig in HUP:129 TERM:143; do

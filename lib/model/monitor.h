@@ -106,7 +106,7 @@ void ge_monitor_bytes(struct ge_monitor_size *z, size_t n, size_t p,
 /*
  * ge_monitor_gaps(t, n, fresh, step, e): fresh [n] for ge_monitor_fit from times [n] in
  * seconds: GE_MONITOR_APART behind a gap of more than GE_MONITOR_GAP steps, or a time that runs
- * backwards; *step is the median of the steps, 0 if there is none.
+ * backwards; a row without a time follows; *step is the median of the steps, 0 if there is none.
  */
 int ge_monitor_gaps(const double *t, size_t n, uint8_t *fresh, double *step,
     struct ge_err *e);

@@ -10,7 +10,8 @@
 enum {
 	SAMPLE = 1 << 16,		/* rows that quantiles are taken of */
 	PREDICTORS = 1024,		/* most of a linear relation */
-	HINGED = 128			/* most variables to bend */
+	HINGED = 128,			/* most variables to bend */
+	PAST = GE_MONITOR_LAGS + 3	/* rows before, and itself */
 };
 
 /*
@@ -47,6 +48,46 @@ ge_fit_edge(const struct ge_fit *f, size_t b)
 {
 
 	return (f->n / FOLDS * b + f->n % FOLDS * b / FOLDS);
+}
+
+/* How many rows of each stretch have k others before them. */
+static void
+pasts(const struct ge_fit *f, size_t count[FOLDS][PAST])
+{
+	size_t b, i, k, past;
+
+	memset(count, 0, FOLDS * sizeof(*count));
+	for (b = 0; b < FOLDS; b++)
+		for (past = 0, i = ge_fit_edge(f, b); i < ge_fit_edge(f, b + 1);
+		    i++, past++) {
+			if (f->o->fresh != NULL && f->o->fresh[i])
+				past = 0;
+			for (k = 0; k < PAST && k <= past; k++)
+				count[b][k]++;
+		}
+}
+
+int
+ge_fit_past(const struct ge_fit *f, size_t *lags, struct ge_err *e)
+{
+	size_t count[FOLDS][PAST], all[PAST] = { 0 }, most, b, k;
+
+	pasts(f, count);
+	for (k = 0; k < PAST; k++)
+		for (b = 0; b < FOLDS; b++)
+			all[k] += count[b][k];
+	for (k = *lags + 1; k-- > 0; ) {
+		for (most = 0, b = 0; b < FOLDS; b++)
+			most = count[b][k] > most ? count[b][k] : most;
+		if (all[k] - most < GE_MONITOR_ROWS / 2 ||
+		    all[k + 2] * 4 < f->n)
+			continue;
+		*lags = k;
+		return (0);
+	}
+	return (ge_fail(e, GE_EUSAGE, "of %zu rows of nominal operation %zu "
+	    "follow two others: too few to learn from, or not in the order of "
+	    "time", f->n, all[2]));
 }
 
 /* The walk over a stretch: each row that has its past, taken by fn. */
@@ -687,21 +728,25 @@ int
 ge_monitor_gaps(const double *t, size_t n, uint8_t *fresh, double *step,
     struct ge_err *e)
 {
-	double *d;
+	double *d, last;
 	size_t i, k = 0;
 
 	*step = 0;
 	if ((d = ge_alloc((n + 1) * sizeof(*d), e)) == NULL)
 		return (-1);
-	for (i = 1; i < n; i++)
-		if (t[i] > t[i - 1])
-			d[k++] = t[i] - t[i - 1];
+	for (last = (double)NAN, i = 0; i < n; i++) {
+		if (t[i] > last)
+			d[k++] = t[i] - last;
+		last = isnan(t[i]) ? last : t[i];
+	}
 	qsort(d, k, sizeof(*d), up);
 	*step = k > 0 ? d[k / 2] : 0;
-	for (i = 0; i < n; i++)
-		fresh[i] = i == 0 || !(t[i] >= t[i - 1] &&
-		    t[i] - t[i - 1] <= GE_MONITOR_GAP * *step) ?
+	for (last = (double)NAN, i = 0; i < n; i++) {
+		fresh[i] = i == 0 || t[i] < last ||
+		    t[i] - last > GE_MONITOR_GAP * *step ?
 		    GE_MONITOR_APART : 0;
+		last = isnan(t[i]) ? last : t[i];
+	}
 	ge_free(d);
 	return (0);
 }
@@ -768,6 +813,8 @@ ge_monitor_fit(struct ge_monitor *m, const double *rows, size_t n, size_t p,
 		    "%zu rows of nominal operation: %d are needed at least",
 		    n, GE_MONITOR_ROWS));
 	front_of(&front, n, p, o);
+	if (ge_fit_past(&f, &front.lags, e) == -1)
+		return (-1);
 	if (ge_monitor_shape(&front, e) == -1 || ge_fit_scale(&f, e) == -1 ||
 	    (f.skip = ge_alloc(n, e)) == NULL)
 		goto out;
