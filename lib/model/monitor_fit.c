@@ -446,11 +446,43 @@ ge_fit_median(float *x, size_t n)
 	return (n > 0 ? x[n / 2] : 0);
 }
 
+/*
+ * How many independent exceedances there are of u by x less the mean of its stretch:
+ * the extremal index by the intervals estimator (Ferro and Segers 2003), times
+ * their number.
+ */
+static double
+clusters(const struct ge_fit *f, const float *x, size_t step,
+    const double mean[FOLDS], double u)
+{
+	double t, sum = 0, square = 0, n = 0;
+	size_t b, i, last, to;
+
+	for (b = 0; b < FOLDS; b++) {
+		last = SIZE_MAX;
+		to = (ge_fit_edge(f, b + 1) + f->stride - 1) / f->stride;
+		for (i = (ge_fit_edge(f, b) + f->stride - 1) / f->stride; i < to;
+		    i++) {
+			if (!((double)x[i * step] - mean[b] > u))
+				continue;
+			n++;
+			if (last != SIZE_MAX) {
+				t = (double)(i - last);
+				sum += t - 1;
+				square += (t - 1) * (t - 2);
+			}
+			last = i;
+		}
+	}
+	t = square > 0 ? 2 * sum * sum / (n * square) : 1;
+	return (fmax(1, n * fmin(t, 1)));
+}
+
 int
 ge_fit_bound(const struct ge_fit *f, const float *x, size_t step, double *out,
     struct ge_err *e)
 {
-	double mean[FOLDS], all = 0, var = 0, share, beyond = 0, u;
+	double mean[FOLDS], all = 0, var = 0, share, beyond = 0, u, c;
 	size_t b, i, n = 0, k, from, to, m;
 	float *t;
 
@@ -482,7 +514,8 @@ ge_fit_bound(const struct ge_fit *f, const float *x, size_t step, double *out,
 	u = n > k ? (double)t[n - k - 1] : 0;
 	for (i = n > k ? n - k : 0; i < n; i++)
 		beyond += ((double)t[i] - u) / (double)k;
-	*out = all + u + beyond * log(fmax(share / f->o->far, 1)) +
+	c = clusters(f, x, step, mean, u);
+	*out = all + u + beyond * c * (pow(fmax(share / f->o->far, 1), 1 / c) - 1) +
 	    STUDENT * sqrt(var * (1 + 1.0 / FOLDS));
 	ge_free(t);
 	return (0);
