@@ -27,6 +27,7 @@
 enum {
 	GE_MONITOR_COLS = 1024,		/* most variables */
 	GE_MONITOR_ROWS = 64,		/* fewest rows to learn from */
+	GE_MONITOR_FEW = 200,		/* fewer do not keep the rate of alarms */
 	GE_MONITOR_LAGS = 8,		/* most */
 	GE_MONITOR_MODES = 4,		/* most modes of operation */
 	GE_MONITOR_GAP = 5,		/* steps that rows follow within */
@@ -34,6 +35,8 @@ enum {
 	GE_MONITOR_STATS = 20,
 	GE_MONITOR_ARRAYS = 11
 };
+
+#define GE_MONITOR_MOST 1e30		/* numbers beyond it are as missing */
 
 /* How a row does not follow the one before it. */
 enum {

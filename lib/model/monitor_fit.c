@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "model/monitor_fit_int.h"
+#include "model/order.h"
 #include "util/hook.h"
 #include "util/mem.h"
 #include "util/par.h"
@@ -121,14 +122,6 @@ out:
 }
 
 static int
-up(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return ((x > y) - (x < y));
-}
-
-static int
 upf(const void *a, const void *b)
 {
 	float x = *(const float *)a, y = *(const float *)b;
@@ -150,12 +143,12 @@ ge_fit_scale(struct ge_fit *f, struct ge_err *e)
 		mean = sd = 0;
 		for (n = 0, i = 0; i < f->n; i += every) {
 			x[n] = ge_fit_row(f, i)[j];
-			if (isfinite(x[n]) && fabs(x[n]) < 1e30)
+			if (isfinite(x[n]) && fabs(x[n]) < GE_MONITOR_MOST)
 				n++;
 		}
 		if (n == 0)
 			continue;
-		qsort(x, n, sizeof(*x), up);
+		qsort(x, n, sizeof(*x), ge_order_numbers);
 		c = n % 2 ? x[n / 2] : (x[n / 2 - 1] + x[n / 2]) / 2;
 		for (i = 0; i < n; i++)
 			mean += (x[i] - c) / (double)n;
@@ -166,7 +159,7 @@ ge_fit_scale(struct ge_fit *f, struct ge_err *e)
 		s = (x[(n - 1) * 19 / 20] - x[(n - 1) / 20]) / 3.29;
 		if (s < sd / 5)
 			s = sd;
-		if (n < f->n / every / 2 || s < 1e-9 * fabs(c) || s < 1e-30)
+		if (n < f->n / every / 2 || s < 1e-9 * fabs(c) || s < 1 / GE_MONITOR_MOST)
 			s = 0;
 		m->centre[j] = (float)c;
 		m->centre[f->p + j] = (float)(c - (double)m->centre[j]);
@@ -176,7 +169,8 @@ ge_fit_scale(struct ge_fit *f, struct ge_err *e)
 	ge_free(x);
 	if (moving == 0)
 		return (ge_fail(e, GE_EUSAGE,
-		    "no column of numbers that change"));
+		    "no column of numbers that change, from %g to %g",
+		    1 / GE_MONITOR_MOST, GE_MONITOR_MOST));
 	return (0);
 }
 
@@ -772,7 +766,7 @@ ge_monitor_gaps(const double *t, size_t n, uint8_t *fresh, double *step,
 			d[k++] = t[i] - last;
 		last = isnan(t[i]) ? last : t[i];
 	}
-	qsort(d, k, sizeof(*d), up);
+	qsort(d, k, sizeof(*d), ge_order_numbers);
 	*step = k > 0 ? d[k / 2] : 0;
 	for (last = (double)NAN, i = 0; i < n; i++) {
 		fresh[i] = i == 0 || t[i] < last ||
