@@ -75,6 +75,7 @@ struct ge_trees_opts {
 	double gco2;			/* grams a kilowatt-hour; 0: not told */
 	uint64_t seed;
 	int jobs;
+	json_t *said;			/* other options, for run.json; or NULL */
 };
 
 /* What the margins of the trees mean: member "trees" of schema.json. */

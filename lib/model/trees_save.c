@@ -155,6 +155,8 @@ options(const struct ge_trees *t)
 		if (isfinite(t->o.cap))
 			json_object_set_new(j, "cap", json_real(t->o.cap));
 	}
+	if (j != NULL && t->o.said != NULL)
+		json_object_update(j, t->o.said);
 	return (j);
 }
 
