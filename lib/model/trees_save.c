@@ -164,8 +164,12 @@ static const char *
 kind_of(const struct ge_trees *t)
 {
 
-	return (t->o.hold > 0 ? "a part" : t->unit != NULL ? "groups" :
-	    t->forward ? "blocks of time" : "rows");
+	if (t->unit != NULL)
+		return ("groups");
+	if (!t->forward)
+		return ("rows");
+	return (ge_schema_find(&t->schema, GE_ROLE_TIME) != SIZE_MAX ?
+	    "blocks of time" : "blocks of rows");
 }
 
 /* The numbers of the card, borrowed from t and made here. */
