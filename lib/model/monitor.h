@@ -19,7 +19,13 @@
  * their moving averages and of those of their squares are compared with limits.
  *
  * Limits come from residuals of stretches of the rows, each by a model of the others
- * (blocked cross-fitting), with the spread between stretches allowed for.  A
+ * (blocked cross-fitting).  Allowed for are the spread between stretches, by Student's
+ * t, and how few exceedances tell of the tail, which is taken as exponential: its scale
+ * from c independent ones is uncertain, so that far of new rows are beyond
+ * scale * c * ((share / far)^(1/c) - 1) above the point that a share is beyond, which
+ * for large c is scale * log(share / far) (the predictive quantile; Geisser, Predictive
+ * Inference, 1993); c by the extremal index of Ferro and Segers (J. R. Statist. Soc. B
+ * 65, 2003).  Few rows are scored by limits of the other stretches alone.  A
  * residual whose memory is too long for these rows to tell its spread is
  * left out, and a variable that wanders freely is taken relative to its own moving
  * average.  Chosen on held-out rows: lags, ridge, hinges, modes.
@@ -27,7 +33,9 @@
 enum {
 	GE_MONITOR_COLS = 1024,		/* most variables */
 	GE_MONITOR_ROWS = 64,		/* fewest rows to learn from */
-	GE_MONITOR_FEW = 200,		/* fewer do not keep the rate of alarms */
+	GE_MONITOR_FEW = 400,		/* fewer may not keep the rate of alarms, */
+	GE_MONITOR_EACH = 20,		/* nor fewer than so many a variable, */
+	GE_MONITOR_MANY = 1000,		/* but so many do */
 	GE_MONITOR_LAGS = 8,		/* most */
 	GE_MONITOR_MODES = 4,		/* most modes of operation */
 	GE_MONITOR_GAP = 5,		/* steps that rows follow within */
