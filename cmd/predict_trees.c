@@ -380,9 +380,7 @@ paused(void *arg, struct ge_err *e)
 {
 	struct run *y = arg;
 
-	if (predict_held(y, e) == -1)
-		return (-1);
-	return (y->row > 0 ? report_flush(&y->report, e) : 0);
+	return (predict_held(y, e) == -1 ? -1 : report_flush(&y->report, e));
 }
 
 /* What was made of the input before it failed goes out. */
@@ -419,7 +417,7 @@ work(struct run *y, struct ge_err *e)
 		give_up(y);
 		return (-1);
 	}
-	return (predict_held(y, e) == -1 ? -1 : report_flush(&y->report, e));
+	return (paused(y, e));
 }
 
 static void
