@@ -89,9 +89,8 @@ number_option(struct options *o, const char *arg, struct ge_err *e)
 	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		if ((v = cli_option(arg, table[i].name)) == NULL)
 			continue;
-		if (*v == '\0')
-			return (ge_fail(e, GE_EUSAGE, "-O '%s': its value is "
-			    "missing", arg));
+		if (cli_needs(arg, v, e) == -1)
+			return (-1);
 		return (set_number(o, &table[i], v, e) == -1 ? -1 : 1);
 	}
 	return (0);

@@ -319,7 +319,7 @@ card_of(const struct ge_trees *t, const struct told *o,
 	c->cols = t->schema.ncols;
 	c->data = o->data;
 	c->started = t->started;
-	c->seed = t->o.seed;
+	c->seed = &t->o.seed;
 	c->seconds = t->seconds;
 	c->joules = t->joules;
 	c->gco2 = t->o.gco2 > 0 ? t->o.gco2 : NAN;
