@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "data/decimal.h"
 #include "predict.h"
 #include "tables.h"
 #include "util/file.h"
@@ -17,7 +18,9 @@ struct rows {
 	struct ge_table table;
 	struct ge_bind bind;
 	size_t time, group;		/* columns of s, or SIZE_MAX */
-	char **known;		/* [s->ncols] */
+	char **known;			/* [s->ncols] */
+	char number[32];		/* of a group */
+	int begins;			/* no row of this table was handed on */
 	double *v;			/* [s->ncols] */
 };
 
@@ -35,6 +38,8 @@ predict_slurp(const struct predict *p, const char *name, size_t max,
 		ge_put64(size, *len);
 		ge_sha256_add(sha, size, sizeof(size));
 		ge_sha256_add(sha, *buf, *len);
+	} else if (*len > max) {
+		e->code = GE_EREFUSED;
 	}
 	ge_free(path);
 	return (rc);
@@ -53,6 +58,25 @@ cell(const struct rows *r, const struct ge_row *row, size_t col,
 	c = &row->cell[r->bind.from[col]];
 	*s = c->s;
 	*len = c->len;
+}
+
+/* A group as training compares it: a number by its value. */
+static void
+set_key(struct rows *r, const struct ge_row *row, struct predict_row *x)
+{
+	const struct ge_cell *c;
+
+	x->key = x->group;
+	x->keylen = x->grouplen;
+	if (x->grouplen == 0)
+		return;
+	c = &row->cell[r->bind.from[r->group]];
+	if (c->kind == GE_CELL_MISSING)
+		x->keylen = 0;
+	if (c->kind != GE_CELL_NUMBER)
+		return;
+	x->key = ge_decimal_print(r->number, c->num);
+	x->keylen = strlen(x->key);
 }
 
 /* The names again, as where a file that is followed begins anew. */
@@ -80,14 +104,16 @@ take_row(void *arg, const struct ge_row *row, struct ge_err *e)
 	struct rows *r = arg;
 	struct predict_row x;
 
-	x.first = r->table.rows == 1;
-	if (x.first && ge_bind_table(&r->bind, &r->table, e) == -1)
+	if (r->table.rows == 1 && ge_bind_table(&r->bind, &r->table, e) == -1)
 		return (-1);
 	if (ge_bind_row(&r->bind, row, r->v, e) == -1)
 		return (r->s->header && names_again(r, row) ? 0 : -1);
 	x.v = r->v;
+	x.first = r->begins;
+	r->begins = 0;
 	cell(r, row, r->time, &x.time, &x.timelen);
 	cell(r, row, r->group, &x.group, &x.grouplen);
+	set_key(r, row, &x);
 	return (r->fn->row(r->fn->arg, &x, e));
 }
 
@@ -96,6 +122,7 @@ begin_table(void *arg, const char *name, struct ge_err *e)
 {
 	struct rows *r = arg;
 
+	r->begins = 1;
 	return (ge_table_init(&r->table, &r->opts, name, take_row, r, e));
 }
 

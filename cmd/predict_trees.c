@@ -404,7 +404,9 @@ paused(void *arg, struct ge_err *e)
 {
 	struct run *y = arg;
 
-	return (predict_held(y, e) == -1 ? -1 : report_flush(&y->report, e));
+	if (predict_held(y, e) == -1)
+		return (-1);
+	return (y->row > 0 ? report_flush(&y->report, e) : 0);
 }
 
 /* What was made of the input before it failed goes out. */
@@ -413,7 +415,7 @@ give_up(struct run *y)
 {
 	struct ge_err e = { 0, 0, "" };
 
-	if (y->report.b.rc == -1)
+	if (y->report.b.rc == -1 || y->row + y->n == 0)
 		return;
 	if (ge_hook_tick(0, &e) == -1)
 		(void)report_last(&y->report);
@@ -448,14 +450,12 @@ work(struct run *y, struct ge_err *e)
 	if (y->o->format == TABLE)
 		ge_buf_put(&y->report.b, "#row\tprediction\tprobability\tlow\t"
 		    "high\tcauses\n");
-	if (report_flush(&y->report, e) == -1)
-		return (-1);
 	if (predict_rows(y->p, &y->schema, want, &y->o->tables, &fn, e) == -1) {
 		give_up(y);
 		return (-1);
 	}
 	tell_forgotten(y);
-	return (paused(y, e));
+	return (predict_held(y, e) == -1 ? -1 : report_flush(&y->report, e));
 }
 
 static void

@@ -27,6 +27,7 @@
 enum {
 	GE_MONITOR_COLS = 1024,		/* most variables */
 	GE_MONITOR_ROWS = 64,		/* fewest rows to learn from */
+	GE_MONITOR_FEW = 200,		/* fewer do not keep the rate of alarms */
 	GE_MONITOR_LAGS = 8,		/* most */
 	GE_MONITOR_MODES = 4,		/* most modes of operation */
 	GE_MONITOR_GAP = 5,		/* steps that rows follow within */
@@ -34,6 +35,8 @@ enum {
 	GE_MONITOR_STATS = 20,
 	GE_MONITOR_ARRAYS = 11
 };
+
+#define GE_MONITOR_MOST 1e30		/* numbers beyond it are as missing */
 
 /* How a row does not follow the one before it. */
 enum {
@@ -106,7 +109,7 @@ void ge_monitor_bytes(struct ge_monitor_size *z, size_t n, size_t p,
 /*
  * ge_monitor_gaps(t, n, fresh, step, e): fresh [n] for ge_monitor_fit from times [n] in
  * seconds: GE_MONITOR_APART behind a gap of more than GE_MONITOR_GAP steps, or a time that runs
- * backwards; *step is the median of the steps, 0 if there is none.
+ * backwards; a row without a time follows; *step is the median of the steps, 0 if there is none.
  */
 int ge_monitor_gaps(const double *t, size_t n, uint8_t *fresh, double *step,
     struct ge_err *e);

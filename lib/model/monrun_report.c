@@ -47,6 +47,8 @@ options(const struct ge_mon *r)
 	if (j != NULL && o->last > 0)
 		json_object_set_new(j, "rows", json_pack("[I, I]",
 		    (json_int_t)o->first, (json_int_t)o->last));
+	if (j != NULL && o->said != NULL)
+		json_object_update(j, o->said);
 	return (j);
 }
 

@@ -685,8 +685,8 @@ gaps(void)
 {
 	static const double t[] = { 10, 11, 12, 14, 15, 16, 22, 23, 23, 20,
 	    21, NAN, 22 };
-	static const uint8_t want[] = { 2, 0, 0, 0, 0, 0, 2, 0, 0, 2, 0, 2,
-	    2 };
+	static const uint8_t want[] = { 2, 0, 0, 0, 0, 0, 2, 0, 0, 2, 0, 0,
+	    0 };
 	uint8_t fresh[sizeof(want)];
 	struct ge_err e = { 0 };
 	double step;
@@ -694,6 +694,33 @@ gaps(void)
 	check(ge_monitor_gaps(t, sizeof(want), fresh, &step, &e) == 0 &&
 	    step > 0.99 && step < 1.01 && memcmp(fresh, want, sizeof(want)) ==
 	    0, "gaps between times");
+}
+
+/* Runs of so few rows that not all have a past. */
+static void
+short_runs(void)
+{
+	static uint8_t fresh[N];
+	struct ge_monitor_opts o;
+	struct ge_monitor m;
+	struct ge_err e = { 0 };
+	size_t run, i;
+	int good = 1;
+
+	process(rows, N, 1);
+	for (run = 1; run <= 8; run++) {
+		for (i = 0; i < N; i++)
+			fresh[i] = i % run == 0 ? GE_MONITOR_APART : 0;
+		ge_monitor_opts_init(&o);
+		o.fresh = fresh;
+		e.code = 0;
+		if (ge_monitor_fit(&m, rows, N, P, &o, &e) == 0)
+			good &= run > 2 && m.lags <= run - 3;
+		else
+			good &= run <= 2 && e.code == GE_EUSAGE;
+		ge_monitor_release(&m);
+	}
+	check(good, "lags are no more than what most rows have before them");
 }
 
 static void
@@ -794,6 +821,7 @@ main(int argc, char **argv)
 	contaminated();
 	stated();
 	gaps();
+	short_runs();
 	odd();
 	modal();
 	levels();
