@@ -182,6 +182,8 @@ walk(void *arg, size_t b, int worker, struct ge_err *e)
 static int
 limits(struct fit *t, struct ge_err *e)
 {
+	struct ge_fit_tail tail = { .step = GE_CHART_STATS, .but = FOLDS,
+	    .trust = 1 };
 	struct ge_chart *c = t->c;
 	float *x;
 	double most;
@@ -195,8 +197,8 @@ limits(struct fit *t, struct ge_err *e)
 			if (!isnan(t->stat[i * GE_CHART_STATS + k]))
 				x[n++] = t->stat[i * GE_CHART_STATS + k];
 		c->middle[k] = ge_fit_median(x, n);
-		if (ge_fit_bound(&t->f, t->stat + k, GE_CHART_STATS, &most,
-		    e) == -1)
+		tail.x = t->stat + k;
+		if (ge_fit_bound(&t->f, &tail, &most, e) == -1)
 			goto out;
 		c->limit[k] = fmaxf((float)most, c->middle[k] * 1.001f +
 		    1e-6f);
@@ -211,6 +213,8 @@ out:
 static int
 calibrate(struct fit *t, struct ge_err *e)
 {
+	struct ge_fit_tail score = { .step = 1, .but = FOLDS, .trust =
+	    SCORE_TRUST };
 	struct ge_fit *f = &t->f;
 	double most;
 	size_t i;
@@ -227,8 +231,9 @@ calibrate(struct fit *t, struct ge_err *e)
 	    limits(t, e) == -1)
 		return (-1);
 	t->scoring = 1;
+	score.x = t->score;
 	if (ge_par_each(f->o->jobs, FOLDS, walk, t, e) == -1 ||
-	    ge_fit_bound(f, t->score, 1, &most, e) == -1)
+	    ge_fit_bound(f, &score, &most, e) == -1)
 		return (-1);
 	t->c->bound = (float)fmax(most, 0.1);
 	return (0);

@@ -17,9 +17,13 @@ enum {
 	TURNS = 20
 };
 
-/* Laid down: hinges and modes must gain so many nats a value on held-out rows. */
+/*
+ * Laid down: hinges and modes must gain so many nats a value on held-out rows, modes of
+ * few rows more, since what drifts comes back by chance, too.
+ */
 #define HINGE_GAIN 0.02
 #define MODE_GAIN 0.05
+#define MODE_GAIN_ROWS 20.0		/* over the number of rows, besides */
 #define APART 0.6			/* distance to the nearest mode, by the next */
 #define NEAR 0.01			/* as good, in nats a value */
 
@@ -480,6 +484,7 @@ ge_fit_modes(struct ge_fit *f, struct ge_fit_choice *c, struct ge_err *e)
 	struct ge_monitor *m = f->m;
 	float *best = NULL;
 	double *sum = NULL, s[2];
+	const double gain = MODE_GAIN + MODE_GAIN_ROWS / (double)f->n;
 	size_t b, k, p = f->p, now = 1;
 	int rc = -1;
 
@@ -503,7 +508,7 @@ ge_fit_modes(struct ge_fit *f, struct ge_fit_choice *c, struct ge_err *e)
 		    c->ridge[0], &s[0], e) == -1 || try(f, 1, c->lags,
 		    c->hinges, c->ridge[1], &s[1], e) == -1)
 			goto out;
-		if (s[0] + s[1] > c->score[0] + c->score[1] - 2 * MODE_GAIN)
+		if (s[0] + s[1] > c->score[0] + c->score[1] - 2 * gain)
 			continue;
 		memcpy(c->score, s, sizeof(s));
 		memcpy(best, m->mode, k * p * sizeof(float));

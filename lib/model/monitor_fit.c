@@ -11,6 +11,7 @@
 enum {
 	SAMPLE = 1 << 16,		/* rows that quantiles are taken of */
 	PREDICTORS = 1024,		/* most of a linear relation */
+	CROSSED = 4096,			/* rows of which limits are crosswise */
 	HINGED = 128,			/* most variables to bend */
 	PAST = GE_MONITOR_LAGS + 3	/* rows before, and itself */
 };
@@ -22,6 +23,7 @@ enum {
  */
 #define INDEPENDENT 30.0
 #define STUDENT 2.132
+#define STUDENT_LESS 2.353		/* beyond one less */
 #define OUTLIER 6.0
 #define OUTLIERS_MOST 0.05
 
@@ -440,103 +442,159 @@ ge_fit_median(float *x, size_t n)
 	return (n > 0 ? x[n / 2] : 0);
 }
 
-/*
- * How many independent exceedances there are of u by x less the mean of its stretch:
- * the extremal index by the intervals estimator (Ferro and Segers 2003), times
- * their number.
- */
-static double
-clusters(const struct ge_fit *f, const float *x, size_t step,
-    const double mean[FOLDS], double u)
+/* The first kept row of stretch b. */
+static size_t
+kept_edge(const struct ge_fit *f, size_t b)
 {
-	double t, sum = 0, square = 0, n = 0;
-	size_t b, i, last, to;
 
-	for (b = 0; b < FOLDS; b++) {
-		last = SIZE_MAX;
-		to = (ge_fit_edge(f, b + 1) + f->stride - 1) / f->stride;
-		for (i = (ge_fit_edge(f, b) + f->stride - 1) / f->stride; i < to;
-		    i++) {
-			if (!((double)x[i * step] - mean[b] > u))
-				continue;
-			n++;
-			if (last != SIZE_MAX) {
-				t = (double)(i - last);
-				sum += t - 1;
-				square += (t - 1) * (t - 2);
-			}
-			last = i;
-		}
-	}
-	t = square > 0 ? 2 * sum * sum / (n * square) : 1;
-	return (fmax(1, n * fmin(t, 1)));
+	return ((ge_fit_edge(f, b) + f->stride - 1) / f->stride);
 }
 
-int
-ge_fit_bound(const struct ge_fit *f, const float *x, size_t step, double *out,
-    struct ge_err *e)
+/* Means of the stretches, and values less those into v: how many. */
+static size_t
+level(const struct ge_fit *f, const struct ge_fit_tail *t,
+    double mean[FOLDS], float *v)
 {
-	double mean[FOLDS], all = 0, var = 0, share, beyond = 0, u, c;
-	size_t b, i, n = 0, k, from, to, m;
-	float *t;
+	size_t b, i, m, n = 0;
 
-	if ((t = ge_alloc(f->nkept * sizeof(*t), e)) == NULL)
-		return (-1);
 	for (b = 0; b < FOLDS; b++) {
-		from = (ge_fit_edge(f, b) + f->stride - 1) / f->stride;
-		to = (ge_fit_edge(f, b + 1) + f->stride - 1) / f->stride;
 		mean[b] = 0;
-		for (m = 0, i = from; i < to; i++)
-			if (!isnan(x[i * step])) {
-				mean[b] += (double)x[i * step];
+		if (b == t->but)
+			continue;
+		for (m = 0, i = kept_edge(f, b); i < kept_edge(f, b + 1); i++)
+			if (!isnan(t->x[i * t->step])) {
+				mean[b] += (double)t->x[i * t->step];
 				m++;
 			}
 		mean[b] /= m > 0 ? (double)m : 1;
-		for (i = from; i < to; i++)
-			if (!isnan(x[i * step]))
-				t[n++] = (float)((double)x[i * step] -
+		for (i = kept_edge(f, b); i < kept_edge(f, b + 1); i++)
+			if (!isnan(t->x[i * t->step]))
+				v[n++] = (float)((double)t->x[i * t->step] -
 				    mean[b]);
-		all += mean[b] / FOLDS;
 	}
+	return (n);
+}
+
+/* The level of a new stretch: mean of the means and Student's allowance. */
+static double
+new_level(const struct ge_fit_tail *t, const double mean[FOLDS])
+{
+	const double n = t->but < FOLDS ? FOLDS - 1 : FOLDS;
+	double all = 0, var = 0;
+	size_t b;
+
 	for (b = 0; b < FOLDS; b++)
-		var += (mean[b] - all) * (mean[b] - all) / (FOLDS - 1);
-	qsort(t, n, sizeof(*t), upf);
+		all += mean[b] / n;
+	for (b = 0; b < FOLDS; b++)
+		if (b != t->but)
+			var += (mean[b] - all) * (mean[b] - all) / (n - 1);
+	return (all + (t->but < FOLDS ? STUDENT_LESS : STUDENT) *
+	    sqrt(var * (1 + 1 / n)));
+}
+
+/*
+ * How many independent exceedances of u there are: their number times the extremal
+ * index by the intervals estimator (Ferro and Segers 2003).
+ */
+static double
+independents(const struct ge_fit *f, const struct ge_fit_tail *t,
+    const double mean[FOLDS], double u)
+{
+	double gap, sum = 0, square = 0, n = 0;
+	size_t b, i, last;
+
+	for (b = 0; b < FOLDS; b++) {
+		last = SIZE_MAX;
+		for (i = kept_edge(f, b); b != t->but && i < kept_edge(f, b + 1);
+		    i++) {
+			if (!((double)t->x[i * t->step] - mean[b] > u))
+				continue;
+			if (last != SIZE_MAX) {
+				gap = (double)(i - last) - 1;
+				sum += gap;
+				square += gap * (gap - 1);
+			}
+			last = i;
+			n++;
+		}
+	}
+	return (fmax(1, square > 0 ? fmin(n, 2 * sum * sum / square) : n));
+}
+
+int
+ge_fit_bound(const struct ge_fit *f, const struct ge_fit_tail *t, double *out,
+    struct ge_err *e)
+{
+	double mean[FOLDS], share, scale = 0, u, c;
+	size_t i, k, n;
+	float *v;
+
+	if ((v = ge_alloc(f->nkept * sizeof(*v), e)) == NULL)
+		return (-1);
+	n = level(f, t, mean, v);
+	qsort(v, n, sizeof(*v), upf);
 	share = fmin(0.1, fmax(50 / (double)n, 5 * f->o->far));
 	k = (size_t)(share * (double)n);
 	if (k < 1)
 		k = 1;
-	u = n > k ? (double)t[n - k - 1] : 0;
+	u = n > k ? (double)v[n - k - 1] : 0;
 	for (i = n > k ? n - k : 0; i < n; i++)
-		beyond += ((double)t[i] - u) / (double)k;
-	c = clusters(f, x, step, mean, u);
-	*out = all + u + beyond * c * (pow(fmax(share / f->o->far, 1), 1 / c) - 1) +
-	    STUDENT * sqrt(var * (1 + 1.0 / FOLDS));
-	ge_free(t);
+		scale += ((double)v[i] - u) / (double)k;
+	c = t->trust * independents(f, t, mean, u);
+	*out = new_level(t, mean) + u + scale * c *
+	    (pow(fmax(share / f->o->far, 1), 1 / c) - 1);
+	ge_free(v);
 	return (0);
 }
 
+/* Limits of the statistics, by all stretches but one. */
 static int
-limits(struct ge_fit *f, struct ge_monitor *to, struct ge_err *e)
+limits(struct ge_fit *f, size_t but, float *middle, float *limit,
+    struct ge_err *e)
 {
+	struct ge_fit_tail tail = { .step = GE_MONITOR_STATS, .but = but,
+	    .trust = 1 };
 	float *t;
 	double x;
-	size_t i, k, n;
+	size_t b, i, k, n;
 
 	if ((t = ge_alloc(f->nkept * sizeof(*t), e)) == NULL)
 		return (-1);
 	for (k = 0; k < GE_MONITOR_STATS; k++) {
-		for (n = 0, i = 0; i < f->nkept; i++)
-			if (!isnan(f->kept[i * GE_MONITOR_STATS + k]))
-				t[n++] = f->kept[i * GE_MONITOR_STATS + k];
-		to->middle[k] = ge_fit_median(t, n);
-		if (ge_fit_bound(f, f->kept + k, GE_MONITOR_STATS, &x, e) == -1)
+		tail.x = f->kept + k;
+		for (n = 0, b = 0; b < FOLDS; b++)
+			for (i = kept_edge(f, b); b != but &&
+			    i < kept_edge(f, b + 1); i++)
+				if (!isnan(tail.x[i * GE_MONITOR_STATS]))
+					t[n++] = tail.x[i * GE_MONITOR_STATS];
+		middle[k] = ge_fit_median(t, n);
+		if (ge_fit_bound(f, &tail, &x, e) == -1)
 			break;
-		to->limit[k] = (float)x;
-		if (!(to->limit[k] > to->middle[k] * 1.001f + 1e-6f))
-			to->limit[k] = to->middle[k] * 1.001f + 1e-6f;
+		limit[k] = (float)fmax(x, (double)(middle[k] * 1.001f + 1e-6f));
 	}
 	ge_free(t);
 	return (k == GE_MONITOR_STATS ? 0 : -1);
+}
+
+/*
+ * The limits; and those that a stretch is scored by, of the others alone if that is
+ * not all the same, as of very many rows.
+ */
+static int
+all_limits(struct ge_fit *f, struct ge_monitor *to, struct ge_err *e)
+{
+	size_t b;
+
+	if (limits(f, FOLDS, to->middle, to->limit, e) == -1)
+		return (-1);
+	for (b = 0; b < FOLDS; b++) {
+		f->fold[b].middle = f->n > CROSSED ? to->middle : f->middle[b];
+		f->fold[b].limit = f->n > CROSSED ? to->limit : f->limit[b];
+		if (f->n <= CROSSED && limits(f, b, f->middle[b],
+		    f->limit[b], e) == -1)
+			return (-1);
+	}
+	return (0);
 }
 
 /* Room of the passes. */
@@ -695,7 +753,8 @@ round_of(struct ge_fit *f, struct ge_monitor *to, int *again, int turn,
     struct ge_err *e)
 {
 	struct ge_fit_choice c;
-	size_t b;
+	struct ge_fit_tail score = { .step = 1, .but = FOLDS, .trust =
+	    SCORE_TRUST };
 	double x;
 	int rc = -1;
 
@@ -733,13 +792,9 @@ round_of(struct ge_fit *f, struct ge_monitor *to, int *again, int turn,
 			goto out;
 		}
 	}
-	if (limits(f, to, e) == -1)
-		goto out;
-	for (b = 0; b < FOLDS; b++) {
-		f->fold[b].middle = to->middle;
-		f->fold[b].limit = to->limit;
-	}
-	if (pass(f, 2, e) == -1 || ge_fit_bound(f, f->score, 1, &x, e) == -1)
+	score.x = f->score;
+	if (all_limits(f, to, e) == -1 || pass(f, 2, e) == -1 ||
+	    ge_fit_bound(f, &score, &x, e) == -1)
 		goto out;
 	to->bound = (float)fmax(x, 0.1);
 	ge_monitor_ready(to);

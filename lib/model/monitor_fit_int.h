@@ -14,6 +14,11 @@ enum {
 	KEPT = 1 << 17			/* rows that limits are taken of */
 };
 
+/*
+ * Limits allow for how few exceedances there are; that of the score, which is judged by
+ * them and whose stretches differ by their errors, by half of that.
+ */
+#define SCORE_TRUST 2.0
 #define SPREAD_LEAST 1e-3		/* of a residual, in spreads of its variable */
 
 /* Columns of a row of predictors that a candidate uses. */
@@ -45,6 +50,7 @@ struct ge_fit {
 	uint8_t *sampled;		/* [nsample] */
 	float *kept;			/* [nkept][STATS] */
 	float *score;			/* [nkept] */
+	float middle[FOLDS][GE_MONITOR_STATS], limit[FOLDS][GE_MONITOR_STATS];
 	int pass;
 	float off[2];			/* an outlier's statistics are beyond */
 	float *point;			/* [npoints][p], where modes are sought */
@@ -78,11 +84,19 @@ int ge_fit_scale(struct ge_fit *f, struct ge_err *e);
 float ge_fit_median(float *x, size_t n);
 /*
  * The value that far of a new stretch's rows exceed: the tail of values less the
- * mean of their stretch, taken as exponential, on a level that allows for
- * the spread between stretches.  x [nkept], step apart; NaN is no value.
+ * mean of their stretch, taken as exponential with what c independent exceedances
+ * tell of its scale, on a level that allows for the spread between stretches.
+ *
+ * x [nkept], step apart, NaN is no value; stretch `but` is left out, FOLDS: none.
+ * trust: exceedances are taken for so many times as many.
  */
-int ge_fit_bound(const struct ge_fit *f, const float *x, size_t step, double *out,
-    struct ge_err *e);
+struct ge_fit_tail {
+	const float *x;
+	size_t step, but;
+	double trust;
+};
+int ge_fit_bound(const struct ge_fit *f, const struct ge_fit_tail *t,
+    double *out, struct ge_err *e);
 
 /* Room for the products as of f->m, and the products. */
 int ge_fit_gram_alloc(struct ge_fit *f, struct ge_err *e);
