@@ -755,6 +755,22 @@ drop_nan(uint8_t *s, size_t len)
 }
 
 int
+ge_boost_rebase(struct ge_boost *b, double base, struct ge_err *e)
+{
+
+	b->o.base = base;
+	return (set_number(b, "base_score", base, e));
+}
+
+/* Of values less a shift XGBoost is told to begin from it. */
+static int
+shift(struct ge_boost *b, double by, struct ge_err *e)
+{
+
+	return (fabs(by) > 0 ? ge_boost_rebase(b, b->o.base + by, e) : 0);
+}
+
+int
 ge_boost_save(struct ge_boost *b, const char *const *names, uint8_t **buf,
     size_t *len, struct ge_err *e)
 {
@@ -766,6 +782,8 @@ ge_boost_save(struct ge_boost *b, const char *const *names, uint8_t **buf,
 	if (names != NULL && XGBoosterSetStrFeatureInfo(b->h, "feature_name",
 	    (const char **)(uintptr_t)names, b->q) != 0)
 		return (failed("take names", e));
+	if (shift(b, b->o.shift, e) == -1)
+		return (-1);
 	rc = XGBoosterSaveModelToBuffer(b->h, "{\"format\": \"json\"}", &n, &s);
 	if (rc == 0) {
 		if ((*buf = ge_alloc(n + 1, e)) != NULL) {
@@ -779,6 +797,11 @@ ge_boost_save(struct ge_boost *b, const char *const *names, uint8_t **buf,
 	}
 	if (names != NULL)
 		XGBoosterSetStrFeatureInfo(b->h, "feature_name", NULL, 0);
+	if (rc == 0 && shift(b, -b->o.shift, e) == -1) {
+		ge_free(*buf);
+		*buf = NULL;
+		rc = -1;
+	}
 	return (rc == 0 ? 0 : -1);
 }
 

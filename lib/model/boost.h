@@ -19,8 +19,8 @@
  * matrices in 1.7.4, against one-hot columns that cost a column a word.
  *
  * A row of features is float x [q], by ge_boost_value; missing is NaN; a category is its
- * number 0, 1, ... as a float, below GE_BOOST_WORDS.  k below is the number of margins a row: 1, or the classes of GE_SOFTMAX.  Everything here is called
- * from one thread.
+ * number 0, 1, ... as a float, below GE_BOOST_WORDS.  k below is the number of margins a
+ * row: 1, or the classes of GE_SOFTMAX.  Everything here is called from one thread.
  */
 enum {
 	GE_BOOST_COLS = 65536,		/* most features */
@@ -47,6 +47,9 @@ struct ge_boost_opts {
 	double subsample;		/* share of the rows a round sees, 0 < s <= 1 */
 	double colsample;		/* of the features that a tree sees */
 	double base;			/* margin before the first round */
+	double shift;			/* GE_SQUARED: values are less this float, which
+					   is far from 0 where margins, being
+					   floats, would not tell them apart */
 	uint64_t seed;			/* of both samples */
 };
 
@@ -149,15 +152,20 @@ void ge_boost_probability(const struct ge_boost_opts *o, const float *margin,
 
 /*
  * ge_boost_save(b, names, buf, len, e): model.json, which XGBoost 1.7 and later load,
- * with names [q] of the features (or NULL); *buf is freed with ge_free.
+ * with names [q] of the features (or NULL); *buf is freed with ge_free.  What XGBoost
+ * makes of it has the shift in it.
  *
  * ge_boost_parse(buf, len, q, jobs, e): from untrusted bytes, a model of q features;
  * NULL with GE_EREFUSED.  ge_boost_opts_of(b): its objective and classes.
+ *
+ * ge_boost_rebase(b, base, e): margins of GE_SQUARED begin from base, not from what the
+ * bytes say.
  */
 int ge_boost_save(struct ge_boost *b, const char *const *names, uint8_t **buf,
     size_t *len, struct ge_err *e);
 struct ge_boost *ge_boost_parse(const uint8_t *buf, size_t len, size_t q,
     int jobs, struct ge_err *e);
+int ge_boost_rebase(struct ge_boost *b, double base, struct ge_err *e);
 const struct ge_boost_opts *ge_boost_opts_of(const struct ge_boost *b);
 
 /*

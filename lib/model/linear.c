@@ -31,6 +31,8 @@ struct ge_linear {
 	size_t q, width, classes, outs;
 	struct column *col;		/* [q] */
 	double *coef;			/* [outs][width] */
+	double middle;			/* mean of y of numbers: what is learnt is
+					   y less it */
 };
 
 struct fit {
@@ -180,7 +182,7 @@ gram_part(void *arg, size_t part, int worker)
 			if (in[j] > 0 || in[j] < 0)
 				add(g + j * n + j, in + j, w * in[j], n - j);
 		if (f->l->classes == 0)
-			add(b, in, w * f->d->y[row], n);
+			add(b, in, w * (f->d->y[row] - f->l->middle), n);
 	}
 }
 
@@ -405,6 +407,17 @@ fit_classes(struct fit *f, struct ge_err *e)
 	return (rc);
 }
 
+static double
+middle(const struct ge_linear_data *d, double sum)
+{
+	double y = 0;
+	size_t i;
+
+	for (i = 0; i < d->n; i++)
+		y += weight(d, row_of(d, i)) * d->y[row_of(d, i)];
+	return (sum > 0 ? y / sum : 0);
+}
+
 static int
 fit(struct fit *f, struct ge_err *e)
 {
@@ -413,6 +426,8 @@ fit(struct fit *f, struct ge_err *e)
 
 	for (i = 0; i < f->d->n; i++)
 		f->sum += weight(f->d, row_of(f->d, i));
+	if (f->l->classes == 0)
+		f->l->middle = middle(f->d, f->sum);
 	if ((f->in = ge_alloc(PARTS * n * sizeof(double), e)) != NULL &&
 	    (f->p = ge_alloc(PARTS * k * sizeof(double), e)) != NULL &&
 	    (f->gram = ge_alloc(PARTS * n * n * sizeof(double), e)) != NULL &&
@@ -471,4 +486,6 @@ ge_linear_predict(const struct ge_linear *l, const float *x, double *out)
 		out[c] = ge_dot(l->coef + c * l->width, in, l->width);
 	if (l->classes > 0)
 		ge_softmax(out, l->outs);
+	else
+		out[0] += l->middle;
 }

@@ -85,6 +85,8 @@ struct ge_trees_meaning {
 	char **word;			/* [k] */
 	int life;			/* the number is time left: from 0 to cap, */
 	double cap;			/* which may be INFINITY */
+	double shift;			/* a float; the number is more than its margin
+					   by it; 0 of a life */
 	struct ge_calibration calibration;	/* of classes */
 	struct ge_decide decide;
 	struct ge_conformal conformal;
@@ -95,7 +97,7 @@ struct ge_trees_meaning {
  * ge_trees_meaning_parse(m, all, e): from schema.json as ge_schema_parse leaves it,
  * untrusted: -1 GE_EREFUSED.  ge_trees_meaning_release: of what is zeroed as well.
  *
- * ge_trees_number(m, x): the number that a margin or a bound says.
+ * ge_trees_number(m, x): the number that a margin or a bound says, less m->shift.
  */
 json_t *ge_trees_meaning_json(const struct ge_trees_meaning *m);
 int ge_trees_meaning_parse(struct ge_trees_meaning *m, const json_t *all,
@@ -132,7 +134,7 @@ struct ge_trees {
 	struct ge_trees_meaning meaning;
 	struct ge_boost *model;		/* of all rows */
 	size_t n, dropped;		/* rows; those without a target */
-	double *y;			/* [n] */
+	double *y;			/* [n] less meaning.shift */
 	float *w;			/* [n] weights of the user, or NULL */
 	float *wfit;			/* [n] those learnt with, 0: no target */
 	uint32_t *unit;			/* [n] group; NULL: none */

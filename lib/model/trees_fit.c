@@ -546,7 +546,8 @@ finish(struct ge_trees *t, struct ge_err *e)
 		return (-1);
 	suit(ge_trees_view(t, -1), &o);
 	t->o.boost = o;
-	if (o.objective == GE_SQUARED)
+	o.shift = t->meaning.shift;
+	if (o.objective == GE_SQUARED && !(fabs(o.shift) > 0))
 		o.base = mean(t, t->wfit);
 	if ((t->model = ge_boost_new(ge_trees_view(t, -1)->data, t->y, t->wfit,
 	    &o, e)) == NULL)

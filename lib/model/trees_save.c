@@ -38,9 +38,9 @@ ge_trees_meaning_json(const struct ge_trees_meaning *m)
 		    ge_decide_json(&m->decide), "conformal",
 		    m->conformal.kind == GE_CONFORMAL_NONE ? NULL :
 		    ge_conformal_json(&m->conformal)));
-	return (json_pack("{s:s, s:b, s:o?, s:o?}", "task", "number", "life",
-	    m->life, "cap", m->life && isfinite(m->cap) ? json_real(m->cap) :
-	    NULL, "conformal", m->conformal.kind == GE_CONFORMAL_NONE ? NULL :
+	return (json_pack("{s:s, s:f, s:b, s:o?, s:o?}", "task", "number",
+	    "shift", m->shift, "life", m->life, "cap", m->life &&
+	    isfinite(m->cap) ? json_real(m->cap) : NULL, "conformal", m->conformal.kind == GE_CONFORMAL_NONE ? NULL :
 	    ge_conformal_json(&m->conformal)));
 }
 
@@ -77,6 +77,19 @@ parse_classes(struct ge_trees_meaning *m, const json_t *j, struct ge_err *e)
 	    e));
 }
 
+/* Of classes there is none. */
+static int
+parse_shift(struct ge_trees_meaning *m, const json_t *j, struct ge_err *e)
+{
+	const json_t *shift = json_object_get(j, "shift");
+
+	if (shift == NULL)
+		return (0);
+	m->shift = json_number_value(shift);
+	return (m->k == 0 && json_is_number(shift) && fabs(m->shift) <= 1e16 ?
+	    0 : refuse("a shift that is none", e));
+}
+
 static int
 parse_life(struct ge_trees_meaning *m, const json_t *j, struct ge_err *e)
 {
@@ -102,6 +115,8 @@ ge_trees_meaning_parse(struct ge_trees_meaning *m, const json_t *all,
 		rc = parse_classes(m, j, e);
 	else if (strcmp(task, "number") != 0)
 		rc = refuse("no task that there is", e);
+	if (rc == 0)
+		rc = parse_shift(m, j, e);
 	if (rc == 0)
 		rc = parse_life(m, j, e);
 	if (rc == 0)

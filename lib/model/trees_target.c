@@ -8,6 +8,8 @@
 
 /* Squares of what is larger are no floats to XGBoost. */
 static const double target_max = 1e15;
+/* What is smaller gains less than XGBoost makes a split for. */
+static const double target_min = 1e-12;
 
 static int
 compare(const void *a, const void *b)
@@ -280,6 +282,33 @@ check_values(const struct ge_trees *t, struct ge_err *e)
 	return (0);
 }
 
+/*
+ * Margins are floats: what is far from 0 is learnt as if 0 were its mean.  What varies
+ * by less than any split must gain would be learnt as a constant.
+ */
+static int
+recentre(struct ge_trees *t, struct ge_err *e)
+{
+	double sum = 0, all = 0, far = 0;
+	size_t i;
+
+	if (t->meaning.k > 0 || t->meaning.life)
+		return (0);
+	for (i = 0; i < t->n; i++) {
+		sum += (double)t->wfit[i] * t->y[i];
+		all += (double)t->wfit[i];
+	}
+	t->meaning.shift = (double)(float)(sum / all);
+	for (i = 0; i < t->n; i++) {
+		if (!(t->wfit[i] > 0))
+			continue;
+		t->y[i] -= t->meaning.shift;
+		far = fmax(far, fabs(t->y[i]));
+	}
+	return (far >= target_min ? 0 : ge_fail(e, GE_EUSAGE, "target: it "
+	    "varies by less than %g: another unit is needed", target_min));
+}
+
 static int
 find_positive(struct ge_trees *t, struct ge_err *e)
 {
@@ -326,5 +355,5 @@ ge_trees_target(struct ge_trees *t, struct ge_err *e)
 	    e)) == -1 || find_positive(t, e) == -1 || check_values(t, e) == -1 ||
 	    weights(t, ge_schema_find(&t->schema, GE_ROLE_WEIGHT), e) == -1)
 		return (-1);
-	return (learning_weights(t, e));
+	return (learning_weights(t, e) == -1 ? -1 : recentre(t, e));
 }

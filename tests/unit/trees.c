@@ -397,6 +397,58 @@ test_noise(void)
 	check(r2 < 0, "nor are numbers");
 }
 
+static int
+far(char *out, size_t cap, size_t i)
+{
+
+	return (snprintf(out, cap, "%zu,%.1f\n", i, i % 10 == 3 ? NAN :
+	    2e6 + 0.5 * (double)i));
+}
+
+static int
+tiny(char *out, size_t cap, size_t i)
+{
+
+	return (snprintf(out, cap, "%zu,%zue-30\n", i, i));
+}
+
+static void
+test_shift(void)
+{
+	struct ge_roles r = { .target = "y" };
+	struct ge_trees_opts o;
+	struct ge_trees_meaning m = { 0 };
+	struct ge_err e = { 0 };
+	json_t *all;
+	double sum = 0;
+	size_t i;
+	int good;
+
+	ge_trees_opts_init(&o);
+	good = table("x,y\n", far) == 0 && open_trees(&r, &o) == 0 &&
+	    t.meaning.k == 0;
+	for (i = 0; good && i < N; i++) {
+		sum += (double)t.wfit[i] * t.y[i];
+		good = !(t.wfit[i] > 0) || fabs(t.y[i] + t.meaning.shift -
+		    2e6 - 0.5 * (double)i) < 1e-9;
+	}
+	check(good && fabs(sum / 360) < 0.125 && t.meaning.shift > 2e6,
+	    "numbers far from 0 are learnt less their mean");
+	all = json_pack("{s:o}", "trees", ge_trees_meaning_json(&t.meaning));
+	check(ge_trees_meaning_parse(&m, all, &e) == 0 && fabs(m.shift -
+	    t.meaning.shift) <= 0, "a shift is read as it was written");
+	json_object_set_new(json_object_get(all, "trees"), "shift",
+	    json_real(1e300));
+	check(ge_trees_meaning_parse(&m, all, &e) == -1 && e.code ==
+	    GE_EREFUSED, "a shift that cannot be");
+	json_decref(all);
+	done();
+	good = table("x,y\n", tiny);
+	check(good == 0 && ge_trees_open(&t, &frame, &r, &o, &e) == -1 &&
+	    e.code == GE_EUSAGE, "what varies too little to be learnt");
+	done();
+}
+
 int
 main(void)
 {
@@ -410,5 +462,6 @@ main(void)
 	test_meaning();
 	test_rounds();
 	test_noise();
+	test_shift();
 	return (bad);
 }
