@@ -70,10 +70,12 @@ struct ge_trees_opts {
 	unsigned int fixed;		/* 1u << GE_TREES_..., not searched */
 	double minutes, joules;		/* for all of it; 0: no such limit */
 	double coverage;
-	struct ge_decide decide;	/* rule and threshold */
+	struct ge_decide decide;	/* rule and threshold, of two classes */
 	const char *by[GE_TREES_BY];	/* columns to tell metrics by */
 	size_t nby;			/* 0: chosen */
 	double gco2;			/* grams a kilowatt-hour; 0: not told */
+	const char *const *only, *const *skip;	/* columns, to be told in run.json */
+	size_t nonly, nskip;
 	uint64_t seed;
 	int jobs;
 };

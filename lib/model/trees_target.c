@@ -7,7 +7,7 @@
 #include "util/mem.h"
 
 /* Squares of what is larger are no floats to XGBoost. */
-static const double target_max = 1e15;
+static const double most = 1e15;
 
 static int
 compare(const void *a, const void *b)
@@ -215,6 +215,17 @@ life_target(struct ge_trees *t, size_t time, struct ge_err *e)
 }
 
 static int
+check_weight(const char *name, size_t i, double v, struct ge_err *e)
+{
+
+	if (isnan(v))
+		return (ge_fail(e, GE_EREFUSED, "column '%s', row %zu: its "
+		    "weight is missing", name, i + 1));
+	return (v >= 0 && v <= most ? 0 : ge_fail(e, GE_EREFUSED, "column '%s', "
+	    "row %zu: weight %g is not from 0 to %g", name, i + 1, v, most));
+}
+
+static int
 weights(struct ge_trees *t, size_t j, struct ge_err *e)
 {
 	size_t i;
@@ -226,9 +237,8 @@ weights(struct ge_trees *t, size_t j, struct ge_err *e)
 		return (-1);
 	for (i = 0; i < t->n; i++) {
 		v = t->f->v[i * t->f->ncols + j];
-		if (!(v >= 0 && v <= 1e15))
-			return (ge_fail(e, GE_EREFUSED, "row %zu: weight %g is "
-			    "none", i + 1, v));
+		if (check_weight(t->schema.col[j].name, i, v, e) == -1)
+			return (-1);
 		t->w[i] = (float)v;
 	}
 	return (0);
@@ -268,15 +278,17 @@ learning_weights(struct ge_trees *t, struct ge_err *e)
 	    "weight"));
 }
 
+/* j: the target, or the time of which it is what remains. */
 static int
-check_values(const struct ge_trees *t, struct ge_err *e)
+check_values(const struct ge_trees *t, size_t j, struct ge_err *e)
 {
 	size_t i;
 
 	for (i = 0; t->meaning.k == 0 && i < t->n; i++)
-		if (fabs(t->y[i]) > target_max)
-			return (ge_fail(e, GE_EREFUSED, "row %zu: target %g is "
-			    "beyond %g", i + 1, t->y[i], target_max));
+		if (fabs(t->y[i]) > most)
+			return (ge_fail(e, GE_EREFUSED, "column '%s', row %zu: "
+			    "target %g is beyond %g", t->schema.col[j].name,
+			    i + 1, t->y[i], most));
 	return (0);
 }
 
@@ -289,6 +301,12 @@ find_positive(struct ge_trees *t, struct ge_err *e)
 	*d = t->o.decide;
 	d->k = t->meaning.k;
 	d->positive = 1;
+	if (d->rule != GE_DECIDE_LIKELY && t->meaning.k != 2)
+		return (ge_fail(e, GE_EUSAGE, "-O decide= is of two classes, "
+		    "not %zu", t->meaning.k));
+	if (t->o.balance && t->meaning.k == 0)
+		return (ge_fail(e, GE_EUSAGE, "-O balance is of classes, not "
+		    "of a number"));
 	if (t->o.positive == NULL)
 		return (0);
 	if (t->meaning.k != 2)
@@ -323,7 +341,8 @@ ge_trees_target(struct ge_trees *t, struct ge_err *e)
 	if ((group != SIZE_MAX || t->o.life) && units(t, group, e) == -1)
 		return (-1);
 	if ((t->o.life ? life_target(t, time, e) : column_target(t, target,
-	    e)) == -1 || find_positive(t, e) == -1 || check_values(t, e) == -1 ||
+	    e)) == -1 || find_positive(t, e) == -1 ||
+	    check_values(t, t->o.life ? time : target, e) == -1 ||
 	    weights(t, ge_schema_find(&t->schema, GE_ROLE_WEIGHT), e) == -1)
 		return (-1);
 	return (learning_weights(t, e));
