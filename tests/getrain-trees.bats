@@ -121,6 +121,23 @@ print(b.num_boosted_rounds(), p[0] > p[1])')" = '20 True' ]
 	cmp m1/model.json model/model.json
 }
 
+@test "getrain trees: classes, categories, the past, proposals and search whatever -j" {
+	table 600 | awk -F, -v OFS=, 'NR == 1 { print "g", $0 }
+		NR > 1 { print "u" NR % 30, $0 }' >t.csv
+	for j in 1 2 3; do
+		learn -j $j -O target=c -O group=g -O skip=z -O rounds=12 \
+		    -O lags=mean:3 -O combine=4 -O balance -O search=2 -o m$j t.csv
+		cmp m1/model.json m$j/model.json
+		cmp m1/schema.json m$j/schema.json
+		learn -j $j -O target=z -O group=g -O rounds=12 -O lags=4 -o n$j \
+		    t.csv
+		cmp n1/model.json n$j/model.json
+		cmp n1/schema.json n$j/schema.json
+	done
+	again m1 t.csv
+	again n1 t.csv
+}
+
 @test "getrain trees: what a run has found out comes out again without folds" {
 	table 300 >t.csv
 	learn -O target=y -O skip=z -O search=2 -O seed=7 -o m t.csv
@@ -287,6 +304,53 @@ from: only -O folds=0 is left"
 	said "getrain: column 'y', row 1: target 1e+308 is beyond 1e+15"
 	expect 2 learn -O target=y -o x /dev/null
 	[ ! -e x ]
+}
+
+@test "getrain trees: words among numbers, and words never the same, are told" {
+	table 120 | awk -F, -v OFS=, '{ $7 = NR == 1 ? "id" : "i" NR }
+		NR == 58 { $1 = "oops" } { print }' >t.csv
+	expect 0 getrain trees -j1 -O rounds=5 -O folds=2 -O target=y -O skip=z \
+	    -o m t.csv
+	told "column 'a': 119 numbers and 1 word, 'oops' in row 57: all are \
+taken as words"
+	told "column 'id' has another word in each row: nothing can be learnt \
+from it"
+	[ "$(grep -c column "$err")" = 2 ]
+}
+
+@test "getrain trees: scores of a constant are those of its folds" {
+	# Of pooled folds the area is below 0.5: those with few yes foretell many.
+	table 90 >t.csv
+	learn -O target=y -O skip=z -o m t.csv
+	[ "$(member m/run.json 'j["result"]["baselines"][0]["metrics"]["auc"]')" = 0.5 ]
+	awk -F, -v OFS=, 'NR == 1 { print $0, "g" } NR > 1 { print $0, int(NR / 9) }' \
+	    t.csv >g.csv
+	learn -O target=y -O skip=z -O group=g -o g g.csv
+	[ "$(member g/run.json 'j["result"]["baselines"][0]["metrics"]["auc"]')" = 0.5 ]
+	awk -F, -v OFS=, 'NR == 1 { print $0, "g" } NR > 1 { print $0, $5 }' \
+	    t.csv >p.csv
+	learn -O target=y -O skip=z,a,b -O group=g -o p p.csv
+	[ "$(member p/run.json \
+	    '"auc" in j["result"]["baselines"][0]["metrics"]')" = False ]
+}
+
+@test "getrain trees: limits of time and energy, grams, coverage" {
+	table 400 >t.csv
+	for limit in minutes joules; do
+		expect 0 getrain trees -j1 -O target=y -O skip=z -O search=1000 \
+		    -O rounds=200 -O $limit=0.0001 -O gco2=400 -o $limit t.csv
+		told ' g of CO2'
+		[ "$(member $limit/run.json 'j["result"]["stopped_by"]')" = $limit ]
+		[ "$(member $limit/run.json \
+		    'j["options"]["held_out"]["'$limit'"]')" = 0.0001 ]
+		again $limit t.csv
+	done
+	learn -O target=z -O skip=y -O coverage=0.5 -o half t.csv
+	learn -O target=z -O skip=y -O coverage=0.95 -o most t.csv
+	grep -q 'Sets and intervals at 50 % held' half/README.md
+	[ "$(python3 -c 'import json
+print(json.load(open("half/schema.json"))["trees"]["conformal"]["radius"] <
+    json.load(open("most/schema.json"))["trees"]["conformal"]["radius"])')" = True ]
 }
 
 @test "getrain trees: a class seen once, gaps, infinities: told, and it works" {

@@ -164,6 +164,8 @@ struct ge_trees {
  * ge_trees_open(t, f, r, o, e):
  * The target and the folds of frame f, which stays the caller's, but whose cells are
  * freed when they are not needed.  o is copied, what it points to borrowed.
+ * Notes (GE_WARN) tell of columns that are hardly what they are meant to be: words
+ * among numbers, words that are never the same.
  * -1 GE_EUSAGE when the target is missing or constant, or there are too few rows.
  *
  * ge_trees_bytes(t, z): what learning will hold, without features that are proposed or
