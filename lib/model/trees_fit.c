@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "model/digits.h"
 #include "model/propose.h"
 #include "model/trees_int.h"
 #include "util/hook.h"
@@ -286,7 +287,8 @@ suit(const struct ge_trees_view *v, struct ge_boost_opts *o)
 
 	o->bins = v->bins;
 	if (!(o->colsample > 0))
-		o->colsample = share > 1 ? 1 : share > 0.5 ? share : 0.5;
+		o->colsample = ge_digits(share > 1 ? 1 : share > 0.5 ? share :
+		    0.5);
 }
 
 /* Proposals may take half of what is left until the limit. */
