@@ -398,7 +398,8 @@ number() {
 @test "getrain monitor: SIGUSR1 tells how far, signals leave nothing" {
 	mkfifo line
 	for sig in HUP:129 TERM:143; do
-		getrain monitor -O time=time -o m line 2>"$err" 3>&- &
+		env --default-signal=HUP getrain monitor -O time=time -o m \
+		    line 2>"$err" 3>&- &
 		pid=$!
 		exec 8>line
 		cat "$nominal" >&8
