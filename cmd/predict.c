@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include "cli.h"
+#include "data/decimal.h"
 #include "predict.h"
 #include "tables.h"
 #include "util/file.h"
@@ -17,7 +18,10 @@ struct rows {
 	struct ge_table table;
 	struct ge_bind bind;
 	size_t time, group;		/* columns of s, or SIZE_MAX */
-	char **known;		/* [s->ncols] */
+	char **known;			/* [s->ncols] */
+	char number[32];		/* of a group */
+	int bound;			/* the names of this table suit */
+	int begins;			/* no row of it was handed on */
 	double *v;			/* [s->ncols] */
 };
 
@@ -35,6 +39,8 @@ predict_slurp(const struct predict *p, const char *name, size_t max,
 		ge_put64(size, *len);
 		ge_sha256_add(sha, size, sizeof(size));
 		ge_sha256_add(sha, *buf, *len);
+	} else if (*len > max) {
+		e->code = GE_EREFUSED;
 	}
 	ge_free(path);
 	return (rc);
@@ -53,6 +59,25 @@ cell(const struct rows *r, const struct ge_row *row, size_t col,
 	c = &row->cell[r->bind.from[col]];
 	*s = c->s;
 	*len = c->len;
+}
+
+/* A group as training compares it: a number by its value. */
+static void
+set_key(struct rows *r, const struct ge_row *row, struct predict_row *x)
+{
+	const struct ge_cell *c;
+
+	x->key = x->group;
+	x->keylen = x->grouplen;
+	if (x->grouplen == 0)
+		return;
+	c = &row->cell[r->bind.from[r->group]];
+	if (c->kind == GE_CELL_MISSING)
+		x->keylen = 0;
+	if (c->kind != GE_CELL_NUMBER)
+		return;
+	x->key = ge_decimal_print(r->number, c->num);
+	x->keylen = strlen(x->key);
 }
 
 /* The names again, as where a file that is followed begins anew. */
@@ -74,20 +99,42 @@ names_again(const struct rows *r, const struct ge_row *row)
 	return (n > 0);
 }
 
+/* As soon as the table has names. */
+static int
+bind(struct rows *r, struct ge_err *e)
+{
+
+	if (r->bound || r->table.ncols == 0)
+		return (0);
+	r->bound = 1;
+	return (ge_bind_table(&r->bind, &r->table, e));
+}
+
+/* A report of a table that is refused is none. */
+static int
+pause_rows(struct rows *r, struct ge_err *e)
+{
+
+	return (bind(r, e) == -1 ? -1 : r->bound ?
+	    r->fn->pause(r->fn->arg, e) : 0);
+}
+
 static int
 take_row(void *arg, const struct ge_row *row, struct ge_err *e)
 {
 	struct rows *r = arg;
 	struct predict_row x;
 
-	x.first = r->table.rows == 1;
-	if (x.first && ge_bind_table(&r->bind, &r->table, e) == -1)
+	if (bind(r, e) == -1)
 		return (-1);
 	if (ge_bind_row(&r->bind, row, r->v, e) == -1)
 		return (r->s->header && names_again(r, row) ? 0 : -1);
 	x.v = r->v;
+	x.first = r->begins;
+	r->begins = 0;
 	cell(r, row, r->time, &x.time, &x.timelen);
 	cell(r, row, r->group, &x.group, &x.grouplen);
+	set_key(r, row, &x);
 	return (r->fn->row(r->fn->arg, &x, e));
 }
 
@@ -96,6 +143,8 @@ begin_table(void *arg, const char *name, struct ge_err *e)
 {
 	struct rows *r = arg;
 
+	r->begins = 1;
+	r->bound = 0;
 	return (ge_table_init(&r->table, &r->opts, name, take_row, r, e));
 }
 
@@ -105,7 +154,7 @@ push_table(void *arg, const void *buf, size_t len, struct ge_err *e)
 	struct rows *r = arg;
 
 	return (ge_table_push(&r->table, buf, len, e) == -1 ? -1 :
-	    r->fn->pause(r->fn->arg, e));
+	    pause_rows(r, e));
 }
 
 static int
@@ -114,8 +163,10 @@ end_table(void *arg, struct ge_err *e)
 	struct rows *r = arg;
 	int rc = ge_table_end(&r->table, e);
 
+	if (rc == 0)
+		rc = pause_rows(r, e);
 	ge_table_release(&r->table);
-	return (rc == -1 ? -1 : r->fn->pause(r->fn->arg, e));
+	return (rc);
 }
 
 static int

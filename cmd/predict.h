@@ -39,7 +39,7 @@ extern const struct predict_family predict_lm, predict_monitor, predict_trees;
  *
  * report_put(o, s, len): more of it; o->b takes ge_buf_put too.
  * report_name(o, s): a name in a list: control characters, blanks, comma, colon and %
- *	as %XX.
+ *	as %XX, what is no UTF-8 and control characters beyond ASCII too.
  * report_quoted(o, s, len): a string of JSON; what is no UTF-8 as %XX.
  * report_count(o, n); report_fixed(o, x): a number with six digits behind the point, or
  *	fewer when the last are 0.
@@ -68,12 +68,15 @@ struct predict_row {
 	const double *v;		/* [ncols] as of ge_bind_row */
 	const char *time, *group;	/* as they stand there; "" without */
 	size_t timelen, grouplen;
+	const char *key;		/* [keylen] what the group is compared by:
+					   "" if it is missing, 1.0 as 1 */
+	size_t keylen;
 	int first;			/* of its table */
 };
 
 /*
  * predict_slurp(p, name, max, buf, len, sha, e): a file of the model's folder, as of
- * ge_slurp; its bytes go into sha.
+ * ge_slurp, but GE_EREFUSED if it is longer; its bytes go into sha.
  *
  * predict_rows(p, s, want, o, fn, e): the rows of the operands' tables, in order.  o:
  * of -O; want: the roles that must be there, as of ge_bind_init; fn->row is called with

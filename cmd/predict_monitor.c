@@ -21,7 +21,8 @@ enum {
 	MODEL_MAX = 1 << 30,
 	STATE_MAX = 1 << 28,
 	FULL = 64 << 10,		/* of a report that is to go out */
-	SHARE = 1000			/* parts that shares are told in */
+	SHARE = 1000,			/* parts that shares are told in */
+	NAMED = 8			/* most names in a line */
 };
 
 struct options {
@@ -44,7 +45,8 @@ struct run {
 	char limit[32];
 	size_t time, group;		/* columns of the schema, or SIZE_MAX */
 	int begun;			/* there was a row */
-	double last;			/* score of the last row */
+	double last;			/* score of the last row, or NaN */
+	size_t missing;			/* variables without a value in it */
 };
 
 static int
@@ -259,17 +261,26 @@ put_first(struct ge_buf *b, const struct run *y, const struct ge_sight *g)
 	}
 }
 
+/* The row that something is said of, and its group. */
+static void
+put_row(struct report *o, const struct run *y, const struct predict_row *r,
+    const struct ge_sight *g)
+{
+
+	put_when(&o->b, g->row, r->time, r->timelen);
+	if (y->group == SIZE_MAX)
+		return;
+	report_put(o, " ", 1);
+	report_name(o, r->group, r->grouplen);
+}
+
 /* What an operator is told of an event. */
 static void
 sentence(struct report *o, const struct run *y, const struct predict_row *r,
     const struct ge_sight *g)
 {
 
-	put_when(&o->b, g->row, r->time, r->timelen);
-	if (y->group != SIZE_MAX) {
-		report_put(o, " ", 1);
-		report_name(o, r->group, r->grouplen);
-	}
+	put_row(o, y, r, g);
 	ge_buf_put(&o->b, g->event == GE_EVENT_END ? " end of drift since " :
 	    " drift since ");
 	put_since(&o->b, &g->since, r->time, r->timelen);
@@ -297,6 +308,41 @@ say(const struct run *y, const struct predict_row *r,
 	return (0);
 }
 
+/* Variables that have no value any more (gone), or one again. */
+static int
+warn(const struct run *y, const struct predict_row *r,
+    const struct ge_sight *g, int gone, struct ge_err *e)
+{
+	struct report o = { .b = { .e = e } };
+	char *s;
+	size_t i, n = 0;
+
+	put_row(&o, y, r, g);
+	ge_buf_put(&o.b, gone ? ": no value for %d rows:" :
+	    ": values again behind %d rows and more:", GE_SENTRY_GONE);
+	for (i = 0; i < g->nturned; i++)
+		if (ge_sentry_gone(y->sentry, g->turned[i]) == gone &&
+		    n++ < NAMED)
+			ge_buf_put(&o.b, " %s", y->name[g->turned[i]]);
+	if (n > NAMED)
+		ge_buf_put(&o.b, " and %zu more", n - NAMED);
+	report_put(&o, "", 1);
+	if (ge_buf_done(&o.b, &s, NULL) == -1)
+		return (-1);
+	if (n > 0)
+		ge_note(GE_WARN, "%s", s);
+	ge_free(s);
+	return (0);
+}
+
+/* A row with nothing in it has no score. */
+static int
+blind(const struct run *y, const struct ge_sight *g)
+{
+
+	return (g->missing == y->monitor.p && !g->v.alarm);
+}
+
 static void
 tsv_row(struct report *o, const struct run *y, const struct predict_row *r,
     const struct ge_sight *g)
@@ -308,7 +354,8 @@ tsv_row(struct report *o, const struct run *y, const struct predict_row *r,
 	report_put(o, "\t", 1);
 	report_put(o, r->time, r->timelen);
 	report_put(o, g->v.alarm ? "\t1\t" : "\t0\t", 3);
-	report_fixed(o, g->v.score);
+	if (!blind(y, g))
+		report_fixed(o, g->v.score);
 	report_put(o, y->limit, strlen(y->limit));
 	for (i = 0; i < g->v.ncauses; i++) {
 		report_put(o, ",", i > 0);
@@ -342,7 +389,10 @@ json_row(struct report *o, const struct run *y, const struct predict_row *r,
 		report_quoted(o, r->group, r->grouplen);
 	}
 	ge_buf_put(&o->b, ", \"alarm\": %d, \"score\": ", g->v.alarm);
-	report_fixed(o, g->v.score);
+	if (blind(y, g))
+		ge_buf_put(&o->b, "null");
+	else
+		report_fixed(o, g->v.score);
 	ge_buf_put(&o->b, ", \"limit\": %s, \"causes\": [", y->limit);
 	for (i = 0; i < g->v.ncauses; i++) {
 		ge_buf_put(&o->b, "%s{\"name\": %s, \"share\": %.3f, "
@@ -363,7 +413,11 @@ tell(struct run *y, const struct predict_row *r, const struct ge_sight *g,
 {
 	struct report *o = &y->report;
 
-	y->last = g->v.score;
+	y->last = blind(y, g) ? (double)NAN : g->v.score;
+	y->missing = g->missing;
+	if (g->nturned > 0 && (warn(y, r, g, 1, e) == -1 ||
+	    warn(y, r, g, 0, e) == -1))
+		return (-1);
 	if (g->event != GE_EVENT_NONE && cli_verbosity() > 0 &&
 	    say(y, r, g, e) == -1)
 		return (-1);
@@ -394,8 +448,8 @@ each_row(void *arg, const struct predict_row *r, struct ge_err *e)
 {
 	struct run *y = arg;
 	struct ge_sentry_row x = { .x = y->x, .t = (double)NAN,
-	    .time = r->time, .timelen = r->timelen, .group = r->group,
-	    .grouplen = r->grouplen };
+	    .time = r->time, .timelen = r->timelen, .group = r->key,
+	    .grouplen = r->keylen };
 	struct ge_sight g;
 	size_t i;
 
@@ -443,6 +497,8 @@ metrics(struct run *y, double seconds)
 	    y->last);
 	metric(o, "ge_monitor_limit", "gauge",
 	    "What a score above is an alarm.", (double)y->monitor.bound);
+	metric(o, "ge_monitor_missing", "gauge",
+	    "Variables without a value in the last row.", (double)y->missing);
 	metric(o, "ge_monitor_seconds", "gauge", "Seconds that this run took.",
 	    seconds);
 }
@@ -461,20 +517,23 @@ begin(struct run *y, struct ge_err *e)
 	if (y->o->format == TABLE)
 		ge_buf_put(&o->b, "#row\ttime\talarm\tscore\tlimit\tcauses%s\n",
 		    y->group != SIZE_MAX ? "\tgroup" : "");
-	return (report_flush(o, e));
+	return (o->b.rc);
 }
 
 /*
  * What was made of the input before it failed goes out, and if it was a signal that ended
- * it, into the state.
+ * it, or a row that is none (refused), into the state.
  */
 static void
-give_up(struct run *y)
+give_up(struct run *y, int refused)
 {
 	struct ge_err e = { 0, 0, "" };
 
+	if (!y->begun)
+		return;
 	if (ge_hook_tick(0, &e) == 0) {
-		if (report_flush(&y->report, &e) == -1 && e.code != 0)
+		if ((report_flush(&y->report, &e) == -1 ||
+		    (refused && save(y, &e) == -1)) && e.code != 0)
 			cli_say("%s", e.msg);
 	} else if (report_last(&y->report) == 0) {
 		if (save(y, &e) == -1)
@@ -504,7 +563,7 @@ watch(struct run *y, struct ge_err *e)
 	double began = ge_clock();
 
 	if (predict_rows(y->p, &y->schema, want, &y->o->tables, &fn, e) == -1) {
-		give_up(y);
+		give_up(y, e->code == GE_EREFUSED);
 		return (-1);
 	}
 	if (y->o->format == PROMETHEUS)

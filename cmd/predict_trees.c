@@ -105,8 +105,10 @@ load_boost(struct run *y, struct ge_sha256 *sha, struct ge_err *e)
 		return (-1);
 	y->boost = ge_boost_parse(buf, len, y->features.n, y->p->jobs, e);
 	ge_free(buf);
-	return (y->boost == NULL ? ge_within(e, "'%s/model.json'",
-	    y->p->model) : 0);
+	if (y->boost == NULL)
+		return (ge_within(e, "'%s/model.json'", y->p->model));
+	return (fabs(y->meaning.shift) > 0 ? ge_boost_rebase(y->boost, 0, e) :
+	    0);
 }
 
 /* Do the trees say what the schema says that they do? */
@@ -198,14 +200,34 @@ find_causes(struct run *y, size_t i, size_t class)
 	return (n > CAUSES && cli_verbosity() < 2 ? CAUSES : n);
 }
 
-static void
-put_number(struct report *o, double x, const char *none)
+/* Digits that tell the bounds apart, and the prediction from them. */
+static int
+digits(const struct verdict *v)
 {
+	double far = fmax(fabs(v->low), fabs(v->high));
+	double n = ceil(log10(far / (v->high - v->low))) + 4;
 
-	if (isfinite(x))
-		ge_buf_put(&o->b, "%.7g", x);
-	else
+	return (!isfinite(n) || n < 9 ? 9 : n > 17 ? 17 : (int)n);
+}
+
+/* way: 0, or where a bound may be rounded to, so that it holds what it held: -1, 1. */
+static void
+put_number(struct report *o, double x, int n, int way, const char *none)
+{
+	char text[40];
+	double to = x;
+
+	if (!isfinite(x)) {
 		ge_buf_put(&o->b, "%s", none);
+		return;
+	}
+	for (;;) {
+		snprintf(text, sizeof(text), "%.*g", n, to);
+		if (!(way * strtod(text, NULL) < way * x))
+			break;
+		to += way * fabs(x) * pow(10, -n);
+	}
+	ge_buf_put(&o->b, "%s", text);
 }
 
 static void
@@ -249,11 +271,11 @@ tsv_row(struct run *y, const struct verdict *v)
 		put_set(y, ",", report_name);
 		report_put(o, "\t\t", 2);
 	} else {
-		put_number(o, v->number, "");
+		put_number(o, v->number, digits(v), 0, "");
 		report_put(o, "\t\t", 2);
-		put_number(o, v->low, "");
+		put_number(o, v->low, digits(v), -1, "");
 		report_put(o, "\t", 1);
-		put_number(o, v->high, "");
+		put_number(o, v->high, digits(v), 1, "");
 		report_put(o, "\t", 1);
 	}
 	for (i = 0; i < v->ncauses; i++) {
@@ -300,11 +322,11 @@ json_row(struct run *y, const struct verdict *v)
 			ge_buf_put(&o->b, "]");
 		}
 	} else {
-		put_number(o, v->number, "null");
+		put_number(o, v->number, digits(v), 0, "null");
 		ge_buf_put(&o->b, ", \"low\": ");
-		put_number(o, v->low, "null");
+		put_number(o, v->low, digits(v), -1, "null");
 		ge_buf_put(&o->b, ", \"high\": ");
-		put_number(o, v->high, "null");
+		put_number(o, v->high, digits(v), 1, "null");
 	}
 	if (y->part != NULL)
 		json_causes(y, v);
@@ -329,9 +351,10 @@ tell(struct run *y, size_t i)
 		if (m->conformal.kind == GE_CONFORMAL_INTERVAL) {
 			ge_conformal_bounds(&m->conformal, v.number, &v.low,
 			    &v.high);
-			v.low = ge_trees_number(m, v.low);
-			v.high = ge_trees_number(m, v.high);
+			v.low = ge_trees_number(m, v.low) + m->shift;
+			v.high = ge_trees_number(m, v.high) + m->shift;
 		}
+		v.number += m->shift;
 	}
 	if (y->part != NULL)
 		v.ncauses = find_causes(y, i, v.class);
@@ -371,7 +394,8 @@ each_row(void *arg, const struct predict_row *r, struct ge_err *e)
 		ge_series_restart(y->series);
 	if (ge_features_row(&y->features, y->series, r->v, y->x + y->n * y->q,
 	    e) == -1)
-		return (-1);
+		return (e->code == GE_EREFUSED ? ge_within(e, "row %llu",
+		    (unsigned long long)(y->row + y->n + 1)) : -1);
 	return (++y->n < y->batch ? 0 : predict_held(y, e));
 }
 
@@ -389,13 +413,24 @@ give_up(struct run *y)
 {
 	struct ge_err e = { 0, 0, "" };
 
-	if (y->report.b.rc == -1)
+	if (y->report.b.rc == -1 || y->row + y->n == 0)
 		return;
 	if (ge_hook_tick(0, &e) == -1)
 		(void)report_last(&y->report);
 	else if (predict_held(y, &e) == -1 ||
 	    report_flush(&y->report, &e) == -1)
 		cli_say("%s", e.msg);
+}
+
+static void
+tell_forgotten(const struct run *y)
+{
+	uint64_t n = y->series != NULL ? ge_series_forgotten(y->series) : 0;
+
+	if (n > 0)
+		ge_note(GE_WARN, "too many groups: %llu time%s that which was "
+		    "not seen for longest was forgotten", (unsigned long long)n,
+		    cli_plural(n));
 }
 
 static int
@@ -413,12 +448,11 @@ work(struct run *y, struct ge_err *e)
 	if (y->o->format == TABLE)
 		ge_buf_put(&y->report.b, "#row\tprediction\tprobability\tlow\t"
 		    "high\tcauses\n");
-	if (report_flush(&y->report, e) == -1)
-		return (-1);
 	if (predict_rows(y->p, &y->schema, want, &y->o->tables, &fn, e) == -1) {
 		give_up(y);
 		return (-1);
 	}
+	tell_forgotten(y);
 	return (paused(y, e));
 }
 

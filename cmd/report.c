@@ -29,15 +29,21 @@ report_put(struct report *o, const char *s, size_t len)
 void
 report_name(struct report *o, const char *s, size_t len)
 {
-	unsigned char c;
-	size_t i;
+	const uint8_t *u = (const uint8_t *)s;
+	size_t good = ge_utf8_check(u, len), n, i;
+	uint32_t c;
 
-	for (i = 0; i < len; i++) {
-		c = (unsigned char)s[i];
-		if (c <= ' ' || c == 0x7f || c == '%' || c == ',' || c == ':')
-			ge_buf_put(&o->b, "%%%02X", c);
+	while (len > 0) {
+		n = good > 0 ? ge_utf8_next(u, good, &c) : 1;
+		if (good > 0 && c > ' ' && !(c >= 0x7f && c <= 0x9f) &&
+		    c != '%' && c != ',' && c != ':')
+			report_put(o, (const char *)u, n);
 		else
-			report_put(o, s + i, 1);
+			for (i = 0; i < n; i++)
+				ge_buf_put(&o->b, "%%%02X", u[i]);
+		u += n;
+		len -= n;
+		good = good > 0 ? good - n : ge_utf8_check(u, len);
 	}
 }
 

@@ -76,6 +76,12 @@ report() {
 	tr , '\t' <fault.csv | sed 's/$/\r/' >other.csv
 	expect 0 gepredict m other.csv
 	cmp want "$out"
+	# Names that are there twice are one header, also where the rows begin anew.
+	gepredict "$BATS_FILE_TMPDIR/untimed" <(cut -d , -f 2- fault.csv) \
+	    <(cut -d , -f 2- fault.csv) >twice
+	expect 0 gepredict "$BATS_FILE_TMPDIR/untimed" <(cut -d , -f 2- fault.csv) \
+	    <(cut -d , -f 2- fault.csv | sed 1p)
+	cmp twice "$out"
 	# What tail -f shows has no names.
 	sed 1d fault.csv >other.csv
 	expect 0 gepredict m other.csv
@@ -238,6 +244,21 @@ report() {
 	getrain monitor -q -O time=time -O group=machine -o m nominal.csv
 	expect 0 gepredict m both.csv
 	[ "$(head -n 1 "$out")" = "$HEADER"$'\tgroup' ]
+	# Numbers that are the same are one group, as where it was learnt.
+	for k in 7 7.0; do
+		sed "s/,/,$k,/; 1s/,$k,/,machine,/" "$BATS_FILE_TMPDIR/nominal.csv"
+	done | awk -F , 'NR == 1 || $1 != "time"' >seven.csv
+	for k in 7 7.0 07; do
+		[ $k != 7 ] || getrain monitor -q -O time=time \
+		    -O group=machine -o m7 seven.csv
+		sed "2,\$ { 3~2s/,/,7,/; t; s/,/,$k,/ }; 1s/,/,machine,/" \
+		    "$BATS_FILE_TMPDIR/fault.csv" >one.csv
+		expect 0 gepredict m7 one.csv
+		cut -f 1-6 "$out" >one.$k
+		cmp one.7 one.$k
+	done
+	[ "$(sed -n 2p "$out" | cut -f 7)" = 07 ]
+	expect 0 gepredict m both.csv
 	mv "$out" all
 	for k in 1 2 3; do
 		sed "s/,/,$k,/; 1s/,1,/,machine,/; 1s/,[23],/,machine,/" t$k.csv \
@@ -341,7 +362,7 @@ report() {
 	    /^ge_monitor_[a-z_]+ [0-9][-+.e0-9]*$/ && $1 == type {
 		n++; next
 	    }
-	    { exit bad = 1 } END { exit bad || n != 6 }' "$out"
+	    { exit bad = 1 } END { exit bad || n != 7 }' "$out"
 	grep -qx 'ge_monitor_rows_total 400' "$out"
 	grep -qx "ge_monitor_alarm_rows_total $(grep -c $'\t1\t' want)" "$out"
 	grep -qx 'ge_monitor_alarms 1' "$out"
@@ -359,6 +380,12 @@ report() {
 	grep -q ',flow%2C%20kg%3As:0\.' "$out"
 	grep -q $'\ttemp%20100%25:0\.' "$out"
 	grep -q ',débit:0\.' "$out"
+	# So are bytes of a group that no terminal should have.
+	sed 's/^/x\xc2\x9bm\xff\xc3\xa9\x1b\x80,/; 1s/^[^,]*/g/' fault.csv >g.csv
+	sed '1s/^/g,/; 1!s/^/x,/' nominal.csv >ng.csv
+	getrain monitor -q -O time=time -O group=g -o mg ng.csv
+	expect 0 gepredict mg g.csv
+	[ "$(sed -n 2p "$out" | cut -f 7)" = x%C2%9Bm%FFé%1B%80 ]
 	expect 0 gepredict -O format=json m fault.csv
 	grep -q '"name": "flow, kg:s", ' "$out"
 }
@@ -452,7 +479,7 @@ taken() {
 	cmp s good
 	model timed
 	# A run that fails leaves the state as it was.
-	sed '300s/,/,x/' fault.csv >bad.csv
+	sed '2s/,/,x/' fault.csv >bad.csv
 	expect 5 gepredict -O state=s m bad.csv
 	cmp s good
 	expect 1 bash -c 'gepredict -O state=s m fault.csv >/dev/full'
@@ -460,6 +487,64 @@ taken() {
 	rm bad.csv
 	tree . | grep -v ' \./\(good\|before\)$' >"$TMPDIR/after"
 	grep -v ' \./before$' before | diff - "$TMPDIR/after"
+}
+
+@test "gepredict monitor: a row that is refused costs none before it" {
+	model timed
+	gepredict m fault.csv >want
+	sed '300s/,/,x/' fault.csv >bad.csv
+	expect 5 gepredict -O state=s m bad.csv
+	[ "$(wc -l <"$out")" -eq 299 ]
+	cp "$out" got
+	(sed -n 1p fault.csv; sed '1,299d' fault.csv) >rest.csv
+	expect 0 gepredict -O state=s m rest.csv
+	sed 1d "$out" >>got
+	cmp want got
+}
+
+@test "gepredict monitor: a sensor that is lost is told, and that it is back" {
+	model timed
+	cp "$BATS_FILE_TMPDIR/nominal.csv" .
+	awk -F , -v OFS=, 'NR > 11 && NR < 262 { $2 = "" }
+	    NR > 311 && NR < 413 { $3 = $4 = $5 = $6 = "NA" }
+	    NR == 301 { $2 = $3 = $4 = $5 = $6 = "" } NR < 452' nominal.csv >lost.csv
+	expect 0 gepredict m lost.csv
+	said "gepredict: $(sed -n 111p lost.csv | cut -d , -f 1): no value for 100 rows: flow
+gepredict: $(sed -n 262p lost.csv | cut -d , -f 1): values again behind 100 rows and more: flow
+gepredict: $(sed -n 411p lost.csv | cut -d , -f 1): no value for 100 rows: temp pressure level speed
+gepredict: $(sed -n 413p lost.csv | cut -d , -f 1): values again behind 100 rows and more: temp pressure level speed"
+	# Where nothing is there, there is no score.
+	[ "$(awk -F '\t' 'NR > 1 && $4 == "" { print NR }' "$out")" = 301 ]
+	expect 0 gepredict -q m lost.csv
+	said
+	expect 0 gepredict -q -O format=json m <(sed -n '1p; 301p' lost.csv)
+	[ ! -s "$out" ]
+	expect 0 gepredict -O format=json m <(sed -n '1p; 301p' lost.csv)
+	grep -q '"alarm": 0, "score": null, ' "$out"
+	expect 0 gepredict -q -O format=prometheus m <(sed 412q lost.csv)
+	grep -qx 'ge_monitor_missing 4' "$out"
+	# From one run to the next.
+	sed 80q lost.csv >a.csv
+	(sed -n 1p lost.csv; sed '1,80d; 120q' lost.csv) >b.csv
+	expect 0 gepredict -O state=s m a.csv
+	said
+	expect 0 gepredict -O state=s m b.csv
+	told 'no value for 100 rows: flow'
+}
+
+@test "gepredict monitor: nothing is reported of a table that is refused" {
+	local format
+	model timed
+	cut -d , -f 1-5 fault.csv >bad.csv
+	for format in tsv json prometheus; do
+		expect 5 gepredict -O format=$format m bad.csv
+		[ ! -s "$out" ]
+		expect 5 gepredict -O format=$format m <(sed '2s/,/,x/' fault.csv)
+		[ ! -s "$out" ]
+	done
+	# But of those before it.
+	expect 5 gepredict m fault.csv bad.csv
+	[ "$(wc -l <"$out")" -eq 401 ]
 }
 
 @test "gepredict monitor: where no state can be is told at once" {
@@ -522,6 +607,10 @@ taken() {
 	done
 	: >m/schema.json
 	expect 5 gepredict m fault.csv
+	(cat schema; head -c $((16 << 20)) /dev/zero | tr '\0' ' ') \
+	    >m/schema.json
+	expect 5 gepredict m fault.csv
+	said "gepredict: 'm/schema.json' is too long: more than 16777216 bytes"
 	rm m/schema.json
 	expect 2 gepredict m fault.csv
 	told "'m/schema.json'"

@@ -67,6 +67,55 @@ report() {
 	    END { exit !(n > 330 && n < 395 && s / NR < 10) }'
 }
 
+# far ROWS SEED MORE: x, and y = MORE + what x decides + noise below 1.
+far() {
+	awk -v n="$1" -v s="$2" -v more="$3" 'BEGIN {
+		srand(s)
+		print "x,y"
+		for (i = 0; i < n; i++) {
+			x = rand()
+			printf "%.4f,%.4f\n", x, more + 20 * x + rand()
+		}
+	}'
+}
+
+@test "gepredict trees: numbers far from 0 are told as well as others" {
+	for more in 0 2000 2000000 1e9; do
+		far 600 1 $more >train.csv
+		far 400 2 $more >test.csv
+		getrain trees -q -j 1 -O target=y -O rounds=80 -f -o m train.csv
+		expect 0 gepredict m test.csv
+		said
+		# What is told of rows is as it was when they were held out.
+		paste <(sed -e 1d -e 's/.*,//' test.csv) <(sed 1d "$out") |
+		    awk -F '\t' '{ n += $1 >= $5 && $1 <= $6; d = $1 - $3
+		    s += d * d; wide += $6 - $5 }
+		    END { exit !(n > 335 && n < 385 && s / NR < 0.2 &&
+		    wide / NR < 1.5) }'
+		expect 0 gepredict -O format=json m test.csv
+		sed -e 's/.*"low": //' -e 's/, "high": /\t/' -e 's/}//' "$out" \
+		    >bounds
+		gepredict m test.csv | sed 1d | cut -f 4,5 | cmp - bounds
+		cp -r m m-$more
+	done
+	# XGBoost alone says the same, to what floats can tell.
+	/usr/bin/python3 -c 'import xgboost' || skip 'no python3-xgboost'
+	far 400 2 2000 >test.csv
+	gepredict m-2000 test.csv | sed 1d | cut -f 2 >want
+	sed -e 1d -e 's/,.*//' test.csv >x
+	/usr/bin/python3 -c '
+import xgboost as xgb
+b = xgb.Booster(model_file="m-2000/model.json")
+x = [[float(v)] for v in open("x")]
+p = b.predict(xgb.DMatrix(x, feature_names=["x"]))
+w = [float(v) for v in open("want")]
+d = [abs(a - b) for a, b in zip(p, w)]
+assert len(d) == 400 and max(d) < 0.01 and min(w) > 1999, max(d)'
+	sed -i 's/"shift": [0-9.e+]*/"shift": "far"/' m/schema.json
+	expect 5 gepredict m test.csv
+	told "'m/schema.json'"
+}
+
 @test "gepredict trees: -v tells what speaks for it, the most first" {
 	model classes
 	gepredict m test.csv >want
@@ -128,6 +177,9 @@ report() {
 	cut -d , -f 2- test.csv >other.csv
 	expect 5 gepredict m other.csv
 	said "gepredict: 'other.csv': no column 'age', which the model reads"
+	[ ! -s "$out" ]
+	expect 5 gepredict m <(head -n 1 other.csv)
+	[ ! -s "$out" ]
 	sed '1s/ward/wing/' test.csv >other.csv
 	expect 5 gepredict m other.csv
 	said "gepredict: 'other.csv': no column 'ward', which the model reads"
@@ -211,6 +263,33 @@ report() {
 	cut -d , -f 2- units.csv >none.csv
 	expect 5 gepredict m none.csv
 	said "gepredict: 'none.csv': no column 'unit', which the model reads"
+	# Rows in another order are another past.
+	(sed 40q units.csv; sed -n 39p units.csv; sed 1,40d units.csv) >back.csv
+	expect 5 gepredict m back.csv
+	said "gepredict: row 40: time runs back in its group"
+	[ "$(wc -l <"$out")" -eq 40 ]
+	expect 5 getrain trees -q -j 1 -O target=wear -O group=unit -O time=t \
+	    -O lags=lag:1 -o n back.csv
+	said "getrain: row 40: time runs back in its group"
+	[ ! -e n ]
+	expect 5 getrain trees -q -j 1 -O life -O group=unit -O time=t -o n back.csv
+	said "getrain: row 40: time runs back in its group"
+}
+
+@test "gepredict trees: groups that are forgotten are told of" {
+	awk 'BEGIN {
+		print "unit,heat,wear"
+		for (t = 0; t < 2; t++)
+			for (u = 1; u <= 2200; u++)
+				print u "," (u * 7919) % 97 "," (u % 2) + t / 2
+	}' >units.csv
+	getrain trees -q -j 1 -O target=wear -O group=unit -O lags=mean:4000 \
+	    -O rounds=3 -O task=number -o m units.csv
+	expect 0 gepredict m <(sed 2001q units.csv)
+	said
+	expect 0 gepredict m units.csv
+	told "that which was not seen for longest was forgotten"
+	[ "$(wc -l <"$err")" -eq 1 ]
 }
 
 # refused FILE SCRIPT WORDS: the model with FILE changed so is refused in one line.

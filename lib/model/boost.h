@@ -18,9 +18,9 @@
  * Categories are XGBoost's own: seen to work with exact SHAP, JSON and quantised
  * matrices in 1.7.4, against one-hot columns that cost a column a word.
  *
- * A row of features is float x [q], by ge_boost_value; missing is NaN; a category is its number 0, 1, ... as a float, below GE_BOOST_WORDS.  k below is the
- * number of margins a row: 1, or the classes of GE_SOFTMAX.  Everything here is called
- * from one thread.
+ * A row of features is float x [q], by ge_boost_value; missing is NaN; a category is its
+ * number 0, 1, ... as a float, below GE_BOOST_WORDS.  k below is the number of margins a
+ * row: 1, or the classes of GE_SOFTMAX.  Everything here is called from one thread.
  */
 enum {
 	GE_BOOST_COLS = 65536,		/* most features */
@@ -47,6 +47,9 @@ struct ge_boost_opts {
 	double subsample;		/* share of the rows a round sees, 0 < s <= 1 */
 	double colsample;		/* of the features that a tree sees */
 	double base;			/* margin before the first round */
+	double shift;			/* GE_SQUARED: values are less this float, which
+					   is far from 0 where margins, being
+					   floats, would not tell them apart */
 	uint64_t seed;			/* of both samples */
 };
 
@@ -119,7 +122,11 @@ const float *ge_boost_fitted(struct ge_boost *b, struct ge_err *e);
 void ge_boost_free(struct ge_boost *b);
 
 /*
+ * ge_boost_rest(b, e): it learns no more, and lets go of d, y, w and what it holds of
+ * each row.
+ *
  * ge_boost_margins(b, x, n, out, e): of rows x [n][q] into out [n][k].
+ * ge_boost_margins_at(b, x, n, rounds, out, e): as they were after so many, 1 at least.
  *
  * ge_boost_shap(b, x, n, out, e):
  * Exact contributions (Lundberg and others, 2018) into out [n][k][q + 1], the last
@@ -128,8 +135,11 @@ void ge_boost_free(struct ge_boost *b);
  * ge_boost_gain(b, gain, e): gain [q], by how much splits on each feature lowered the
  * loss of the rows learnt from, in all.
  */
+int ge_boost_rest(struct ge_boost *b, struct ge_err *e);
 int ge_boost_margins(struct ge_boost *b, const float *x, size_t n, float *out,
     struct ge_err *e);
+int ge_boost_margins_at(struct ge_boost *b, const float *x, size_t n,
+    int rounds, float *out, struct ge_err *e);
 int ge_boost_shap(struct ge_boost *b, const float *x, size_t n, float *out,
     struct ge_err *e);
 int ge_boost_gain(struct ge_boost *b, double *gain, struct ge_err *e);
@@ -142,15 +152,20 @@ void ge_boost_probability(const struct ge_boost_opts *o, const float *margin,
 
 /*
  * ge_boost_save(b, names, buf, len, e): model.json, which XGBoost 1.7 and later load,
- * with names [q] of the features (or NULL); *buf is freed with ge_free.
+ * with names [q] of the features (or NULL); *buf is freed with ge_free.  What XGBoost
+ * makes of it has the shift in it.
  *
  * ge_boost_parse(buf, len, q, jobs, e): from untrusted bytes, a model of q features;
  * NULL with GE_EREFUSED.  ge_boost_opts_of(b): its objective and classes.
+ *
+ * ge_boost_rebase(b, base, e): margins of GE_SQUARED begin from base, not from what the
+ * bytes say.
  */
 int ge_boost_save(struct ge_boost *b, const char *const *names, uint8_t **buf,
     size_t *len, struct ge_err *e);
 struct ge_boost *ge_boost_parse(const uint8_t *buf, size_t len, size_t q,
     int jobs, struct ge_err *e);
+int ge_boost_rebase(struct ge_boost *b, double base, struct ge_err *e);
 const struct ge_boost_opts *ge_boost_opts_of(const struct ge_boost *b);
 
 /*

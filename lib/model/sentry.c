@@ -10,8 +10,8 @@
 
 enum {
 	SLOTS = 2 * GE_SENTRY_GROUPS,	/* a power of 2 */
-	MAGIC = 0x314e5347,		/* "GSN1" */
-	TAIL = 32,
+	MAGIC = 0x324e5347,		/* "GSN2" */
+	TAIL = 32,			/* of SHA-256 */
 	NAMED = 4,			/* most causes in a sentence */
 	HOLD = 5,			/* rows that another must be the first */
 	CALM = 5			/* rows without alarm that end one */
@@ -26,6 +26,7 @@ enum {
 struct post {
 	struct ge_watch *w;
 	struct ge_stamp *left;		/* [p] when each left its relation */
+	uint8_t *gone;			/* [p] rows without a value */
 	char key[GE_SENTRY_KEY];
 	size_t len;
 	uint64_t seen;			/* row that it was last seen at */
@@ -48,6 +49,7 @@ struct ge_sentry {
 	uint64_t rows, alarms;
 	struct post *post, *at;		/* at: of the last row */
 	size_t nposts, cap;
+	size_t *turned;			/* [p] of a sight */
 	int full;			/* told that some are forgotten */
 	uint16_t slot[SLOTS];		/* of post, from 1 */
 };
@@ -60,6 +62,10 @@ ge_sentry_new(const struct ge_monitor *m, double step, const uint8_t model[32],
 
 	if ((s = ge_alloc(sizeof(*s), e)) == NULL)
 		return (NULL);
+	if ((s->turned = ge_alloc(m->p * sizeof(*s->turned), e)) == NULL) {
+		ge_free(s);
+		return (NULL);
+	}
 	s->m = m;
 	s->step = step;
 	memcpy(s->model, model, 32);
@@ -72,8 +78,10 @@ dismiss(struct post *o)
 
 	ge_watch_free(o->w);
 	ge_free(o->left);
+	ge_free(o->gone);
 	o->w = NULL;
 	o->left = NULL;
+	o->gone = NULL;
 }
 
 void
@@ -86,6 +94,7 @@ ge_sentry_free(struct ge_sentry *s)
 	for (i = 0; i < s->nposts; i++)
 		dismiss(&s->post[i]);
 	ge_free(s->post);
+	ge_free(s->turned);
 	ge_free(s);
 }
 
@@ -129,6 +138,13 @@ ge_sentry_left(const struct ge_sentry *s, size_t i)
 	return (&s->at->left[i]);
 }
 
+int
+ge_sentry_gone(const struct ge_sentry *s, size_t i)
+{
+
+	return (s->at->gone[i] == GE_SENTRY_GONE);
+}
+
 static uint16_t *
 slot(struct ge_sentry *s, const char *key, size_t len)
 {
@@ -164,7 +180,8 @@ new_post(struct ge_sentry *s, struct post *o, const char *key, size_t len,
 
 	memset(o, 0, sizeof(*o));
 	if ((o->w = ge_watch_new(s->m, e)) == NULL ||
-	    (o->left = ge_alloc(s->m->p * sizeof(*o->left), e)) == NULL) {
+	    (o->left = ge_alloc(s->m->p * sizeof(*o->left), e)) == NULL ||
+	    (o->gone = ge_alloc(s->m->p, e)) == NULL) {
 		dismiss(o);
 		return (-1);
 	}
@@ -203,13 +220,31 @@ another(struct ge_sentry *s, const char *key, size_t len, struct ge_err *e)
 	return (o);
 }
 
+/* A name that is too long to be kept: its beginning, and a hash of all of it. */
+static void
+shorten(char to[GE_SENTRY_KEY], const char *key, size_t len)
+{
+	struct ge_sha256 h;
+	uint8_t sum[TAIL];
+
+	ge_sha256_init(&h);
+	ge_sha256_add(&h, key, len);
+	ge_sha256_end(&h, sum);
+	memcpy(to, key, GE_SENTRY_KEY - TAIL);
+	memcpy(to + GE_SENTRY_KEY - TAIL, sum, TAIL);
+}
+
 static struct post *
 find(struct ge_sentry *s, const char *key, size_t len, struct ge_err *e)
 {
+	char kept[GE_SENTRY_KEY];
 	uint16_t *x;
 
-	if (len > GE_SENTRY_KEY)
+	if (len > GE_SENTRY_KEY) {
+		shorten(kept, key, len);
+		key = kept;
 		len = GE_SENTRY_KEY;
+	}
 	if (s->at != NULL && s->at->len == len &&
 	    memcmp(s->at->key, key, len) == 0)
 		return (s->at);
@@ -344,6 +379,28 @@ raise_alarm(struct post *o, const struct ge_sentry_row *r,
 	o->most = times > o->most ? times : o->most;
 }
 
+/* Which variables have no value; of which there is none any more, or one again. */
+static void
+look(const struct ge_sentry *s, const double *x, struct ge_sight *g)
+{
+	uint8_t *gone = s->at->gone;
+	size_t i;
+	int was;
+
+	g->missing = g->nturned = 0;
+	g->turned = s->turned;
+	for (i = 0; i < s->m->p; i++) {
+		was = gone[i] == GE_SENTRY_GONE;
+		if (isfinite(x[i]))
+			gone[i] = 0;
+		else if (!was)
+			gone[i]++;
+		g->missing += !isfinite(x[i]);
+		if (was != (gone[i] == GE_SENTRY_GONE))
+			s->turned[g->nturned++] = i;
+	}
+}
+
 int
 ge_sentry_step(struct ge_sentry *s, const struct ge_sentry_row *r,
     struct ge_sight *g, struct ge_err *e)
@@ -355,6 +412,7 @@ ge_sentry_step(struct ge_sentry *s, const struct ge_sentry_row *r,
 	if ((o = find(s, r->group, r->grouplen, e)) == NULL)
 		return (-1);
 	s->at = o;
+	look(s, r->x, g);
 	if (!follows(s, o, r->t))
 		o->fresh = GE_MONITOR_APART;
 	ge_watch_step(o->w, r->x, (int)o->fresh, &g->v);
@@ -455,6 +513,7 @@ put_post(struct writer *w, const struct post *o, size_t p)
 	put_number(w, len);
 	put(w, watch, len);
 	ge_free(watch);
+	put(w, o->gone, p);
 }
 
 int
@@ -552,7 +611,7 @@ static int
 get_post(struct reader *r, struct post *o, const struct ge_sentry *s,
     struct ge_err *e)
 {
-	const uint8_t *watch;
+	const uint8_t *watch, *gone;
 	size_t i, len;
 
 	o->seen = get_number(r, s->rows);
@@ -570,8 +629,12 @@ get_post(struct reader *r, struct post *o, const struct ge_sentry *s,
 	for (i = 0; i < s->m->p; i++)
 		get_stamp(r, &o->left[i], s->rows);
 	len = (size_t)get_number(r, SIZE_MAX);
-	if ((watch = get(r, len)) == NULL)
+	watch = get(r, len);
+	if ((gone = get(r, s->m->p)) == NULL)
 		return (ge_fail(e, GE_EREFUSED, "bad state of a monitor"));
+	memcpy(o->gone, gone, s->m->p);
+	for (i = 0; i < s->m->p; i++)
+		r->bad |= gone[i] > GE_SENTRY_GONE;
 	return (ge_watch_resume(o->w, watch, len, e));
 }
 

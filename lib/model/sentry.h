@@ -10,8 +10,11 @@
  */
 enum {
 	GE_SENTRY_GROUPS = 1024,	/* most processes watched at once */
-	GE_SENTRY_KEY = 256,		/* bytes of a process's name */
-	GE_SENTRY_STAMP = 40		/* bytes kept of a row's time, and NUL */
+	GE_SENTRY_KEY = 256,		/* bytes kept of a process's name; of a
+					   longer one its hash with them */
+	GE_SENTRY_STAMP = 40,		/* bytes kept of a row's time, and NUL */
+	GE_SENTRY_GONE = 100		/* rows without a value of a variable, to
+					   be told of */
 };
 
 /* A row, from 1, and its time as it stood there; row 0: none. */
@@ -48,6 +51,12 @@ struct ge_sight {
 						   to blame, in time */
 	size_t norder;
 	double most;			/* score over limit, so far */
+
+	size_t missing;			/* variables without a value */
+	/* Those that are without one for GE_SENTRY_GONE rows, or have one again
+	   behind as many; borrowed until the next step. */
+	const size_t *turned;
+	size_t nturned;
 };
 
 struct ge_sentry;
@@ -68,6 +77,7 @@ struct ge_sentry;
  * ge_sentry_break(s): no row from here on follows one before.
  *
  * ge_sentry_left(s, i): when variable i of the last row's process left its relation.
+ * ge_sentry_gone(s, i): whether it has had no value for GE_SENTRY_GONE rows.
  * ge_sentry_rows, ge_sentry_alarms: rows so far, and with alarm.
  * ge_sentry_raised: processes with an alarm now.
  *
@@ -81,6 +91,7 @@ int ge_sentry_step(struct ge_sentry *s, const struct ge_sentry_row *r,
     struct ge_sight *g, struct ge_err *e);
 void ge_sentry_break(struct ge_sentry *s);
 const struct ge_stamp *ge_sentry_left(const struct ge_sentry *s, size_t i);
+int ge_sentry_gone(const struct ge_sentry *s, size_t i);
 uint64_t ge_sentry_rows(const struct ge_sentry *s);
 uint64_t ge_sentry_alarms(const struct ge_sentry *s);
 size_t ge_sentry_raised(const struct ge_sentry *s);

@@ -24,8 +24,9 @@
  *
  * Folds are held out in turn; each stops at the round that is best on what it holds out,
  * and the model of all rows has the mean of those rounds.  Rows are dealt so that each
- * fold has its share of every class; a group is in one fold; with times and no groups
- * folds are blocks in order, and each is foretold from those before it alone.  What is
+ * fold has its share of every class; a group is in one fold; with times, or features of
+ * the past, and no groups folds are blocks in order, and each is foretold from those
+ * before it alone.  What is
  * told of the model (metrics, calibration, sets, intervals) comes of rows that were held
  * out.  Thresholds of numbers are quantiles of all rows, held out or not: of features,
  * never of the target.
@@ -69,13 +70,13 @@ struct ge_trees_opts {
 	unsigned int fixed;		/* 1u << GE_TREES_..., not searched */
 	double minutes, joules;		/* for all of it; 0: no such limit */
 	double coverage;
-	struct ge_decide decide;	/* rule and threshold */
+	struct ge_decide decide;	/* rule and threshold, of two classes */
 	const char *by[GE_TREES_BY];	/* columns to tell metrics by */
 	size_t nby;			/* 0: chosen */
 	double gco2;			/* grams a kilowatt-hour; 0: not told */
 	uint64_t seed;
 	int jobs;
-	json_t *said;			/* other options, for run.json; or NULL */
+	json_t *said;			/* options of the table, for run.json; NULL */
 };
 
 /* What the margins of the trees mean: member "trees" of schema.json. */
@@ -84,6 +85,8 @@ struct ge_trees_meaning {
 	char **word;			/* [k] */
 	int life;			/* the number is time left: from 0 to cap, */
 	double cap;			/* which may be INFINITY */
+	double shift;			/* a float; the number is more than its margin
+					   by it; 0 of a life */
 	struct ge_calibration calibration;	/* of classes */
 	struct ge_decide decide;
 	struct ge_conformal conformal;
@@ -94,7 +97,7 @@ struct ge_trees_meaning {
  * ge_trees_meaning_parse(m, all, e): from schema.json as ge_schema_parse leaves it,
  * untrusted: -1 GE_EREFUSED.  ge_trees_meaning_release: of what is zeroed as well.
  *
- * ge_trees_number(m, x): the number that a margin or a bound says.
+ * ge_trees_number(m, x): the number that a margin or a bound says, less m->shift.
  */
 json_t *ge_trees_meaning_json(const struct ge_trees_meaning *m);
 int ge_trees_meaning_parse(struct ge_trees_meaning *m, const json_t *all,
@@ -131,7 +134,7 @@ struct ge_trees {
 	struct ge_trees_meaning meaning;
 	struct ge_boost *model;		/* of all rows */
 	size_t n, dropped;		/* rows; those without a target */
-	double *y;			/* [n] */
+	double *y;			/* [n] less meaning.shift */
 	float *w;			/* [n] weights of the user, or NULL */
 	float *wfit;			/* [n] those learnt with, 0: no target */
 	uint32_t *unit;			/* [n] group; NULL: none */
@@ -162,6 +165,8 @@ struct ge_trees {
  * ge_trees_open(t, f, r, o, e):
  * The target and the folds of frame f, which stays the caller's, but whose cells are
  * freed when they are not needed.  o is copied, what it points to borrowed.
+ * Notes (GE_WARN) tell of columns that are hardly what they are meant to be: words
+ * among numbers, words that are never the same.
  * -1 GE_EUSAGE when the target is missing or constant, or there are too few rows.
  *
  * ge_trees_bytes(t, z): what learning will hold, without features that are proposed or

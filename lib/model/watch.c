@@ -22,6 +22,9 @@ enum {
 #define MODE_RATE 0.3f
 #define HINGE 0.674f			/* the quartile of a normal variable */
 
+/* Beyond all that a watch computes. */
+#define STATE_MOST 2e9f
+
 static const float rate[SCALES] = { 0.3f, SLOWEST };
 
 /*
@@ -572,7 +575,7 @@ ge_watch_resume(struct ge_watch *w, const uint8_t *buf, size_t len,
 		return (ge_fail(e, GE_EREFUSED, "bad state of a watch"));
 	for (i = 0; i < w->nv; i++) {
 		x.u = ge_get32(b + 4 * i);
-		if (!isfinite(x.f))
+		if (!(fabsf(x.f) <= STATE_MOST))
 			return (ge_fail(e, GE_EREFUSED,
 			    "bad state of a watch"));
 	}

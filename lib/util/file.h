@@ -17,7 +17,7 @@ int ge_input_open(const char *path, struct ge_err *e);
  * ge_slurp(path, max, buf, len, e):
  * A whole file of at most max bytes into *buf, which the caller frees with
  * ge_free; a NUL follows the bytes.  Return 0, or -1: GE_EUSAGE if it cannot be
- * opened or is longer.
+ * opened or is longer, and then *len is more than max.
  */
 int ge_slurp(const char *path, size_t max, uint8_t **buf, size_t *len,
     struct ge_err *e);

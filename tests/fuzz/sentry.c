@@ -4,6 +4,7 @@
  * checksum is made right, and it is changes of a good one, three bytes each: place
  * and value.
  */
+#include <math.h>
 #include <string.h>
 
 #include "fuzz.h"
@@ -55,6 +56,7 @@ feed(struct ge_sentry *s)
 		must(ge_sentry_step(s, &r, &g, &e) == 0, "step");
 		must(g.norder <= g.v.ncauses && g.row == ge_sentry_rows(s),
 		    "sight");
+		must(isfinite(g.v.score) && g.v.score >= 0, "score");
 		for (k = 0; k < g.norder; k++)
 			must(g.order[k] < g.v.ncauses, "order");
 		must(strlen(g.since.time) < GE_SENTRY_STAMP, "time");

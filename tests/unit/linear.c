@@ -126,6 +126,30 @@ references(void)
 	    "three classes, weighted");
 }
 
+/* The same model of what is far from 0. */
+static void
+far(void)
+{
+	struct ge_linear *l;
+	double near[6], out;
+	size_t i, good = 0;
+
+	table();
+	l = model(0, w, NULL);
+	for (i = 0; i < 6; i++)
+		ge_linear_predict(l, x + i * Q, near + i);
+	ge_linear_free(l);
+	for (i = 0; i < N; i++)
+		y[i] += 1e12;
+	l = model(0, w, NULL);
+	for (i = 0; i < 6; i++) {
+		ge_linear_predict(l, x + i * Q, &out);
+		good += fabs(out - 1e12 - near[i]) < 1e-2;
+	}
+	ge_linear_free(l);
+	check(good == 6, "a number far from 0");
+}
+
 static void
 threads(void)
 {
@@ -247,6 +271,7 @@ main(void)
 {
 
 	references();
+	far();
 	threads();
 	some_rows();
 	nothing_to_learn();

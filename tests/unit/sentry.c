@@ -306,8 +306,50 @@ crowd(void)
 	check(g.v.score == 0, "among more it is forgotten");
 	memset(name, 'x', sizeof(name));
 	name[sizeof(name) - 1] = '\0';
-	step(s, 0, 12, name, &g);
-	check(g.row == ge_sentry_rows(s), "a long name");
+	for (i = 0; i < 10; i++)
+		step(s, 0, i, name, &g);
+	check(g.v.score > 0, "a long name");
+	name[sizeof(name) - 2] = 'y';
+	step(s, 0, 10, name, &g);
+	check(g.v.score == 0, "and one that differs at its end");
+	ge_sentry_free(s);
+}
+
+/* Variable 1 is lost for a while, all are in one row; told once each. */
+static void
+lost(void)
+{
+	struct ge_sentry_row r = { .t = NAN, .time = "", .group = "" };
+	struct ge_sentry *s = sentry(), *t;
+	struct ge_sight g;
+	double x[P];
+	uint8_t *buf;
+	size_t i, k, len, wrong = 0;
+
+	for (i = 0; i < 3 * GE_SENTRY_GONE; i++) {
+		memcpy(x, rows[0] + i * P, sizeof(x));
+		if (i >= 10 && i < 10 + 2 * GE_SENTRY_GONE)
+			x[1] = i % 2 ? NAN : INFINITY;
+		for (k = 0; i == 50 && k < P; k++)
+			x[k] = NAN;
+		r.x = x;
+		(void)ge_sentry_step(s, &r, &g, &e);
+		wrong += g.missing != (i == 50 ? P : isfinite(x[1]) ? 0 : 1);
+		if (i == 9 + GE_SENTRY_GONE || i == 10 + 2 * GE_SENTRY_GONE)
+			wrong += g.nturned != 1 || g.turned[0] != 1 ||
+			    ge_sentry_gone(s, 1) != (i == 9 + GE_SENTRY_GONE);
+		else
+			wrong += g.nturned != 0;
+		if (i % 50 != 0)
+			continue;
+		(void)ge_sentry_save(s, &buf, &len, &e);
+		t = sentry();
+		wrong += ge_sentry_resume(t, buf, len, &e) == -1;
+		ge_free(buf);
+		ge_sentry_free(s);
+		s = t;
+	}
+	check(wrong == 0, "a variable is lost, and is back");
 	ge_sentry_free(s);
 }
 
@@ -335,6 +377,7 @@ main(void)
 	gaps();
 	refusals();
 	crowd();
+	lost();
 	ge_monitor_release(&m);
 	return (bad);
 }
