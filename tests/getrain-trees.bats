@@ -257,6 +257,8 @@ from: only -O folds=0 is left"
 	table 300 | awk -F, -v OFS=, 'NR == 1 { print $0, "w", "k" }
 		NR > 1 { print $0, NR % 2, int($6 * 4) }' >t.csv
 	learn -O target=y -O skip=z,k -O weight=w -O balance -o m t.csv
+	[ "$(member m/run.json '[j["options"][k] for k in ("target", "skip", "weight")]')" = \
+	    "['y', ['z', 'k'], 'w']" ]
 	[ "$(member m/schema.json '[c["role"] for c in j["columns"]
 	    if c["name"] == "w"]')" = "['weight']" ]
 	learn -O target=k -O skip=y,z,w -o k t.csv

@@ -96,8 +96,8 @@ struct ge_monitor {
  * ge_monitor_fit(m, rows, n, p, o, e):
  * Learn from rows [n][p], one after the other in time; NaN and infinities are missing
  * values.  A few outlying rows are left out, unless they are of most of five stretches
- * or more than 5 %: then they belong to the process (recurring).  Memory beside the rows: below
- * theirs for many rows.  0; -1 GE_EUSAGE when there is nothing to learn (too few rows,
+ * or more than 5 %: then they belong to the process (recurring).  Memory beside the
+ * rows: below theirs for many rows.  0; -1 GE_EUSAGE when there is nothing to learn (too few rows,
  * no variable that moves), GE_EFAIL.  ge_monitor_release: of what is zeroed as well.
  */
 void ge_monitor_opts_init(struct ge_monitor_opts *o);
@@ -116,8 +116,9 @@ void ge_monitor_bytes(struct ge_monitor_size *z, size_t n, size_t p,
 
 /*
  * ge_monitor_gaps(t, n, fresh, step, e): fresh [n] for ge_monitor_fit from times [n] in
- * seconds: GE_MONITOR_APART behind a gap of more than GE_MONITOR_GAP steps, or a time that runs
- * backwards; a row without a time follows; *step is the median of the steps, 0 if there is none.
+ * seconds: GE_MONITOR_APART behind a gap of more than GE_MONITOR_GAP steps, or a time
+ * that runs backwards; a row without a time follows.  *step is the median of the
+ * steps, 0 if there is none.
  */
 int ge_monitor_gaps(const double *t, size_t n, uint8_t *fresh, double *step,
     struct ge_err *e);

@@ -364,7 +364,7 @@ few(void)
 	check(excess(200, 2, 0) < 2.5 && excess(200, 5, 0) < 2.5 &&
 	    excess(400, 5, 0) < 2 && excess(800, 5, 0) < 2,
 	    "few rows keep about the stated rate");
-	check(excess(200, 5, 0.8) < 10 && excess(400, 2, 0.8) < 2.5 &&
+	check(excess(200, 5, 0.8) < 8 && excess(400, 2, 0.8) < 2.5 &&
 	    excess(400, 5, 0.8) < 2.5 && excess(800, 5, 0.8) < 2,
 	    "of variables with memory, too");
 	check(excess(GE_MONITOR_ROWS, 2, 0) < 60,
