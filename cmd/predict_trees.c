@@ -371,7 +371,8 @@ each_row(void *arg, const struct predict_row *r, struct ge_err *e)
 		ge_series_restart(y->series);
 	if (ge_features_row(&y->features, y->series, r->v, y->x + y->n * y->q,
 	    e) == -1)
-		return (-1);
+		return (e->code == GE_EREFUSED ? ge_within(e, "row %llu",
+		    (unsigned long long)(y->row + y->n + 1)) : -1);
 	return (++y->n < y->batch ? 0 : predict_held(y, e));
 }
 
@@ -398,6 +399,17 @@ give_up(struct run *y)
 		cli_say("%s", e.msg);
 }
 
+static void
+tell_forgotten(const struct run *y)
+{
+	uint64_t n = y->series != NULL ? ge_series_forgotten(y->series) : 0;
+
+	if (n > 0)
+		ge_note(GE_WARN, "too many groups: %llu time%s that which was "
+		    "not seen for longest was forgotten", (unsigned long long)n,
+		    cli_plural(n));
+}
+
 static int
 work(struct run *y, struct ge_err *e)
 {
@@ -417,6 +429,7 @@ work(struct run *y, struct ge_err *e)
 		give_up(y);
 		return (-1);
 	}
+	tell_forgotten(y);
 	return (paused(y, e));
 }
 

@@ -101,12 +101,14 @@ cap_option(struct table_options *o, const char *arg, struct ge_err *e)
 	return (0);
 }
 
+static const char *const headers[] = { "no", "yes", "auto" };
+static const char *const seps[] = { "comma", "semicolon", "tab", "space",
+    "auto" };
+static const char marks[] = ",;\t ";
+
 int
 tables_option(struct table_options *o, const char *arg, struct ge_err *e)
 {
-	static const char *const headers[] = { "no", "yes", "auto" };
-	static const char *const seps[] = { "comma", "semicolon", "tab",
-	    "space", "auto" };
 	const char *v;
 	int i = 0, n = 0;
 
@@ -116,7 +118,7 @@ tables_option(struct table_options *o, const char *arg, struct ge_err *e)
 		    GE_HEADER_YES : GE_HEADER_AUTO;
 	} else if ((v = cli_option(arg, "sep")) != NULL) {
 		i = cli_word("sep", v, seps, 5, &n, e);
-		o->table.sep = ",;\t \0"[n];
+		o->table.sep = marks[n];
 	} else if ((v = cli_option(arg, "skip")) != NULL) {
 		i = add_list(&o->skip, &o->nskip, &o->room[0], arg, v, e);
 	} else if ((v = cli_option(arg, "only")) != NULL) {
@@ -126,6 +128,45 @@ tables_option(struct table_options *o, const char *arg, struct ge_err *e)
 		return (i != 0 ? i : cap_option(o, arg, e));
 	}
 	return (i == -1 ? -1 : 1);
+}
+
+static int
+say_list(json_t *j, const char *name, char *const *list, size_t n)
+{
+	json_t *a;
+	size_t i;
+	int rc = 0;
+
+	if (n == 0)
+		return (0);
+	if ((a = json_array()) == NULL)
+		return (-1);
+	for (i = 0; i < n; i++)
+		rc |= json_array_append_new(a, json_string(list[i]));
+	return (json_object_set_new(j, name, a) | rc);
+}
+
+json_t *
+tables_said(const struct table_options *o, struct ge_err *e)
+{
+	json_t *j = json_pack("{s:s*, s:s*, s:s*, s:s*}", "time",
+	    o->roles.time, "group", o->roles.group, "target",
+	    o->roles.target, "weight", o->roles.weight);
+	int rc = j == NULL ? -1 : 0;
+
+	if (rc == 0 && o->table.header != GE_HEADER_AUTO)
+		rc = json_object_set_new(j, "header", json_string(
+		    headers[o->table.header == GE_HEADER_YES]));
+	if (rc == 0 && o->table.sep != '\0')
+		rc = json_object_set_new(j, "sep", json_string(
+		    seps[strchr(marks, o->table.sep) - marks]));
+	if (rc != 0 || say_list(j, "only", o->only, o->nonly) != 0 ||
+	    say_list(j, "skip", o->skip, o->nskip) != 0) {
+		ge_fail(e, GE_EFAIL, "out of memory");
+		json_decref(j);
+		return (NULL);
+	}
+	return (j);
 }
 
 /* What comes of the tables goes here: the frame, and the digest. */

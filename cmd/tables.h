@@ -1,6 +1,8 @@
 #ifndef GE_TABLES_H
 #define GE_TABLES_H
 
+#include <jansson.h>
+
 #include "data/schema.h"
 #include "data/tabular.h"
 
@@ -30,10 +32,14 @@ struct table_options {
  * tables_frame(f, o, file, n, e): the tables of the operands, or of standard input if
  * there are none or one is "-", as a frame (ge_frame_release, on failure too).  Columns of
  * roles are held whatever -O only= says.
+ *
+ * tables_said(o, e): those given that bear on the model, as an object of names and texts
+ * or lists of them, for run.json; json_decref.  NULL without memory.
  */
 void tables_options_init(struct table_options *o);
 void tables_options_release(struct table_options *o);
 int tables_option(struct table_options *o, const char *arg, struct ge_err *e);
+json_t *tables_said(const struct table_options *o, struct ge_err *e);
 int tables_frame(struct ge_frame *f, struct table_options *o, char **file,
     int n, struct ge_err *e);
 

@@ -212,7 +212,8 @@ tell_result(const struct ge_mon *r)
 	    cli_plural(m->modes), m->hinges ? "piecewise linear" : "linear",
 	    (double)m->bound, r->far);
 	if (!ge_mon_measured(r))
-		cli_say("nothing was held out to measure on: -O hold=");
+		cli_say("nothing was held out to measure on: %s", r->o.hold >
+		    0 ? "too few nominal rows" : "-O hold=");
 	for (i = 0; i < GE_MON_BASELINES; i++)
 		if (r->base[i].name != NULL)
 			tell_method(r, &r->base[i]);
@@ -256,7 +257,8 @@ run(struct options *o, struct ge_err *e)
 	o->tables.roles.mark = o->mon.mark;
 	ge_mon_open(&r, &o->mon);
 	told = &r;
-	if ((!o->try && (out = ge_outdir_new(o->out, o->out == NULL ?
+	if ((o->mon.said = r.o.said = tables_said(&o->tables, e)) == NULL ||
+	    (!o->try && (out = ge_outdir_new(o->out, o->out == NULL ?
 	    cli_stdout() : -1, o->force, e)) == NULL) ||
 	    tables_frame(&r.frame, &o->tables, o->file, o->nfiles, e) == -1)
 		goto out;
@@ -276,6 +278,7 @@ run(struct options *o, struct ge_err *e)
 out:
 	told = NULL;
 	ge_outdir_free(out);
+	json_decref(o->mon.said);
 	ge_mon_release(&r);
 	return (rc);
 }

@@ -352,10 +352,12 @@ run(struct options *o, int argc, char **argv, struct ge_err *e)
 	if (!o->try && (out = ge_outdir_new(o->out, o->out == NULL ?
 	    cli_stdout() : -1, o->force, e)) == NULL)
 		return (-1);
-	if (tables_frame(&f, &o->tables, argv, argc, e) == 0)
+	if (tables_frame(&f, &o->tables, argv, argc, e) == 0 &&
+	    (o->trees.said = tables_said(&o->tables, e)) != NULL)
 		rc = fit(o, &t, &f, out, e);
 	at = NULL;
 	ge_outdir_free(out);
+	json_decref(o->trees.said);
 	ge_trees_release(&t);
 	ge_frame_release(&f);
 	return (rc);

@@ -214,6 +214,33 @@ report() {
 	cut -d , -f 2- units.csv >none.csv
 	expect 5 gepredict m none.csv
 	said "gepredict: 'none.csv': no column 'unit', which the model reads"
+	# Rows in another order are another past.
+	(sed 40q units.csv; sed -n 39p units.csv; sed 1,40d units.csv) >back.csv
+	expect 5 gepredict m back.csv
+	said "gepredict: row 40: time runs back in its group"
+	[ "$(wc -l <"$out")" -eq 40 ]
+	expect 5 getrain trees -q -j 1 -O target=wear -O group=unit -O time=t \
+	    -O lags=lag:1 -o n back.csv
+	said "getrain: row 40: time runs back in its group"
+	[ ! -e n ]
+	expect 5 getrain trees -q -j 1 -O life -O group=unit -O time=t -o n back.csv
+	said "getrain: row 40: time runs back in its group"
+}
+
+@test "gepredict trees: groups that are forgotten are told of" {
+	awk 'BEGIN {
+		print "unit,heat,wear"
+		for (t = 0; t < 2; t++)
+			for (u = 1; u <= 2200; u++)
+				print u "," (u * 7919) % 97 "," (u % 2) + t / 2
+	}' >units.csv
+	getrain trees -q -j 1 -O target=wear -O group=unit -O lags=mean:4000 \
+	    -O rounds=3 -O task=number -o m units.csv
+	expect 0 gepredict m <(sed 2001q units.csv)
+	said
+	expect 0 gepredict m units.csv
+	told "that which was not seen for longest was forgotten"
+	[ "$(wc -l <"$err")" -eq 1 ]
 }
 
 # refused FILE SCRIPT WORDS: the model with FILE changed so is refused in one line.

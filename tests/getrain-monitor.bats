@@ -224,10 +224,14 @@ number() {
 	cmp q/monitor.safetensors n/monitor.safetensors
 	expect 2 learn -O nominal=bad -O hold=0 -o r words.csv
 	said "getrain: no row whose 'bad' is '1'"
+	expect 2 learn -O nominal=bad:7 -O hold=0 -o r "$marked"
+	said "getrain: no row whose 'bad' is '7'"
 	expect 2 learn -O nominal=bad -o r "$nominal"
 	told "'bad'"
 	expect 2 learn -O rows=500-600 -O skip=bad -o r "$marked"
 	said 'getrain: rows 500-600: there are 400'
+	expect 2 learn -O rows=100-9999 -O skip=bad -o r "$marked"
+	said 'getrain: rows 100-9999: there are 400'
 }
 
 @test "getrain monitor: machines whose rows are mixed do not follow each other" {
@@ -265,11 +269,50 @@ number() {
 	expect 0 getrain monitor -O time=time -o m in.csv
 	[ "$(grep -c 'left out' "$err")" -eq 2 ]
 	told "left out, as words or times: 'word'"
-	told "left out, as constant or missing: 'still', 'empty'"
+	told "left out, as constant, missing or beyond 1e30: 'still', 'empty'"
 	cmp m/monitor.safetensors "$base/monitor.safetensors"
 	[ "$(grep -c '"role": "none"' m/schema.json)" -eq 3 ]
 	# A model does not ask for them.
 	gepredict -q m "$marked" >/dev/null
+	# One cell that is no number: where it is.
+	awk -F , -v OFS=, 'NR == 51 { $3 = "ERR" } { print }' "$nominal" >bad.csv
+	expect 0 getrain monitor -O time=time -o n bad.csv
+	told "left out, as words or times: 'temp' (numbers but for 'bad.csv:51:28': 'ERR')"
+	awk -F , -v OFS=, 'NR == 51 { $1 = "later" } { print }' "$nominal" >bad.csv
+	sed 's/^[0-9T:-]*,/9,/' bad.csv >worse.csv
+	expect 2 getrain monitor -O time=time -o o worse.csv
+	said "getrain: column 'time': neither times of ISO 8601 nor numbers: 'worse.csv:51:1': 'later'"
+	# Numbers that are no measurements, and a level with one spike.
+	awk 'NR == 1 { print $0 ",huge,tiny,spike"; next }
+	    { print $0 ",1" NR "e35,1" NR "e-37," (NR == 700 ? 6 : 5) }' \
+	    "$nominal" >odd.csv
+	expect 0 getrain monitor -O time=time -o p odd.csv
+	told "left out, as constant, missing or beyond 1e30: 'huge', 'tiny'"
+	told "not watched, since these rows do not tell how they spread: 'spike'"
+}
+
+@test "getrain monitor: few rows are said to be few, and why nothing is measured" {
+	head -n 91 "$nominal" >in.csv
+	expect 0 getrain monitor -O time=time -O hold=0 -o m in.csv
+	told '90 nominal rows are few: more than 0.001 false alarms a row are to be expected'
+	told 'nothing was held out to measure on: -O hold='
+	head -n 71 "$nominal" >in.csv
+	expect 0 getrain monitor -O time=time -o n in.csv
+	told 'nothing was held out to measure on: too few nominal rows'
+}
+
+@test "getrain monitor: run.json has the options that say which data" {
+	sed -e '1s/$/,y,w/' -e '2,$s/$/,3,1/' "$nominal" >in.csv
+	learn -O target=y -O weight=w -O skip=level,5 -O only=1-5,speed \
+	    -O header=yes -O sep=comma -o m in.csv
+	python3 - <<-'END'
+	import json
+	o = json.load(open('m/run.json'))['options']
+	assert o['target'] == 'y' and o['weight'] == 'w', o
+	assert o['skip'] == ['level', '5'] and o['only'] == ['1-5', 'speed']
+	assert o['header'] == 'yes' and o['sep'] == 'comma'
+	assert o['time'] == 'time'
+	END
 }
 
 @test "getrain monitor: bad input costs a line, and leaves nothing" {
@@ -331,6 +374,25 @@ number() {
 	} >in.csv
 	expect 0 getrain monitor -O time=time -o m in.csv
 	told "row 1501: 'time' runs backwards, 2 times in all"
+}
+
+@test "getrain monitor: rows that do not follow each other, and times that miss" {
+	{
+		head -n 1 "$nominal"
+		sed 1d "$nominal" | tac
+	} >down.csv
+	expect 2 getrain monitor -q -O time=time -o m down.csv
+	said 'getrain: of 1500 rows of nominal operation 0 follow two others: too few to learn from, or not in the order of time'
+	# What has no time follows: the same rows as without any missing.
+	awk -F , -v OFS=, 'NR > 1 && NR % 2 { $1 = "" } { print }' \
+	    "$nominal" >some.csv
+	learn -o m some.csv
+	cmp m/monitor.safetensors "$base/monitor.safetensors"
+	# Groups of few rows take fewer lags.
+	awk -v OFS=, '{ print (NR == 1 ? "lot" : "L" int(NR / 4)), $0 }' \
+	    "$nominal" >lots.csv
+	learn -O group=lot -O hold=0 -o n lots.csv
+	sed '1,/"model"/d' n/run.json | grep -q '"lags": [01],'
 }
 
 @test "getrain monitor: SIGUSR1 tells how far, signals leave nothing" {

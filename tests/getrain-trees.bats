@@ -117,6 +117,52 @@ print(b.num_boosted_rounds(), p[0] > p[1])')" = '20 True' ]
 	[ ! -e x ]
 }
 
+@test "getrain trees: every fold holds out rows and learns from some" {
+	awk 'BEGIN {
+		srand(5)
+		print "a,year,group,pure,late,two"
+		for (i = 0; i < 150; i++)
+			print rand() "," 2000 + int(i / 50) "," int(i / 30) \
+			    ",c" int(i / 30) "," (i < 75 ? i % 2 : "") "," \
+			    int(i / 75)
+	}' >t.csv
+	learn -O target=pure -O skip=year,late,two -O group=group -O folds=5 \
+	    -o g t.csv
+	grep -q '^On 150 rows in 5 folds of groups, ' g/README.md
+	learn -O target=a -O only=a,group -O time=year -O folds=5 -o t t.csv
+	grep -q '^On 100 rows in 2 folds of blocks of time, ' t/README.md
+	expect 2 learn -O target=late -O only=a -O group=two -o x t.csv
+	said "getrain: all rows are of one group: none can be held out, only \
+-O folds=0 is left"
+	for hold in 0.4 0.7 0.9; do
+		getrain trees -q -j1 -O rounds=5 -O target=a -O only=year \
+		    -O group=group -O hold=$hold -o h$hold t.csv
+	done
+	grep -q '^On 60 rows held out once' h0.4/README.md
+	grep -q '^On 120 rows held out once' h0.9/README.md
+	getrain trees -q -j1 -O rounds=5 -O target=pure -O only=a -O hold=0.9 \
+	    -o h t.csv
+	grep -q '^On 135 rows held out once' h/README.md
+	expect 2 getrain trees -q -O target=a -O only=year -O hold=0.001 -o x \
+	    t.csv
+	said "getrain: of 150 rows none can be held out so that two are learnt \
+from: only -O folds=0 is left"
+	[ ! -e x ]
+}
+
+@test "getrain trees: windows of the past without times hold out blocks of rows" {
+	awk 'BEGIN {
+		srand(6)
+		print "x,y"
+		for (i = 0; i < 300; i++) {
+			x += rand() - 0.5
+			print x "," rand()
+		}
+	}' >t.csv
+	learn -O target=y -O lags=mean:5 -o m t.csv
+	grep -q '^On 225 rows in 3 folds of blocks of rows, ' m/README.md
+}
+
 @test "getrain trees: what remains of each group's time" {
 	awk 'BEGIN {
 		srand(4)

@@ -45,7 +45,7 @@ same() {
 	epochs=0|epochs '0': not a number from 1e-09 to 1e+09
 	lr=much|lr 'much': not a number from 0 to 10
 	lr=nan|lr 'nan': not a number from 0 to 10
-	prec=fp8|prec 'fp8': neither 'f32' nor 'bf16'
+	prec=fp8|prec 'fp8': not f32 or bf16
 	gguf=1|-O 'gguf=1': takes no value
 	lr|-O 'lr': its value is missing
 	widht=3|-O 'widht=3': no such option

@@ -96,42 +96,6 @@ words() {
 	    head -c "$1"
 }
 
-# process ROWS SEED [FROM COLUMN SHIFT]: a table of a process of five variables with
-# two slow causes, a row every ten seconds; from row FROM on a column is off.
-process() {
-	awk -v n="$1" -v seed="$2" -v from="${3-0}" -v col="${4-0}" \
-	    -v shift="${5-0}" '
-	function part() {
-		seed = (seed * 1103515245 + 12345) % 2147483648
-		return seed / 2147483648
-	}
-	function noise(  i, s) {
-		for (i = 0; i < 12; i++)
-			s += part()
-		return s - 6
-	}
-	BEGIN {
-		print "time,flow,temp,pressure,level,speed"
-		for (i = 1; i <= n; i++) {
-			a = 0.8 * a + noise()
-			b = 0.6 * b + noise()
-			x[1] = 40 + a
-			x[2] = 900 + 3 * a + b
-			x[3] = 5 - 0.5 * a + 0.2 * b
-			x[4] = 70 + b
-			x[5] = 1200 + 10 * b - 4 * a
-			s = i * 10
-			printf "2024-03-%02dT%02d:%02d:%02d", 1 + int(s / 86400),
-			    int(s / 3600) % 24, int(s / 60) % 60, s % 60
-			if (from > 0 && i >= from)
-				x[col] += shift
-			for (j = 1; j <= 5; j++)
-				printf ",%.3f", x[j] + 0.3 * noise()
-			print ""
-		}
-	}'
-}
-
 # flip FILE OFFSET: turn every bit of one byte, in place.
 flip() {
 	local b

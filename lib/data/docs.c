@@ -5,7 +5,7 @@
 #include "data/docs.h"
 #include "data/jsonl.h"
 #include "data/text.h"
-#include "data/unpack_int.h"
+#include "data/walk_int.h"
 #include "util/hook.h"
 #include "util/mem.h"
 
@@ -13,18 +13,15 @@ enum {
 	CHUNK = 1 << 20,
 	NEAR_TIMES = 4,			/* caps->doc: an empty line is looked for */
 	DOC_TIMES = 16,			/* a document at most */
-	LINE_TIMES = 1024,		/* a line of JSON lines */
-	LEVELS = 2			/* archives in one another */
+	LINE_TIMES = 1024		/* a line of JSON lines */
 };
 
 struct docs {
 	struct ge_docs_caps caps;
-	struct ge_flow_sums sums;
+	struct ge_walk walk;
 	int (*fn)(void *, const uint8_t *, size_t, struct ge_err *);
 	void *arg;
-	int stopped, named;		/* fn failed; the error names its text */
-	uint64_t given, passed;
-	char first[256];		/* entry that was passed over */
+	uint64_t given;
 	/* The text in hand, one after another in the same memory: */
 	const char *name;
 	uint64_t line;
@@ -76,7 +73,7 @@ emit(struct docs *d, const uint8_t *s, size_t len, struct ge_err *e)
 		return (0);
 	d->given++;
 	if (d->fn(d->arg, s, len, e) == -1) {
-		d->stopped = 1;
+		d->walk.told = GE_WALK_STOPPED;
 		return (-1);
 	}
 	return (ge_hook_tick(len, e));
@@ -86,7 +83,7 @@ static int
 no_utf8(struct docs *d, const uint8_t *s, size_t good, struct ge_err *e)
 {
 
-	d->named = 1;
+	d->walk.told = GE_WALK_NAMED;
 	return (ge_fail(e, GE_EREFUSED, "'%s:%lu': not UTF-8", d->name,
 	    (unsigned long)(d->line + count_lines(s, good))));
 }
@@ -212,7 +209,7 @@ static int
 long_line(struct docs *d, struct ge_err *e)
 {
 
-	d->named = 1;
+	d->walk.told = GE_WALK_NAMED;
 	return (ge_fail(e, GE_EREFUSED, "'%s:%lu': a line of more than %zu "
 	    "bytes: raise -O document= if that is meant", d->name,
 	    (unsigned long)d->line, line_max(d)));
@@ -230,7 +227,7 @@ read_line(struct docs *d, uint8_t *s, size_t len, struct ge_err *e)
 	if ((good = ge_utf8_check(s, len)) < len)
 		return (no_utf8(d, s, good, e));
 	if ((rc = ge_jsonl_find(s, len, &text, &n, e)) == -1) {
-		d->named = 1;
+		d->walk.told = GE_WALK_NAMED;
 		return (ge_within(e, "'%s:%lu'", d->name,
 		    (unsigned long)d->line));
 	}
@@ -321,9 +318,9 @@ looks_lines(struct docs *d, struct ge_flow *f, int *yes, struct ge_err *e)
 }
 
 static int
-read_text(struct docs *d, struct ge_flow *f, const char *name,
-    struct ge_err *e)
+read_text(void *arg, struct ge_flow *f, const char *name, struct ge_err *e)
 {
+	struct docs *d = arg;
 	uint8_t mark[3];
 	size_t got;
 	int lines;
@@ -343,74 +340,11 @@ read_text(struct docs *d, struct ge_flow *f, const char *name,
 	return (lines ? read_lines(d, f, e) : read_plain(d, f, e));
 }
 
-/* An entry that is no text. */
 static int
-pass_over(struct docs *d, const char *name)
+no_nul(const struct ge_flow *f)
 {
 
-	ge_note(GE_SAY, "'%s': no text: passed over", name);
-	if (d->passed++ == 0)
-		snprintf(d->first, sizeof(d->first), "%s", name);
-	return (0);
-}
-
-/* What is neither text at first sight nor an archive. */
-static int
-read_other(struct docs *d, struct ge_flow *f, const char *name, int level,
-    struct ge_err *e)
-{
-
-	if (!f->hole && memchr(f->head, 0, f->nhead) == NULL)
-		return (read_text(d, f, name, e));
-	if (level > 0)
-		return (pass_over(d, name));
-	return (ge_fail(e, GE_EREFUSED, "neither text nor an archive"));
-}
-
-static int read_flow(struct docs *d, struct ge_flow *f, const char *name,
-    int level, struct ge_err *e);
-
-static int
-read_archive(struct docs *d, struct ge_flow *f, const char *name, int level,
-    struct ge_err *e)
-{
-	struct ge_unpack u;
-	int rc;
-
-	rc = ge_unpack_open(&u, f, e) == -1 ? -1 : ge_unpack_next(&u, e);
-	for (; rc == 1; rc = rc == 0 ? ge_unpack_next(&u, e) : -1) {
-		if (ge_unpack_raw(&u))
-			rc = ge_flow_peek(&u.flow, e) == -1 ? -1 :
-			    read_other(d, &u.flow, name, level, e);
-		else
-			rc = read_flow(d, &u.flow, ge_unpack_name(&u),
-			    level + 1, e);
-	}
-	if (rc == 0 && level > 0 && u.entries == 0)
-		rc = pass_over(d, name);
-	ge_unpack_release(&u);
-	return (rc);
-}
-
-/* level: of archives around it. */
-static int
-read_flow(struct docs *d, struct ge_flow *f, const char *name, int level,
-    struct ge_err *e)
-{
-	int rc = -1;
-
-	if (ge_flow_peek(f, e) == 0) {
-		if (!f->hole && ge_flow_text(f->head, f->nhead))
-			rc = read_text(d, f, name, e);
-		else if (!f->hole && level < LEVELS)
-			rc = read_archive(d, f, name, level, e);
-		else
-			rc = read_other(d, f, name, level, e);
-	}
-	if (rc == -1 && !d->stopped && !d->named)
-		ge_within(e, "'%s'", name);
-	d->named = 0;
-	return (rc);
+	return (memchr(f->head, 0, f->nhead) == NULL);
 }
 
 int
@@ -418,26 +352,18 @@ ge_docs_read(int fd, const char *name, const struct ge_docs_caps *caps,
     int (*fn)(void *arg, const uint8_t *s, size_t len, struct ge_err *e),
     void *arg, struct ge_err *e)
 {
-	struct docs d = { .caps = *caps, .sums = { .caps = caps }, .fn = fn,
-	    .arg = arg };
-	struct ge_flow f;
+	struct docs d = { .caps = *caps, .fn = fn, .arg = arg, .walk = {
+		.sums = { .caps = caps }, .a = "text", .none = "no text",
+		.read = read_text, .perhaps = no_nul
+	} };
 	int rc;
 
 	if (d.caps.doc == 0)
 		d.caps.doc = 1;
-	if (ge_flow_open(&f, &d.sums, fd, e) == -1)
-		return (-1);
-	rc = read_flow(&d, &f, name, 0, e);
-	/* What writes to a pipe may go on behind the archive's end. */
-	if (rc == 0 && f.pipe && (rc = ge_flow_drain(&f, e)) == -1)
-		ge_within(e, "'%s'", name);
-	if (rc == 0 && d.passed > 0)
-		ge_note(GE_WARN, "'%s': entries passed over, as they are no "
-		    "text: %lu, the first '%s'", name, (unsigned long)d.passed,
-		    d.first);
+	d.walk.arg = &d;
+	rc = ge_walk_read(&d.walk, fd, name, e);
 	if (rc == 0 && d.given == 0)
 		rc = ge_fail(e, GE_EUSAGE, "'%s': no text", name);
-	ge_flow_release(&f);
 	ge_free(d.buf);
 	return (rc);
 }

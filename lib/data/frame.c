@@ -6,6 +6,7 @@
 #include "data/decimal.h"
 #include "data/frame.h"
 #include "data/text.h"
+#include "util/buf.h"
 #include "util/mem.h"
 #include "util/num.h"
 
@@ -246,6 +247,19 @@ value(struct ge_frame_col *c, const struct ge_cell *cell, double *out,
 	return (0);
 }
 
+/* Where the first word of a column stands, and what it is. */
+static int
+tell_first(const struct ge_frame *f, struct ge_frame_col *c,
+    const struct ge_row *r, const struct ge_cell *cell, struct ge_err *e)
+{
+	struct ge_buf b = { .e = e };
+
+	ge_buf_put(&b, "'%s:%llu:%zu': '%.*s'", f->table.name,
+	    (unsigned long long)r->line, cell->col,
+	    (int)(cell->len < 40 ? cell->len : 40), cell->s);
+	return (ge_buf_done(&b, &c->first, NULL));
+}
+
 /* A cell that is no number, into its column: is it of one kind with the rest? */
 static int
 put(struct ge_frame *f, struct ge_frame_col *c, const struct ge_row *r,
@@ -256,6 +270,9 @@ put(struct ge_frame *f, struct ge_frame_col *c, const struct ge_row *r,
 	size_t words = c->nwords;
 
 	if (value(c, cell, out, e) == -1)
+		return (-1);
+	if (c->texts > 0 && c->first == NULL &&
+	    tell_first(f, c, r, cell, e) == -1)
 		return (-1);
 	if (c->instants > 0 && c->texts + c->numbers > 0)
 		return (ge_fail(e, GE_EREFUSED, "'%s:%llu:%zu': column '%s' "
@@ -430,6 +447,7 @@ ge_frame_release(struct ge_frame *f)
 			ge_free(c->word[i]);
 		ge_free(c->word);
 		ge_words_release(&c->words);
+		ge_free(c->first);
 		ge_free(c->name);
 	}
 	ge_free(f->col);

@@ -25,11 +25,13 @@ struct ge_frame_col {
 	char **word;			/* [nwords] of a category, as first seen */
 	size_t nwords;
 	size_t place;			/* in the first table, from 1 */
-	uint64_t missing;
+	uint64_t missing, numbers;	/* rows */
+	char *first;			/* "'NAME:LINE:COLUMN': 'TEXT'" of the first
+					   word; NULL: there is none */
 	/* private */
 	size_t cap, most;		/* of words */
 	struct ge_words words;
-	uint64_t numbers, instants, texts;
+	uint64_t instants, texts;
 	int many;
 };
 

@@ -118,7 +118,7 @@ give_role(struct ge_schema *s, const struct ge_frame *f, const char *name,
 	if (role == GE_ROLE_TIME && type != GE_FRAME_NUMBER &&
 	    type != GE_FRAME_TIME)
 		return (ge_fail(e, GE_EUSAGE, "column '%s': neither times of "
-		    "ISO 8601 nor numbers", name));
+		    "ISO 8601 nor numbers: %s", name, f->col[j].first));
 	if (role == GE_ROLE_WEIGHT && type != GE_FRAME_NUMBER)
 		return (ge_fail(e, GE_EUSAGE, "column '%s': weights are "
 		    "numbers", name));

@@ -277,11 +277,16 @@ ge_chart_fit(struct ge_chart *c, enum ge_chart_kind kind, size_t lags,
 {
 	struct fit t = { .f = { .o = o, .rows = rows, .n = n, .p = p,
 	    .m = &c->m }, .c = c };
-	size_t b;
+	size_t b, past = lags;
 	int rc = -1;
 
 	memset(c, 0, sizeof(*c));
 	c->kind = kind;
+	if (ge_fit_past(&t.f, &past, e) == -1)
+		return (-1);
+	if (past < lags)
+		return (ge_fail(e, GE_EUSAGE, "too few rows follow %zu others",
+		    lags));
 	if (kind == GE_CHART_COMPONENTS && p * (lags + 1) >
 	    GE_CHART_PREDICTORS)
 		return (ge_fail(e, GE_EUSAGE, "%zu columns are too many for "

@@ -122,11 +122,13 @@ uint64_t ge_series_forgotten(const struct ge_series *S);
  * The features out [n] of the row v [ncols], the next of its group.  S may be NULL if
  * not ge_features_in_time(F).  Missing is NaN on both sides; windows pass over it, and
  * what is wanted of rows before a group's first is missing.  What is beyond 1e38 is that,
- * since XGBoost takes no infinities.  -1 only without memory, never without S.
+ * since XGBoost takes no infinities.  -1 never without S; GE_EREFUSED when the schema has
+ * times and this row's is before that of the last row of its group.
  *
  * ge_features_rows(F, v, n, fresh, row, nrows, out, e):
  * Of rows row[0] < row[1] < ... of the table v [n][ncols], into out [nrows][F->n]; row
- * may be NULL: of the first nrows; fresh [n] (or NULL) as of a frame.  GE_EFAIL when a
+ * may be NULL: of the first nrows; fresh [n] (or NULL) as of a frame.  No group is
+ * forgotten, however many there are.  GE_EREFUSED "row N: ..." as above, GE_EFAIL when a
  * signal came, too.
  */
 int ge_features_row(const struct ge_features *F, struct ge_series *S,

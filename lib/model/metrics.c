@@ -87,7 +87,7 @@ bin_of(double p)
 {
 	double b = ceil(p * BINS);
 
-	return (b < 1 ? 0 : b > BINS ? BINS - 1 : (size_t)b - 1);
+	return (!(b >= 1) ? 0 : b > BINS ? BINS - 1 : (size_t)b - 1);
 }
 
 static void

@@ -27,6 +27,7 @@
 enum {
 	GE_MONITOR_COLS = 1024,		/* most variables */
 	GE_MONITOR_ROWS = 64,		/* fewest rows to learn from */
+	GE_MONITOR_FEW = 200,		/* fewer do not keep the rate of alarms */
 	GE_MONITOR_LAGS = 8,		/* most */
 	GE_MONITOR_MODES = 4,		/* most modes of operation */
 	GE_MONITOR_GAP = 5,		/* steps that rows follow within */
@@ -34,6 +35,8 @@ enum {
 	GE_MONITOR_STATS = 20,
 	GE_MONITOR_ARRAYS = 11
 };
+
+#define GE_MONITOR_MOST 1e30		/* numbers beyond it are as missing */
 
 /* How a row does not follow the one before it. */
 enum {
@@ -78,12 +81,14 @@ struct ge_monitor {
 	double ridge[2], held[2];	/* held-out score, nats a value; lower
 					   is better */
 	size_t rows, dropped;		/* learnt from; left out as outliers */
+	size_t recurring;		/* far off, but learnt from: not saved */
 };
 
 /*
  * ge_monitor_fit(m, rows, n, p, o, e):
  * Learn from rows [n][p], one after the other in time; NaN and infinities are missing
- * values.  A few outlying rows do not matter.  Memory beside the rows: below
+ * values.  A few outlying rows are left out, unless they are of most of five stretches
+ * or more than 5 %: then they belong to the process (recurring).  Memory beside the rows: below
  * theirs for many rows.  0; -1 GE_EUSAGE when there is nothing to learn (too few rows,
  * no variable that moves), GE_EFAIL.  ge_monitor_release: of what is zeroed as well.
  */
@@ -104,7 +109,7 @@ void ge_monitor_bytes(struct ge_monitor_size *z, size_t n, size_t p,
 /*
  * ge_monitor_gaps(t, n, fresh, step, e): fresh [n] for ge_monitor_fit from times [n] in
  * seconds: GE_MONITOR_APART behind a gap of more than GE_MONITOR_GAP steps, or a time that runs
- * backwards; *step is the median of the steps, 0 if there is none.
+ * backwards; a row without a time follows; *step is the median of the steps, 0 if there is none.
  */
 int ge_monitor_gaps(const double *t, size_t n, uint8_t *fresh, double *step,
     struct ge_err *e);

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "model/monitor_fit_int.h"
+#include "model/order.h"
 #include "util/hook.h"
 #include "util/mem.h"
 #include "util/par.h"
@@ -10,7 +11,8 @@
 enum {
 	SAMPLE = 1 << 16,		/* rows that quantiles are taken of */
 	PREDICTORS = 1024,		/* most of a linear relation */
-	HINGED = 128			/* most variables to bend */
+	HINGED = 128,			/* most variables to bend */
+	PAST = GE_MONITOR_LAGS + 3	/* rows before, and itself */
 };
 
 /*
@@ -49,6 +51,46 @@ ge_fit_edge(const struct ge_fit *f, size_t b)
 	return (f->n / FOLDS * b + f->n % FOLDS * b / FOLDS);
 }
 
+/* How many rows of each stretch have k others before them. */
+static void
+pasts(const struct ge_fit *f, size_t count[FOLDS][PAST])
+{
+	size_t b, i, k, past;
+
+	memset(count, 0, FOLDS * sizeof(*count));
+	for (b = 0; b < FOLDS; b++)
+		for (past = 0, i = ge_fit_edge(f, b); i < ge_fit_edge(f, b + 1);
+		    i++, past++) {
+			if (f->o->fresh != NULL && f->o->fresh[i])
+				past = 0;
+			for (k = 0; k < PAST && k <= past; k++)
+				count[b][k]++;
+		}
+}
+
+int
+ge_fit_past(const struct ge_fit *f, size_t *lags, struct ge_err *e)
+{
+	size_t count[FOLDS][PAST], all[PAST] = { 0 }, most, b, k;
+
+	pasts(f, count);
+	for (k = 0; k < PAST; k++)
+		for (b = 0; b < FOLDS; b++)
+			all[k] += count[b][k];
+	for (k = *lags + 1; k-- > 0; ) {
+		for (most = 0, b = 0; b < FOLDS; b++)
+			most = count[b][k] > most ? count[b][k] : most;
+		if (all[k] - most < GE_MONITOR_ROWS / 2 ||
+		    all[k + 2] * 4 < f->n)
+			continue;
+		*lags = k;
+		return (0);
+	}
+	return (ge_fail(e, GE_EUSAGE, "of %zu rows of nominal operation %zu "
+	    "follow two others: too few to learn from, or not in the order of "
+	    "time", f->n, all[2]));
+}
+
 /* The walk over a stretch: each row that has its past, taken by fn. */
 int
 ge_fit_walk(struct ge_fit *f, size_t b, const struct ge_monitor *m,
@@ -80,14 +122,6 @@ out:
 }
 
 static int
-up(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return ((x > y) - (x < y));
-}
-
-static int
 upf(const void *a, const void *b)
 {
 	float x = *(const float *)a, y = *(const float *)b;
@@ -109,12 +143,12 @@ ge_fit_scale(struct ge_fit *f, struct ge_err *e)
 		mean = sd = 0;
 		for (n = 0, i = 0; i < f->n; i += every) {
 			x[n] = ge_fit_row(f, i)[j];
-			if (isfinite(x[n]) && fabs(x[n]) < 1e30)
+			if (isfinite(x[n]) && fabs(x[n]) < GE_MONITOR_MOST)
 				n++;
 		}
 		if (n == 0)
 			continue;
-		qsort(x, n, sizeof(*x), up);
+		qsort(x, n, sizeof(*x), ge_order_numbers);
 		c = n % 2 ? x[n / 2] : (x[n / 2 - 1] + x[n / 2]) / 2;
 		for (i = 0; i < n; i++)
 			mean += (x[i] - c) / (double)n;
@@ -125,7 +159,7 @@ ge_fit_scale(struct ge_fit *f, struct ge_err *e)
 		s = (x[(n - 1) * 19 / 20] - x[(n - 1) / 20]) / 3.29;
 		if (s < sd / 5)
 			s = sd;
-		if (n < f->n / every / 2 || s < 1e-9 * fabs(c) || s < 1e-30)
+		if (n < f->n / every / 2 || s < 1e-9 * fabs(c) || s < 1 / GE_MONITOR_MOST)
 			s = 0;
 		m->centre[j] = (float)c;
 		m->centre[f->p + j] = (float)(c - (double)m->centre[j]);
@@ -135,7 +169,8 @@ ge_fit_scale(struct ge_fit *f, struct ge_err *e)
 	ge_free(x);
 	if (moving == 0)
 		return (ge_fail(e, GE_EUSAGE,
-		    "no column of numbers that change"));
+		    "no column of numbers that change, from %g to %g",
+		    1 / GE_MONITOR_MOST, GE_MONITOR_MOST));
 	return (0);
 }
 
@@ -247,7 +282,14 @@ note_residuals(struct ge_fit *f, size_t b, struct ge_watch *w, size_t row)
 	}
 }
 
-/* Pass 1: statistics, pass 2: the score of the run rule. */
+static uint8_t
+is_off(const struct ge_fit *f, const float st[GE_MONITOR_STATS])
+{
+
+	return (st[0] > f->off[0] || st[PER_CHANNEL] > f->off[1]);
+}
+
+/* Pass 1: statistics, pass 2: the score of the run rule, pass 3: outliers. */
 static void
 note_stats(struct ge_fit *f, size_t b, struct ge_watch *w, size_t row)
 {
@@ -256,6 +298,10 @@ note_stats(struct ge_fit *f, size_t b, struct ge_watch *w, size_t row)
 	(void)b;
 	ge_watch_residuals(w);
 	ge_watch_stats(w, st);
+	if (f->pass == 3) {
+		f->skip[row] = is_off(f, st);
+		return;
+	}
 	if (f->pass == 2)
 		x = ge_watch_run(w, ge_monitor_score(w->m, st));
 	if (row % f->stride != 0)
@@ -394,11 +440,43 @@ ge_fit_median(float *x, size_t n)
 	return (n > 0 ? x[n / 2] : 0);
 }
 
+/*
+ * How many independent exceedances there are of u by x less the mean of its stretch:
+ * the extremal index by the intervals estimator (Ferro and Segers 2003), times
+ * their number.
+ */
+static double
+clusters(const struct ge_fit *f, const float *x, size_t step,
+    const double mean[FOLDS], double u)
+{
+	double t, sum = 0, square = 0, n = 0;
+	size_t b, i, last, to;
+
+	for (b = 0; b < FOLDS; b++) {
+		last = SIZE_MAX;
+		to = (ge_fit_edge(f, b + 1) + f->stride - 1) / f->stride;
+		for (i = (ge_fit_edge(f, b) + f->stride - 1) / f->stride; i < to;
+		    i++) {
+			if (!((double)x[i * step] - mean[b] > u))
+				continue;
+			n++;
+			if (last != SIZE_MAX) {
+				t = (double)(i - last);
+				sum += t - 1;
+				square += (t - 1) * (t - 2);
+			}
+			last = i;
+		}
+	}
+	t = square > 0 ? 2 * sum * sum / (n * square) : 1;
+	return (fmax(1, n * fmin(t, 1)));
+}
+
 int
 ge_fit_bound(const struct ge_fit *f, const float *x, size_t step, double *out,
     struct ge_err *e)
 {
-	double mean[FOLDS], all = 0, var = 0, share, beyond = 0, u;
+	double mean[FOLDS], all = 0, var = 0, share, beyond = 0, u, c;
 	size_t b, i, n = 0, k, from, to, m;
 	float *t;
 
@@ -430,7 +508,8 @@ ge_fit_bound(const struct ge_fit *f, const float *x, size_t step, double *out,
 	u = n > k ? (double)t[n - k - 1] : 0;
 	for (i = n > k ? n - k : 0; i < n; i++)
 		beyond += ((double)t[i] - u) / (double)k;
-	*out = all + u + beyond * log(fmax(share / f->o->far, 1)) +
+	c = clusters(f, x, step, mean, u);
+	*out = all + u + beyond * c * (pow(fmax(share / f->o->far, 1), 1 / c) - 1) +
 	    STUDENT * sqrt(var * (1 + 1.0 / FOLDS));
 	ge_free(t);
 	return (0);
@@ -458,49 +537,6 @@ limits(struct ge_fit *f, struct ge_monitor *to, struct ge_err *e)
 	}
 	ge_free(t);
 	return (k == GE_MONITOR_STATS ? 0 : -1);
-}
-
-/*
- * Rows far off by themselves, if they are few and of few stretches, are left out of
- * what is learnt from: what comes again and again belongs to the process.
- */
-static int
-find_outliers(struct ge_fit *f, size_t *found, struct ge_err *e)
-{
-	float *t, mid, mad;
-	size_t b, c, i, n, in = 0;
-
-	*found = 0;
-	if (f->stride > 1)
-		return (0);
-	if ((t = ge_alloc(f->nkept * sizeof(*t), e)) == NULL)
-		return (-1);
-	for (c = 0; c < 2; c++) {
-		const float *x = f->kept + c * PER_CHANNEL;
-
-		for (n = 0, i = 0; i < f->nkept; i++)
-			if (!isnan(x[i * GE_MONITOR_STATS]))
-				t[n++] = x[i * GE_MONITOR_STATS];
-		mid = ge_fit_median(t, n);
-		for (i = 0; i < n; i++)
-			t[i] = fabsf(t[i] - mid);
-		mad = ge_fit_median(t, n) * 1.4826f;
-		for (i = 0; i < f->nkept; i++)
-			if (x[i * GE_MONITOR_STATS] > mid +
-			    (float)OUTLIER * mad && !f->skip[i]) {
-				f->skip[i] = 1;
-				++*found;
-			}
-	}
-	ge_free(t);
-	for (b = 0; b < FOLDS; b++)
-		in += memchr(f->skip + ge_fit_edge(f, b), 1, ge_fit_edge(f, b + 1) -
-		    ge_fit_edge(f, b)) != NULL;
-	if (in > FOLDS / 2 || (double)*found > OUTLIERS_MOST * (double)f->n) {
-		memset(f->skip, 0, f->n);
-		*found = 0;
-	}
-	return (0);
 }
 
 /* Room of the passes. */
@@ -565,6 +601,69 @@ pass(struct ge_fit *f, int k, struct ge_err *e)
 	return (ge_par_each(f->o->jobs, FOLDS, pass_fold, f, e));
 }
 
+/* Beyond what a row is an outlier, by channel, from the rows that were kept. */
+static int
+find_off(struct ge_fit *f, struct ge_err *e)
+{
+	const float *x = f->kept;
+	float *t, mid;
+	size_t c, i, n;
+
+	if ((t = ge_alloc(f->nkept * sizeof(*t), e)) == NULL)
+		return (-1);
+	for (c = 0; c < 2; c++, x += PER_CHANNEL) {
+		for (n = 0, i = 0; i < f->nkept; i++)
+			if (!isnan(x[i * GE_MONITOR_STATS]))
+				t[n++] = x[i * GE_MONITOR_STATS];
+		mid = ge_fit_median(t, n);
+		for (i = 0; i < n; i++)
+			t[i] = fabsf(t[i] - mid);
+		f->off[c] = mid + (float)OUTLIER * 1.4826f *
+		    ge_fit_median(t, n);
+	}
+	ge_free(t);
+	return (0);
+}
+
+static int
+mark_outliers(struct ge_fit *f, struct ge_err *e)
+{
+	size_t i;
+
+	if (find_off(f, e) == -1)
+		return (-1);
+	if (f->stride > 1)
+		return (pass(f, 3, e));
+	for (i = 0; i < f->n; i++)
+		f->skip[i] = is_off(f, f->kept + i * GE_MONITOR_STATS);
+	return (0);
+}
+
+/*
+ * Rows far off by themselves, if they are few and of few stretches, are left out of
+ * what is learnt from: what comes again and again belongs to the process.
+ */
+static int
+find_outliers(struct ge_fit *f, struct ge_monitor *to, struct ge_err *e)
+{
+	size_t b, i, in = 0, found = 0;
+
+	if (mark_outliers(f, e) == -1)
+		return (-1);
+	for (i = 0; i < f->n; i++)
+		found += f->skip[i];
+	for (b = 0; b < FOLDS; b++)
+		in += memchr(f->skip + ge_fit_edge(f, b), 1, ge_fit_edge(f, b + 1) -
+		    ge_fit_edge(f, b)) != NULL;
+	if (in > FOLDS / 2 || (double)found > OUTLIERS_MOST * (double)f->n) {
+		memset(f->skip, 0, f->n);
+		to->recurring = found;
+		return (0);
+	}
+	f->m->dropped = found;
+	return (0);
+}
+
 static int
 carry(struct ge_monitor *to, const struct ge_monitor *from,
     const struct ge_fit_choice *c, struct ge_err *e)
@@ -596,7 +695,7 @@ round_of(struct ge_fit *f, struct ge_monitor *to, int *again, int turn,
     struct ge_err *e)
 {
 	struct ge_fit_choice c;
-	size_t b, found;
+	size_t b;
 	double x;
 	int rc = -1;
 
@@ -626,10 +725,9 @@ round_of(struct ge_fit *f, struct ge_monitor *to, int *again, int turn,
 	if (pass(f, 1, e) == -1)
 		goto out;
 	if (turn <= 1) {
-		if (find_outliers(f, &found, e) == -1)
+		if (find_outliers(f, to, e) == -1)
 			goto out;
-		f->m->dropped = found;
-		if (found > 0) {
+		if (f->m->dropped > 0) {
 			*again = 2;
 			rc = 0;
 			goto out;
@@ -657,21 +755,25 @@ int
 ge_monitor_gaps(const double *t, size_t n, uint8_t *fresh, double *step,
     struct ge_err *e)
 {
-	double *d;
+	double *d, last;
 	size_t i, k = 0;
 
 	*step = 0;
 	if ((d = ge_alloc((n + 1) * sizeof(*d), e)) == NULL)
 		return (-1);
-	for (i = 1; i < n; i++)
-		if (t[i] > t[i - 1])
-			d[k++] = t[i] - t[i - 1];
-	qsort(d, k, sizeof(*d), up);
+	for (last = (double)NAN, i = 0; i < n; i++) {
+		if (t[i] > last)
+			d[k++] = t[i] - last;
+		last = isnan(t[i]) ? last : t[i];
+	}
+	qsort(d, k, sizeof(*d), ge_order_numbers);
 	*step = k > 0 ? d[k / 2] : 0;
-	for (i = 0; i < n; i++)
-		fresh[i] = i == 0 || !(t[i] >= t[i - 1] &&
-		    t[i] - t[i - 1] <= GE_MONITOR_GAP * *step) ?
+	for (last = (double)NAN, i = 0; i < n; i++) {
+		fresh[i] = i == 0 || t[i] < last ||
+		    t[i] - last > GE_MONITOR_GAP * *step ?
 		    GE_MONITOR_APART : 0;
+		last = isnan(t[i]) ? last : t[i];
+	}
 	ge_free(d);
 	return (0);
 }
@@ -738,6 +840,8 @@ ge_monitor_fit(struct ge_monitor *m, const double *rows, size_t n, size_t p,
 		    "%zu rows of nominal operation: %d are needed at least",
 		    n, GE_MONITOR_ROWS));
 	front_of(&front, n, p, o);
+	if (ge_fit_past(&f, &front.lags, e) == -1)
+		return (-1);
 	if (ge_monitor_shape(&front, e) == -1 || ge_fit_scale(&f, e) == -1 ||
 	    (f.skip = ge_alloc(n, e)) == NULL)
 		goto out;

@@ -46,6 +46,7 @@ struct ge_fit {
 	float *kept;			/* [nkept][STATS] */
 	float *score;			/* [nkept] */
 	int pass;
+	float off[2];			/* an outlier's statistics are beyond */
 	float *point;			/* [npoints][p], where modes are sought */
 	uint8_t stretch[POINTS];	/* that they are of */
 	size_t npoints, apart;
@@ -61,6 +62,11 @@ struct ge_fit_choice {
 const double *ge_fit_row(const struct ge_fit *f, size_t i);
 /* The first row of stretch b. */
 size_t ge_fit_edge(const struct ge_fit *f, size_t b);
+/*
+ * *lags, lowered to what enough rows have as their past; -1 GE_EUSAGE when too few
+ * follow two others, as an alarm needs.
+ */
+int ge_fit_past(const struct ge_fit *f, size_t *lags, struct ge_err *e);
 /* Each row of a stretch that has its past, taken by m, to fn. */
 int ge_fit_walk(struct ge_fit *f, size_t b, const struct ge_monitor *m,
     void (*fn)(struct ge_fit *, size_t b, struct ge_watch *, size_t row),

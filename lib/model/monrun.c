@@ -3,6 +3,8 @@
 #include <string.h>
 
 #include "model/monrun_int.h"
+#include "util/buf.h"
+#include "util/hook.h"
 #include "util/mem.h"
 #include "util/thread.h"
 #include "util/world.h"
@@ -165,6 +167,35 @@ ge_mon_try(struct ge_mon *r, struct ge_mon_cost *c, struct ge_err *e)
 	return (0);
 }
 
+/* Variables of which these rows do not tell what is normal. */
+static int
+tell_unwatched(const struct ge_mon *r, struct ge_err *e)
+{
+	struct ge_buf list = { .e = e };
+	size_t i = 0, j, n = 0;
+	char *s;
+
+	for (j = 0; j < r->schema.ncols; j++) {
+		if (r->schema.col[j].role != GE_ROLE_INPUT)
+			continue;
+		if (r->m.used[i] <= 0 && r->m.used[r->p + i] <= 0 &&
+		    n++ < GE_MON_NAMED)
+			ge_buf_put(&list, "%s'%s'", n > 1 ? ", " : "",
+			    r->schema.col[j].name);
+		i++;
+	}
+	if (n == 0)
+		return (0);
+	if (n > GE_MON_NAMED)
+		ge_buf_put(&list, " and %zu more", n - GE_MON_NAMED);
+	if (ge_buf_done(&list, &s, NULL) == -1)
+		return (-1);
+	ge_note(GE_WARN, "not watched, since these rows do not tell how they "
+	    "spread: %s", s);
+	ge_free(s);
+	return (0);
+}
+
 int
 ge_mon_fit(struct ge_mon *r, struct ge_err *e)
 {
@@ -173,6 +204,15 @@ ge_mon_fit(struct ge_mon *r, struct ge_err *e)
 	r->stage = "learning";
 	if (ge_mon_learn(r, !r->apart, ge_mon_self, &r->m, e) == -1)
 		return (-1);
+	if (tell_unwatched(r, e) == -1)
+		return (-1);
+	if (r->m.rows < GE_MONITOR_FEW)
+		ge_note(GE_WARN, "%zu nominal rows are few: more than %.3g false "
+		    "alarms a row are to be expected", r->m.rows, r->far);
+	if (r->m.recurring > 0)
+		ge_note(GE_WARN, "%zu nominal rows are far off, but too many or "
+		    "too spread to be left out: like them there is no alarm",
+		    r->m.recurring);
 	r->self.name = "this";
 	r->self.seconds = ge_clock() - s;
 	r->self.joules = ge_energy_joules(&r->energy) - j;

@@ -1,6 +1,7 @@
 #ifndef GE_MONRUN_H
 #define GE_MONRUN_H
 
+#include <jansson.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,6 +32,7 @@ struct ge_mon_opts {
 
 	const char *digest;		/* the user's name of the data, or NULL */
 	double gco2;			/* grams a kilowatt-hour; 0: not told */
+	json_t *said;			/* other options, for run.json; or NULL */
 };
 
 /* What a row is for. */

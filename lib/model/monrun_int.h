@@ -3,6 +3,12 @@
 
 #include "model/monrun.h"
 
+enum {
+	GE_MON_NAMED = 8		/* columns of a note */
+};
+
+#define GE_MON_DAY 86400.0		/* seconds */
+
 /*
  * ge_mon_learn(r, held, fit, arg, e): give the rows to learn from, those held too or
  * not, to fit, as ge_monitor_fit takes them.

@@ -13,8 +13,6 @@ enum {
 	WARM = 1000			/* rows before those that are judged */
 };
 
-#define DAY 86400.0
-
 double
 ge_mon_f1(const struct ge_mon_tally *t)
 {
@@ -28,7 +26,7 @@ double
 ge_mon_a_day(const struct ge_mon *r, const struct ge_mon_tally *t)
 {
 
-	return (r->step > 0 && t->nominal > 0 ? (double)t->wrong * DAY /
+	return (r->step > 0 && t->nominal > 0 ? (double)t->wrong * GE_MON_DAY /
 	    ((double)t->nominal * r->step) : NAN);
 }
 

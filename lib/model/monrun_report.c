@@ -47,6 +47,8 @@ options(const struct ge_mon *r)
 	if (j != NULL && o->last > 0)
 		json_object_set_new(j, "rows", json_pack("[I, I]",
 		    (json_int_t)o->first, (json_int_t)o->last));
+	if (j != NULL && o->said != NULL)
+		json_object_update(j, o->said);
 	return (j);
 }
 
@@ -61,13 +63,14 @@ model(const struct ge_mon *r)
 		wander += m->wander[i] > 0;
 	}
 	return (json_pack("{s:I, s:I, s:b, s:[f, f], s:[f, f], s:I, s:I, s:I, "
-	    "s:f, s:f}",
+	    "s:I, s:f, s:f}",
 	    "lags", (json_int_t)m->lags, "modes", (json_int_t)m->modes,
 	    "hinges", m->hinges, "ridge", m->ridge[0], m->ridge[1],
 	    "held_out_nats", m->held[0], m->held[1],
 	    "variables_judged", (json_int_t)judged,
 	    "variables_that_wander", (json_int_t)wander,
 	    "outliers", (json_int_t)m->dropped,
+	    "outliers_learnt", (json_int_t)m->recurring,
 	    "far", r->far, "limit", (double)m->bound));
 }
 

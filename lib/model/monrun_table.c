@@ -5,16 +5,12 @@
 #include <string.h>
 
 #include "data/decimal.h"
-#include "model/monrun.h"
+#include "model/monrun_int.h"
+#include "model/order.h"
 #include "util/buf.h"
 #include "util/hook.h"
 #include "util/mem.h"
 
-enum {
-	NAMED = 8			/* columns of a note */
-};
-
-#define DAY 86400.0
 #define LEVEL 1e-9			/* of a value: less is no change */
 
 /* The value of row i in column j. */
@@ -28,14 +24,6 @@ cell(const struct ge_mon *r, size_t i, size_t j)
 /*
  * Groups.
  */
-
-static int
-up(const void *a, const void *b)
-{
-	double x = *(const double *)a, y = *(const double *)b;
-
-	return ((x > y) - (x < y));
-}
 
 static char *
 group_name(const struct ge_frame_col *c, double x, struct ge_err *e)
@@ -59,7 +47,7 @@ group_values(struct ge_mon *r, size_t j, double *v, size_t *n, struct ge_err *e)
 		if (!isnan(cell(r, i, j)))
 			v[all++] = cell(r, i, j);
 	missing = all < r->n;
-	qsort(v, all, sizeof(*v), up);
+	qsort(v, all, sizeof(*v), ge_order_numbers);
 	for (i = 0; i < all; i++)
 		if (i == 0 || v[i] > v[i - 1])
 			v[(*n)++] = v[i];
@@ -77,7 +65,7 @@ group_values(struct ge_mon *r, size_t j, double *v, size_t *n, struct ge_err *e)
 static uint32_t
 group_of(const struct ge_mon *r, double x, const double *v, size_t n)
 {
-	const double *at = isnan(x) ? NULL : bsearch(&x, v, n, sizeof(*v), up);
+	const double *at = isnan(x) ? NULL : bsearch(&x, v, n, sizeof(*v), ge_order_numbers);
 
 	return ((uint32_t)(at == NULL ? r->ngroups - 1 : (size_t)(at - v)));
 }
@@ -188,6 +176,14 @@ out:
  * What rows are for.
  */
 
+static int
+no_row(const struct ge_mon *r, size_t j, struct ge_err *e)
+{
+
+	return (ge_fail(e, GE_EUSAGE, "no row whose '%s' is '%s'",
+	    r->frame.col[j].name, r->o.value));
+}
+
 /* The value that the mark has in nominal rows, as the frame has it. */
 static int
 nominal(const struct ge_mon *r, size_t j, double *x, struct ge_err *e)
@@ -206,8 +202,7 @@ nominal(const struct ge_mon *r, size_t j, double *x, struct ge_err *e)
 				return (0);
 			}
 	}
-	return (ge_fail(e, GE_EUSAGE, "no row whose '%s' is '%s'", c->name,
-	    r->o.value));
+	return (no_row(r, j, e));
 }
 
 static int
@@ -232,7 +227,10 @@ uses(struct ge_mon *r, struct ge_err *e)
 			r->use[k] = in ? GE_MON_LEARN : GE_MON_HELD;
 		r->count[r->use[k]]++;
 	}
-	if (r->o.last > 0 && r->o.first > r->n)
+	if (r->count[GE_MON_LEARN] + r->count[GE_MON_HELD] == 0 &&
+	    j != SIZE_MAX)
+		return (no_row(r, j, e));
+	if (r->o.last > r->n)
 		return (ge_fail(e, GE_EUSAGE, "rows %" PRIu64 "-%" PRIu64
 		    ": there are %zu", r->o.first, r->o.last, r->n));
 	return (0);
@@ -283,25 +281,28 @@ moves(const struct ge_mon *r, size_t j)
 
 	for (k = 0; k < r->n; k++) {
 		x = cell(r, r->row[k], j);
-		if (r->use[k] != GE_MON_LEARN || !isfinite(x))
+		if (r->use[k] != GE_MON_LEARN || !(fabs(x) < GE_MONITOR_MOST))
 			continue;
 		low = fmin(low, x);
 		high = fmax(high, x);
 		n++;
 	}
 	return (n > 0 && 2 * n >= r->count[GE_MON_LEARN] &&
-	    high - low > LEVEL * fmax(fabs(low), fabs(high)));
+	    high - low > 1 / GE_MONITOR_MOST && high - low > LEVEL * fmax(fabs(low), fabs(high)));
 }
 
 /* A column is passed over: its name is told, once for all of them. */
 static void
 leave(struct ge_mon *r, size_t j, size_t *n, struct ge_buf *list)
 {
+	const struct ge_frame_col *c = r->frame.col + j;
 
 	r->schema.col[j].role = GE_ROLE_NONE;
-	if ((*n)++ < NAMED)
+	if ((*n)++ < GE_MON_NAMED)
 		ge_buf_put(list, "%s'%s'", *n > 1 ? ", " : "",
 		    r->schema.col[j].name);
+	if (*n <= GE_MON_NAMED && c->numbers > 0 && c->first != NULL)
+		ge_buf_put(list, " (numbers but for %s)", c->first);
 }
 
 static int
@@ -309,8 +310,8 @@ tell_left(size_t n, struct ge_buf *list, const char *why, struct ge_err *e)
 {
 	char *s;
 
-	if (n > NAMED)
-		ge_buf_put(list, " and %zu more", n - NAMED);
+	if (n > GE_MON_NAMED)
+		ge_buf_put(list, " and %zu more", n - GE_MON_NAMED);
 	if (ge_buf_done(list, &s, NULL) == -1)
 		return (-1);
 	if (n > 0)
@@ -338,7 +339,7 @@ variables(struct ge_mon *r, struct ge_err *e)
 		r->p += c->role == GE_ROLE_INPUT;
 	}
 	rc = tell_left(nwords, &words, "as words or times", e);
-	if (tell_left(nstill, &still, "as constant or missing", e) == -1 ||
+	if (tell_left(nstill, &still, "as constant, missing or beyond 1e30", e) == -1 ||
 	    rc == -1)
 		return (-1);
 	if (r->p == 0)
@@ -378,7 +379,7 @@ rate(struct ge_mon *r, struct ge_err *e)
 	if (!(r->step > 0))
 		return (ge_fail(e, GE_EUSAGE, "'%s' never moves on: false "
 		    "alarms a day cannot be told", r->o.time));
-	r->far = r->o.far * r->step / DAY;
+	r->far = r->o.far * r->step / GE_MON_DAY;
 	return (0);
 }
 

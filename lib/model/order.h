@@ -21,6 +21,15 @@ ge_order_rising(const void *a, const void *b)
 	    (p->i > q->i) - (p->i < q->i));
 }
 
+/* ge_order_numbers: of numbers alone, rising. */
+static inline int
+ge_order_numbers(const void *a, const void *b)
+{
+	const double *x = a, *y = b;
+
+	return ((*x > *y) - (*x < *y));
+}
+
 static inline int
 ge_order_falling(const void *a, const void *b)
 {

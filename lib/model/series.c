@@ -3,6 +3,7 @@
 
 #include "model/draw.h"
 #include "model/features.h"
+#include "model/order.h"
 #include "util/hook.h"
 #include "util/mem.h"
 
@@ -17,7 +18,7 @@ struct group {
 	uint64_t key, rows;
 	uint32_t chain;			/* next of the same bucket */
 	uint32_t newer, older;		/* by when it was seen last */
-	double begun;			/* time of its first row */
+	double begun, last;		/* times of its first and last row */
 	double *cell;
 };
 
@@ -92,8 +93,9 @@ ge_series_restart(struct ge_series *S)
 	memset(S->bucket, 0xff, S->nbuckets * sizeof(*S->bucket));
 }
 
-struct ge_series *
-ge_series_new(const struct ge_features *F, struct ge_err *e)
+/* Of no more groups than many. */
+static struct ge_series *
+series_new(const struct ge_features *F, size_t many, struct ge_err *e)
 {
 	struct ge_series *S;
 
@@ -111,8 +113,8 @@ ge_series_new(const struct ge_features *F, struct ge_err *e)
 	lay(S);
 	S->most = GE_SERIES_BYTES / (sizeof(struct group) +
 	    (S->ncells + 8) * sizeof(double));
-	if (S->most > GE_SERIES_GROUPS)
-		S->most = GE_SERIES_GROUPS;
+	if (S->most > many)
+		S->most = many;
 	if (S->most == 0)
 		S->most = 1;
 	for (S->nbuckets = 1; S->nbuckets < S->most; S->nbuckets *= 2)
@@ -125,6 +127,13 @@ ge_series_new(const struct ge_features *F, struct ge_err *e)
 bad:
 	ge_series_free(S);
 	return (NULL);
+}
+
+struct ge_series *
+ge_series_new(const struct ge_features *F, struct ge_err *e)
+{
+
+	return (series_new(F, GE_SERIES_GROUPS, e));
 }
 
 void
@@ -241,7 +250,7 @@ group_of(struct ge_series *S, uint64_t key, struct ge_err *e)
 		memset(g->cell, 0, S->ncells * sizeof(*g->cell));
 		g->key = key;
 		g->rows = 0;
-		g->begun = NAN;
+		g->begun = g->last = NAN;
 		g->chain = *b;
 		*b = i;
 	}
@@ -268,9 +277,23 @@ remember(const struct ge_series *S, struct group *g, const double *v)
 			first[1]++;
 		}
 	}
-	if (isnan(g->begun) && F->time != GE_F_NONE)
-		g->begun = v[F->time];
+	if (F->time != GE_F_NONE && !isnan(v[F->time])) {
+		if (isnan(g->begun))
+			g->begun = v[F->time];
+		g->last = v[F->time];
+	}
 	g->rows++;
+}
+
+static int
+in_order(const struct ge_features *F, const struct group *g, const double *v,
+    struct ge_err *e)
+{
+
+	if (F->time == GE_F_NONE || !(v[F->time] < g->last))
+		return (0);
+	return (ge_fail(e, GE_EREFUSED, F->group == GE_F_NONE ?
+	    "time runs back" : "time runs back in its group"));
 }
 
 /* The value of column slot k, i rows ago; NaN before the group's first. */
@@ -365,6 +388,21 @@ bounded(double x)
 	return ((float)(x > LARGEST ? LARGEST : x < -LARGEST ? -LARGEST : x));
 }
 
+/* The row v is the next of its group, *to. */
+static int
+come(struct ge_series *S, const double *v, struct group **to,
+    struct ge_err *e)
+{
+	const struct ge_features *F = S->F;
+
+	if ((*to = group_of(S, F->group == GE_F_NONE ? 0 :
+	    key_of(v[F->group]), e)) == NULL ||
+	    in_order(F, *to, v, e) == -1)
+		return (-1);
+	remember(S, *to, v);
+	return (0);
+}
+
 int
 ge_features_row(const struct ge_features *F, struct ge_series *S,
     const double *v, float *out, struct ge_err *e)
@@ -372,16 +410,112 @@ ge_features_row(const struct ge_features *F, struct ge_series *S,
 	struct group *g = NULL;
 	uint32_t i;
 
-	if (S != NULL) {
-		if ((g = group_of(S, F->group == GE_F_NONE ? 0 :
-		    key_of(v[F->group]), e)) == NULL)
-			return (-1);
-		remember(S, g, v);
-	}
+	if (S != NULL && come(S, v, &g, e) == -1)
+		return (-1);
 	for (i = 0; i < F->n; i++)
 		out[i] = bounded(F->f[i].op < GE_F_LAG ? of_row(&F->f[i], v) :
 		    g != NULL ? in_time(S, g, i, v) : NAN);
 	return (0);
+}
+
+/* A table, and the rows of it that are wanted. */
+struct walk {
+	const struct ge_features *F;
+	const double *v;
+	const uint8_t *fresh;
+	const uint32_t *row;		/* [nrows] or NULL */
+	size_t n, nrows;
+	float *out;
+};
+
+/* Its place among those that are wanted, or SIZE_MAX. */
+static size_t
+wanted(const struct walk *w, size_t i)
+{
+	size_t low = 0, high = w->nrows - 1, mid;
+
+	if (w->row == NULL)
+		return (i);
+	while (low < high) {
+		mid = low + (high - low) / 2;
+		if (w->row[mid] < i)
+			low = mid + 1;
+		else
+			high = mid;
+	}
+	return (w->row[low] == i ? low : SIZE_MAX);
+}
+
+static int
+walk_row(const struct walk *w, struct ge_series *S, size_t i,
+    struct ge_err *e)
+{
+	const double *v = w->v + i * w->F->ncols;
+	struct group *g;
+	size_t k = wanted(w, i);
+
+	if ((k == SIZE_MAX ? come(S, v, &g, e) : ge_features_row(w->F, S, v,
+	    w->out + k * w->F->n, e)) == 0)
+		return (0);
+	return (e->code == GE_EREFUSED ? ge_within(e, "row %zu", i + 1) : -1);
+}
+
+static int
+tick(size_t i, struct ge_err *e)
+{
+
+	return (i % 4096 == 0 ? ge_hook_tick(0, e) : 0);
+}
+
+/* Of features that need no row but their own. */
+static int
+walk_alone(const struct walk *w, struct ge_err *e)
+{
+	size_t k;
+
+	for (k = 0; k < w->nrows; k++)
+		if (tick(k, e) == -1 || walk_row(w, NULL, w->row != NULL ?
+		    w->row[k] : k, e) == -1)
+			return (-1);
+	return (0);
+}
+
+static int
+walk_tables(const struct walk *w, struct ge_series *S, struct ge_err *e)
+{
+	size_t i;
+
+	for (i = 0; i < w->n; i++) {
+		if (w->fresh != NULL && w->fresh[i])
+			ge_series_restart(S);
+		if (tick(i, e) == -1 || walk_row(w, S, i, e) == -1)
+			return (-1);
+	}
+	return (0);
+}
+
+/* A group behind the other, so that few need to be remembered of many. */
+static int
+walk_groups(const struct walk *w, struct ge_series *S, struct ge_err *e)
+{
+	struct ge_order *o;
+	size_t i;
+	double x;
+	int rc = 0;
+
+	if ((o = ge_alloc(w->n * sizeof(*o), e)) == NULL)
+		return (-1);
+	for (i = 0; i < w->n; i++) {
+		x = w->v[i * w->F->ncols + w->F->group];
+		o[i].x = isnan(x) ? INFINITY : x;
+		o[i].i = (uint32_t)i;
+	}
+	qsort(o, w->n, sizeof(*o), ge_order_rising);
+	for (i = 0; rc == 0 && i < w->n; i++)
+		if ((rc = tick(i, e)) == 0)
+			rc = walk_row(w, S, o[i].i, e);
+	ge_free(o);
+	return (rc);
 }
 
 int
@@ -389,28 +523,20 @@ ge_features_rows(const struct ge_features *F, const double *v, size_t n,
     const uint8_t *fresh, const uint32_t *row, size_t nrows, float *out,
     struct ge_err *e)
 {
-	struct ge_series *S = NULL;
-	int rc = -1;
-	size_t i, k;
+	struct walk w = { F, v, fresh, row, n, nrows, out };
+	struct ge_series *S;
+	int rc;
 
-	if (ge_features_in_time(F) && (S = ge_series_new(F, e)) == NULL)
+	if (nrows == 0)
+		return (0);
+	if (!ge_features_in_time(F))
+		return (walk_alone(&w, e));
+	w.n = row != NULL ? (size_t)row[nrows - 1] + 1 : nrows;
+	/* Two, since rows of no group lie among those of infinity. */
+	if ((S = series_new(F, 2, e)) == NULL)
 		return (-1);
-	for (i = k = 0; i < n && k < nrows; i++) {
-		if (S == NULL && row != NULL)
-			i = row[k];
-		if ((S != NULL ? i : k) % 4096 == 0 &&
-		    ge_hook_tick(0, e) == -1)
-			goto out;
-		if (S != NULL && fresh != NULL && fresh[i] &&
-		    F->group == GE_F_NONE)
-			ge_series_restart(S);
-		if (ge_features_row(F, S, v + i * F->ncols, out + k * F->n,
-		    e) == -1)
-			goto out;
-		k += row == NULL || row[k] == i;
-	}
-	rc = 0;
-out:
+	rc = F->group == GE_F_NONE ? walk_tables(&w, S, e) :
+	    walk_groups(&w, S, e);
 	ge_series_free(S);
 	return (rc);
 }

@@ -24,8 +24,9 @@
  *
  * Folds are held out in turn; each stops at the round that is best on what it holds out,
  * and the model of all rows has the mean of those rounds.  Rows are dealt so that each
- * fold has its share of every class; a group is in one fold; with times and no groups
- * folds are blocks in order, and each is foretold from those before it alone.  What is
+ * fold has its share of every class; a group is in one fold; with times, or features of
+ * the past, and no groups folds are blocks in order, and each is foretold from those
+ * before it alone.  What is
  * told of the model (metrics, calibration, sets, intervals) comes of rows that were held
  * out.  Thresholds of numbers are quantiles of all rows, held out or not: of features,
  * never of the target.
@@ -75,6 +76,7 @@ struct ge_trees_opts {
 	double gco2;			/* grams a kilowatt-hour; 0: not told */
 	uint64_t seed;
 	int jobs;
+	json_t *said;			/* other options, for run.json; or NULL */
 };
 
 /* What the margins of the trees mean: member "trees" of schema.json. */

@@ -155,6 +155,8 @@ options(const struct ge_trees *t)
 		if (isfinite(t->o.cap))
 			json_object_set_new(j, "cap", json_real(t->o.cap));
 	}
+	if (j != NULL && t->o.said != NULL)
+		json_object_update(j, t->o.said);
 	return (j);
 }
 
@@ -162,8 +164,12 @@ static const char *
 kind_of(const struct ge_trees *t)
 {
 
-	return (t->o.hold > 0 ? "a part" : t->unit != NULL ? "groups" :
-	    t->forward ? "blocks of time" : "rows");
+	if (t->unit != NULL)
+		return ("groups");
+	if (!t->forward)
+		return ("rows");
+	return (ge_schema_find(&t->schema, GE_ROLE_TIME) != SIZE_MAX ?
+	    "blocks of time" : "blocks of rows");
 }
 
 /* The numbers of the card, borrowed from t and made here. */

@@ -27,6 +27,28 @@ enum {
 
 static const float rate[SCALES] = { 0.3f, SLOWEST };
 
+/*
+ * As if there had been no rows; only their count goes on.  What is 1 on average
+ * starts there: in a few rows it would not come up to it from 0.
+ */
+static void
+forget(struct ge_watch *w)
+{
+	const size_t p = w->m->p;
+	const float *used = w->m->used;
+	size_t c, i, k;
+
+	memset(w->v, 0, w->nv * sizeof(*w->v));
+	for (c = 0; c < 2; c++, used += p)
+		for (k = 0; k < SCALES; k++)
+			for (i = 0; i < p; i++)
+				if (used[i] > 0)
+					w->q[c][k][i] = w->sum[c][k] = 1;
+	for (i = 0; i < p; i++)
+		w->left[i] = -1;
+	w->begun = w->have = w->scored = w->alarm = 0;
+}
+
 struct ge_watch *
 ge_watch_new(const struct ge_monitor *m, struct ge_err *e)
 {
@@ -72,8 +94,7 @@ ge_watch_new(const struct ge_monitor *m, struct ge_err *e)
 	w->r[1] = v + m->stride;
 	w->t = v + 2 * m->stride;
 	w->off = w->t + p;
-	for (i = 0; i < p; i++)
-		w->left[i] = -1;
+	forget(w);
 	return (w);
 }
 
@@ -129,18 +150,6 @@ bend(struct ge_watch *w, size_t i)
 		return;
 	h[i] = x > HINGE ? x - HINGE : 0;
 	h[m->p + i] = x < -HINGE ? -x - HINGE : 0;
-}
-
-/* As if there had been no rows; only their count goes on. */
-static void
-forget(struct ge_watch *w)
-{
-	size_t i;
-
-	memset(w->v, 0, w->nv * sizeof(*w->v));
-	for (i = 0; i < w->m->p; i++)
-		w->left[i] = -1;
-	w->begun = w->have = w->scored = w->alarm = 0;
 }
 
 int

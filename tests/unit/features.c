@@ -189,7 +189,7 @@ some_rows(void)
 	check(n == 3, "some rows");
 	ge_features_release(&F);
 	memcpy(c, col, sizeof(c));
-	c[G].role = GE_ROLE_NONE;
+	c[G].role = c[T].role = GE_ROLE_NONE;
 	alone.col = c;
 	fresh[6] = 1;
 	ge_features_plain(&F, &alone, &e);
@@ -240,6 +240,79 @@ many_groups(void)
 	r[G] = -NAN;
 	ge_features_row(&F, S, r, out, &e);
 	check(out[4] == 7, "rows of no group are one");
+	ge_series_free(S);
+	ge_features_release(&F);
+}
+
+/* As many groups as rows of each time: none is forgotten of a table. */
+static void
+many_groups_of_a_table(void)
+{
+	enum { GROUPS = GE_SERIES_GROUPS + 10, ROWS = 2 * GROUPS };
+	struct ge_features F;
+	double *t = calloc((size_t)ROWS * NCOLS, sizeof(*t));
+	float *x = calloc((size_t)ROWS * 8, sizeof(*x));
+	static const uint32_t few[] = { 7, GROUPS + 7, ROWS - 1 };
+	size_t i, good = 0;
+
+	ge_features_plain(&F, &schema, &e);
+	ge_features_lags(&F, &schema, "lag:1", &e);
+	for (i = 0; i < ROWS; i++) {
+		t[i * NCOLS + T] = (double)(i / GROUPS);
+		t[i * NCOLS + G] = (double)(i % GROUPS);
+		t[i * NCOLS + A] = (double)i;
+	}
+	check(ge_features_rows(&F, t, ROWS, NULL, NULL, ROWS, x, &e) == 0,
+	    "very many groups of a table");
+	for (i = GROUPS; i < ROWS; i++)
+		good += x[i * F.n + 4] == (float)(i - GROUPS);
+	check(good == GROUPS && isnan(x[4]), "each of them is remembered");
+	t[7 * NCOLS + G] = INFINITY;	/* as far back as those of none */
+	t[8 * NCOLS + G] = NAN;
+	t[(GROUPS + 7) * NCOLS + G] = INFINITY;
+	t[(GROUPS + 8) * NCOLS + G] = NAN;
+	ge_features_rows(&F, t, ROWS, NULL, few, 3, x, &e);
+	check(x[F.n] == GROUPS + 7 && x[F.n + 4] == 7 &&
+	    x[2 * F.n + 4] == GROUPS - 1, "some rows of them, one of infinity");
+	free(t);
+	free(x);
+	ge_features_release(&F);
+}
+
+/* What is before cannot be told of rows whose times run back. */
+static void
+out_of_order(void)
+{
+	struct ge_features F;
+	struct ge_series *S;
+	float x[12 * 32];
+	double r[NCOLS] = { 5, 1 };
+
+	alternate(12);
+	ge_features_plain(&F, &schema, &e);
+	v[9 * NCOLS + T] = v[7 * NCOLS + T] - 1;
+	check(ge_features_rows(&F, v, 12, NULL, NULL, 12, x, &e) == 0,
+	    "times do not matter where nothing looks back");
+	ge_features_lags(&F, &schema, "lag:1", &e);
+	check(ge_features_rows(&F, v, 12, NULL, NULL, 12, x, &e) == -1 &&
+	    e.code == GE_EREFUSED && strcmp(e.msg, "row 10: time runs back in "
+	    "its group") == 0, "a time before the last is refused");
+	v[9 * NCOLS + T] = v[7 * NCOLS + T];
+	v[8 * NCOLS + T] = NAN;
+	check(ge_features_rows(&F, v, 12, NULL, NULL, 12, x, &e) == 0,
+	    "the same time again, or none, is none before");
+	S = ge_series_new(&F, &e);
+	check(ge_features_row(&F, S, r, x, &e) == 0, "a row");
+	r[T] = NAN;
+	ge_features_row(&F, S, r, x, &e);
+	r[T] = 4;
+	check(ge_features_row(&F, S, r, x, &e) == -1 && e.code == GE_EREFUSED,
+	    "before the last time that is known");
+	r[G] = 2;
+	check(ge_features_row(&F, S, r, x, &e) == 0, "of another group");
+	ge_series_restart(S);
+	r[G] = 1;
+	check(ge_features_row(&F, S, r, x, &e) == 0, "after a restart");
 	ge_series_free(S);
 	ge_features_release(&F);
 }
@@ -494,6 +567,8 @@ main(void)
 	in_time();
 	some_rows();
 	many_groups();
+	many_groups_of_a_table();
+	out_of_order();
 	written();
 	unreadable();
 	pairs();

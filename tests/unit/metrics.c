@@ -192,6 +192,10 @@ without_meaning(void)
 	check(isfinite(out[GE_SCORE_LOGLOSS]) && out[GE_SCORE_LOGLOSS] > 30 &&
 	    out[GE_SCORE_AUC] <= 0 && out[GE_SCORE_BRIER] >= 1,
 	    "all wrong and sure of it");
+	for (i = 0; i < 40; i++)
+		p[i] = NAN;
+	ge_judge_classes(&j, out, &e);
+	check(isnan(out[GE_SCORE_ECE]), "probabilities that are none");
 	check(strcmp(ge_class_score_name[GE_SCORE_ECE], "ece") == 0 &&
 	    strcmp(ge_number_score_name[GE_SCORE_NASA], "nasa_score") == 0,
 	    "names");

@@ -521,6 +521,46 @@ dirty(const struct ge_monitor *clean)
 	ge_monitor_release(&m);
 }
 
+/*
+ * A fault in 1 % of more rows than limits are taken of; and one that comes again in
+ * each fifth of them.
+ */
+static void
+contaminated(void)
+{
+	enum { MANY = 140001 };
+	double *x = malloc((size_t)MANY * P * sizeof(*x));
+	struct ge_monitor m;
+	size_t i, j;
+
+	if (x == NULL)
+		exit(1);
+	process(x, MANY, 31);
+	for (i = 50000; i < 51400; i++)
+		for (j = 0; j < P; j++)
+			x[i * P + j] += j % 2 ? 30 : -30;
+	check(learn(&m, x, MANY, P) == 0 && m.dropped >= 1390 &&
+	    m.dropped < 1500 && m.recurring == 0,
+	    "a fault in one of a hundred of very many rows is left out");
+	printf("# %zu dropped, bound %g\n", m.dropped, (double)m.bound);
+	process(more, MORE, 32);
+	for (i = 0; i < 500; i++)
+		for (j = 0; j < P; j++)
+			more[i * P + j] += j % 2 ? 30 : -30;
+	check(look(&m, more, 500).alarms > 480, "and so is seen later");
+	ge_monitor_release(&m);
+	for (i = 0; i < 20000; i++)
+		if (i % 2000 < 20)
+			for (j = 0; j < P; j++)
+				x[i * P + j] += j % 2 ? 30 : -30;
+	check(learn(&m, x, 20000, P) == 0 && m.dropped == 0 &&
+	    m.recurring >= 190 && m.recurring < 230,
+	    "what comes again and again is learnt, and counted");
+	ge_monitor_release(&m);
+	free(x);
+	process(more, MORE, 99);
+}
+
 /* |x| cannot be told from x by lines; a mode shifts what nothing else tells. */
 static void
 bent(void)
@@ -645,8 +685,8 @@ gaps(void)
 {
 	static const double t[] = { 10, 11, 12, 14, 15, 16, 22, 23, 23, 20,
 	    21, NAN, 22 };
-	static const uint8_t want[] = { 2, 0, 0, 0, 0, 0, 2, 0, 0, 2, 0, 2,
-	    2 };
+	static const uint8_t want[] = { 2, 0, 0, 0, 0, 0, 2, 0, 0, 2, 0, 0,
+	    0 };
 	uint8_t fresh[sizeof(want)];
 	struct ge_err e = { 0 };
 	double step;
@@ -654,6 +694,33 @@ gaps(void)
 	check(ge_monitor_gaps(t, sizeof(want), fresh, &step, &e) == 0 &&
 	    step > 0.99 && step < 1.01 && memcmp(fresh, want, sizeof(want)) ==
 	    0, "gaps between times");
+}
+
+/* Runs of so few rows that not all have a past. */
+static void
+short_runs(void)
+{
+	static uint8_t fresh[N];
+	struct ge_monitor_opts o;
+	struct ge_monitor m;
+	struct ge_err e = { 0 };
+	size_t run, i;
+	int good = 1;
+
+	process(rows, N, 1);
+	for (run = 1; run <= 8; run++) {
+		for (i = 0; i < N; i++)
+			fresh[i] = i % run == 0 ? GE_MONITOR_APART : 0;
+		ge_monitor_opts_init(&o);
+		o.fresh = fresh;
+		e.code = 0;
+		if (ge_monitor_fit(&m, rows, N, P, &o, &e) == 0)
+			good &= run > 2 && m.lags <= run - 3;
+		else
+			good &= run <= 2 && e.code == GE_EUSAGE;
+		ge_monitor_release(&m);
+	}
+	check(good, "lags are no more than what most rows have before them");
 }
 
 static void
@@ -751,8 +818,10 @@ main(int argc, char **argv)
 	dirty(&m);
 	ge_monitor_release(&m);
 	bent();
+	contaminated();
 	stated();
 	gaps();
+	short_runs();
 	odd();
 	modal();
 	levels();

@@ -195,11 +195,11 @@ streams(void)
 	check(gives(buf, n, "<in>a,b\n1,2\n;", ""), "xz");
 	n = pack(buf, sizeof(buf), &tar, some);
 	check(gives(buf, n, "<d/a.csv>a,b\n1,2\n;<d/b.TSV>a\n7\n;",
-	    "'in': entries passed over, as they are no tables: 1, the first "
+	    "'in': entries passed over, as no table: 1, the first "
 	    "'d/README.md'"), "tables of an archive, and what is none");
 	n = pack(buf, sizeof(buf), &zip, some);
 	check(gives(buf, n, "<d/a.csv>a,b\n1,2\n;<d/b.TSV>a\n7\n;",
-	    "'in': entries passed over, as they are no tables: 1, the first "
+	    "'in': entries passed over, as no table: 1, the first "
 	    "'d/README.md'"), "of a zip");
 	n = pack(buf, sizeof(buf), &tar, none);
 	check(refuses(buf, n, GE_EUSAGE, "'in': no table"),

@@ -20,7 +20,7 @@ enum {
 
 static struct ge_frame frame;
 static struct ge_trees t;
-static char warning[512];
+static char warning[512], error[512];
 
 static void
 note(int level, const char *line)
@@ -61,6 +61,7 @@ open_trees(const struct ge_roles *r, const struct ge_trees_opts *o)
 	if (ge_trees_open(&t, &frame, r, o, &e) == 0)
 		return (0);
 	printf("# %s\n", e.msg);
+	snprintf(error, sizeof(error), "%s", e.code == GE_EUSAGE ? e.msg : "");
 	return (-1);
 }
 
@@ -178,6 +179,90 @@ test_time(void)
 	done();
 }
 
+/* g: 5 groups, each of a class of its own; h: 2, of which the second has no target. */
+static int
+pure(char *out, size_t cap, size_t i)
+{
+
+	return (snprintf(out, cap, "%u,c%zu,%zu,%s,%zu,%zu\n", draw(100), i / 80,
+	    i / 80, i < 200 ? i % 2 ? "u" : "v" : "", i / 200, i / 133));
+}
+
+/* Each fold holds out some rows and learns from two or more. */
+static int
+folds_are_whole(void)
+{
+	size_t held, learnt, i;
+	int f;
+
+	for (f = 0; f < t.folds; f++) {
+		for (held = learnt = i = 0; i < t.n; i++) {
+			held += t.fold[i] == f;
+			learnt += ge_trees_learns(&t, i, f) != 0;
+		}
+		if (held == 0 || learnt < 2)
+			return (0);
+	}
+	return (t.folds > 0);
+}
+
+/* How many folds there are of pure rows, or 0. */
+static int
+deal_pure(const char *target, const char *group, const char *time,
+    double hold)
+{
+	struct ge_roles r = { .target = target, .group = group, .time = time };
+	struct ge_trees_opts o;
+	int n = 0;
+
+	ge_trees_opts_init(&o);
+	o.hold = hold;
+	error[0] = '\0';
+	if (table("x,c,g,y,h,year\n", pure) == 0 && open_trees(&r, &o) == 0 &&
+	    folds_are_whole())
+		n = t.folds;
+	return (n);
+}
+
+static void
+test_whole(void)
+{
+	static const double share[] = { 0.001, 0.2, 0.4, 0.6, 0.7, 0.9 };
+	size_t i;
+	int good;
+
+	check(deal_pure("c", "g", NULL, 0) == 5,
+	    "groups of one class each are in as many folds");
+	done();
+	check(deal_pure("y", "h", NULL, 0) == 0 && strstr(error,
+	    "one group") != NULL, "a group without targets is none");
+	done();
+	check(deal_pure("x", NULL, "year", 0) == 3 && t.nheld == 267,
+	    "of four times three are held out");
+	done();
+	check(deal_pure("x", NULL, "h", 0) == 1 && t.nheld == 200,
+	    "of two times one");
+	done();
+	for (good = 1, i = 0; i < sizeof(share) / sizeof(*share); i++) {
+		good = deal_pure("x", "g", NULL, share[i]) == 1 && good;
+		good = good && fabs((double)t.nheld - 400 * share[i]) <= 80;
+		done();
+	}
+	check(good, "groups held out once are of the share asked for");
+	check(deal_pure("c", NULL, NULL, 0.9) == 1 && t.nheld == 360,
+	    "most rows held out once");
+	done();
+	check(deal_pure("c", NULL, NULL, 0.999) == 1 && t.nheld == 395,
+	    "one row of each class is learnt from");
+	done();
+	check(deal_pure("x", NULL, NULL, 0.001) == 0 && error[0] != '\0',
+	    "a share that holds out nothing is refused");
+	done();
+	check(deal_pure("c", NULL, "x", 0.001) == 0 && error[0] != '\0',
+	    "and so with times");
+	done();
+}
+
 /* y is missing in every tenth row; w as it must not count. */
 static int
 weighty(char *out, size_t cap, size_t i)
@@ -251,6 +336,7 @@ main(void)
 	test_rows();
 	test_groups();
 	test_time();
+	test_whole();
 	test_weights();
 	test_meaning();
 	return (bad);
