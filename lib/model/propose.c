@@ -11,6 +11,7 @@ enum {
 	FOLDS = 3,
 	SAMPLE = 16384,			/* rows that suffice; half, of series */
 	ROUNDS = 60, PATIENCE = 8, DEPTH = 5,
+	FINE = 1024,			/* bins that suffice for pairs */
 	COARSE = 64,			/* bins that suffice for windows */
 	WIDTHS = 4,
 	COLUMNS = 9			/* of whose pairs there are proposals */
@@ -349,6 +350,14 @@ out:
 	return (d);
 }
 
+/* To choose by, somewhat coarser thresholds do. */
+static int
+few_bins(int bins)
+{
+
+	return (bins < FINE ? bins : FINE);
+}
+
 static void
 settings(const struct court *c, size_t q, struct ge_boost_opts *o)
 {
@@ -362,7 +371,7 @@ settings(const struct court *c, size_t q, struct ge_boost_opts *o)
 	if (c->coarse)
 		o->bins = COARSE;
 	else if (o->bins == 0)
-		o->bins = ge_propose_bins(c->n, q);
+		o->bins = few_bins(ge_propose_bins(c->n, q));
 	o->eta = ETA;
 	o->depth = DEPTH;
 }

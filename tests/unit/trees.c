@@ -449,6 +449,27 @@ test_shift(void)
 	done();
 }
 
+/* Limits that are over at once: a round of each, and it is said. */
+static void
+test_limits(void)
+{
+	struct ge_roles r = { .target = "y" };
+	struct ge_trees_opts o;
+	struct ge_err e = { 0 };
+	int good;
+
+	ge_trees_opts_init(&o);
+	o.minutes = 1e-9;
+	o.combine = 8;
+	good = table("a,b,c,d,k,y\n", noise) == 0 && open_trees(&r, &o) == 0 &&
+	    ge_trees_fit(&t, &e) == 0;
+	check(good && t.rounds == 1 && strcmp(t.stopped, "minutes") == 0,
+	    "no time for more than a round");
+	check(strcmp(warning, "-O minutes= cut short proposals and folds: "
+	    "1 round") == 0, "and it is said");
+	done();
+}
+
 int
 main(void)
 {
@@ -463,5 +484,6 @@ main(void)
 	test_rounds();
 	test_noise();
 	test_shift();
+	test_limits();
 	return (bad);
 }
