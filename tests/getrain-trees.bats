@@ -244,7 +244,7 @@ from: only -O folds=0 is left"
 	[ "$(member m/schema.json 'j["trees"]["cap"]')" = 25.0 ]
 	# None is left out of 0 to 25, nor is a bound.
 	gepredict m t.csv | tail -n +2 | awk -F '\t' '
-	    { n += $2 == 25 }
+	    { n += $2 > 24.9 }
 	    $2 < 0 || $4 < 0 || $2 > 25 || $5 > 25 { exit 1 }
 	    END { exit !n }'
 	expect 2 learn -O life -O group=unit -o x t.csv

@@ -18,8 +18,8 @@
  * Categories are XGBoost's own: seen to work with exact SHAP, JSON and quantised
  * matrices in 1.7.4, against one-hot columns that cost a column a word.
  *
- * A row of features is float x [q], by ge_boost_value; missing is NaN; a category is its number 0, 1, ... as a float, below GE_BOOST_WORDS.  k below is the
- * number of margins a row: 1, or the classes of GE_SOFTMAX.  Everything here is called
+ * A row of features is float x [q], by ge_boost_value; missing is NaN; a category is its
+ * number 0, 1, ... as a float, below GE_BOOST_WORDS.  k below is the number of margins a row: 1, or the classes of GE_SOFTMAX.  Everything here is called
  * from one thread.
  */
 enum {
@@ -119,7 +119,11 @@ const float *ge_boost_fitted(struct ge_boost *b, struct ge_err *e);
 void ge_boost_free(struct ge_boost *b);
 
 /*
+ * ge_boost_rest(b, e): it learns no more, and lets go of d, y, w and what it holds of
+ * each row.
+ *
  * ge_boost_margins(b, x, n, out, e): of rows x [n][q] into out [n][k].
+ * ge_boost_margins_at(b, x, n, rounds, out, e): as they were after so many, 1 at least.
  *
  * ge_boost_shap(b, x, n, out, e):
  * Exact contributions (Lundberg and others, 2018) into out [n][k][q + 1], the last
@@ -128,8 +132,11 @@ void ge_boost_free(struct ge_boost *b);
  * ge_boost_gain(b, gain, e): gain [q], by how much splits on each feature lowered the
  * loss of the rows learnt from, in all.
  */
+int ge_boost_rest(struct ge_boost *b, struct ge_err *e);
 int ge_boost_margins(struct ge_boost *b, const float *x, size_t n, float *out,
     struct ge_err *e);
+int ge_boost_margins_at(struct ge_boost *b, const float *x, size_t n,
+    int rounds, float *out, struct ge_err *e);
 int ge_boost_shap(struct ge_boost *b, const float *x, size_t n, float *out,
     struct ge_err *e);
 int ge_boost_gain(struct ge_boost *b, double *gain, struct ge_err *e);

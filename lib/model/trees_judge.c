@@ -305,12 +305,14 @@ foretell_linear(struct ge_trees *t, struct held *h, int f, struct ge_err *e)
 	const struct ge_trees_view *v = ge_trees_view(t, f);
 	struct ge_linear_opts o = { .classes = t->meaning.k, .ridge = 1,
 	    .pool = t->pool };
-	struct ge_linear_data d = { .x = v->x, .q = v->q, .y = t->y,
-	    .w = t->w };
+	struct ge_linear_data d = { .q = v->q, .y = t->y, .w = t->w };
 	struct ge_linear *l = NULL;
 	uint32_t *row, *many;
 	size_t i;
 
+	if (ge_trees_hold(t, f, e) == -1)
+		return (-1);
+	d.x = v->x;
 	row = ge_alloc(t->n * sizeof(*row), e);
 	many = count_words(t, &v->features, e);
 	if (row != NULL && many != NULL) {
