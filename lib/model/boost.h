@@ -19,8 +19,8 @@
  * matrices in 1.7.4, against one-hot columns that cost a column a word.
  *
  * A row of features is float x [q], by ge_boost_value; missing is NaN; a category is its
- * number 0, 1, ... as a float, below GE_BOOST_WORDS.  k below is the number of margins a row: 1, or the classes of GE_SOFTMAX.  Everything here is called
- * from one thread.
+ * number 0, 1, ... as a float, below GE_BOOST_WORDS.  k below is the number of margins a
+ * row: 1, or the classes of GE_SOFTMAX.  Everything here is called from one thread.
  */
 enum {
 	GE_BOOST_COLS = 65536,		/* most features */
