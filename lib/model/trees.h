@@ -22,11 +22,12 @@
  * A model of a table with a target, from rows to files: what `getrain trees` does, in
  * the order in which it does it.
  *
- * Folds are held out in turn; each stops at the round that is best on what it holds out,
- * and the model of all rows has the mean of those rounds.  Rows are dealt so that each
- * fold has its share of every class; a group is in one fold; with times, or features of
- * the past, and no groups folds are blocks in order, and each is foretold from those
- * before it alone.  What is
+ * Folds are held out in turn.  What a fold holds out is foretold by as many of its rounds
+ * as are best on what the others hold out (with one part held out: each fifth of it by
+ * those that are best on the rest), and the model of all rows has as many as are best on
+ * all of it.  Rows are dealt so that each fold has its share of every class; a group is
+ * in one fold; with times, or features of the past, and no groups folds are blocks in
+ * order, and each is foretold from those before it alone.  What is
  * told of the model (metrics, calibration, sets, intervals) comes of rows that were held
  * out.  Thresholds of numbers are quantiles of all rows, held out or not: of features,
  * never of the target.
