@@ -121,6 +121,19 @@ set_task(const char *v, enum ge_trees_task *to, struct ge_err *e)
 	return (0);
 }
 
+/* Windows, or the most rows of those that are proposed. */
+static int
+set_lags(const char *v, const char **to, struct ge_err *e)
+{
+	uint64_t n;
+
+	*to = v;
+	if (ge_num_parse(v, strlen(v), &n) == -1)
+		return (ge_features_lags_check(v, e));
+	return (n >= 1 && n <= GE_FEATURES_ROWS ? 0 : ge_fail(e, GE_EUSAGE,
+	    "lags '%s': not from 1 to %d rows", v, GE_FEATURES_ROWS));
+}
+
 static int
 set(struct options *o, const char *arg, struct ge_err *e)
 {
@@ -137,9 +150,9 @@ set(struct options *o, const char *arg, struct ge_err *e)
 		return (flag(arg, v, &t->life, e));
 	if ((v = cli_option(arg, "task")) != NULL)
 		return (set_task(v, &t->task, e));
-	if ((v = cli_option(arg, "lags")) != NULL && *v != '\0') {
-		t->lags = v;
-	} else if ((v = cli_option(arg, "positive")) != NULL) {
+	if ((v = cli_option(arg, "lags")) != NULL && *v != '\0')
+		return (set_lags(v, &t->lags, e));
+	if ((v = cli_option(arg, "positive")) != NULL) {
 		t->positive = v;
 	} else if ((v = cli_option(arg, "by")) != NULL) {
 		if (t->nby == GE_TREES_BY)

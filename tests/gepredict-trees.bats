@@ -361,6 +361,14 @@ refused() {
 	cmp want got
 }
 
+@test "gepredict trees: windows that are none are refused before anything is read" {
+	mkfifo in
+	for lags in 33x mean:0 0 65537 slope; do
+		expect 2 timeout 20 getrain trees -O target=a -O lags=$lags -o m in
+		told "$lags"
+	done
+}
+
 @test "gepredict trees: wrong command lines" {
 	model classes
 	expect 2 gepredict -O format=prometheus m test.csv
