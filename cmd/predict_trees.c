@@ -14,7 +14,7 @@ enum format {
 };
 
 enum {
-	MODEL_MAX = 1 << 30,
+	MODEL_MAX = GE_BOOST_BYTES,
 	BATCH = 1024,			/* rows predicted at once, at most, */
 	CELLS = 1 << 20,		/* and numbers about them */
 	CAUSES = 10,			/* told of a row, unless all are asked for */

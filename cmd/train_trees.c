@@ -130,24 +130,17 @@ set_task(const char *v, enum ge_trees_task *to, struct ge_err *e)
 	return (0);
 }
 
-/* A number of rows, or windows: are they such, whatever the columns? */
+/* Windows, or the most rows of those that are proposed. */
 static int
 set_lags(const char *v, const char **to, struct ge_err *e)
 {
-	struct ge_schema none = { 0 };
-	struct ge_features F;
 	uint64_t n;
-	int rc;
 
 	*to = v;
-	if (ge_num_parse(v, strlen(v), &n) == 0)
-		return (n >= 1 && n <= GE_FEATURES_ROWS ? 0 : ge_fail(e,
-		    GE_EUSAGE, "lags '%s': not from 1 to %d rows", v,
-		    GE_FEATURES_ROWS));
-	rc = ge_features_plain(&F, &none, e) == -1 ? -1 :
-	    ge_features_lags(&F, &none, v, e);
-	ge_features_release(&F);
-	return (rc);
+	if (ge_num_parse(v, strlen(v), &n) == -1)
+		return (ge_features_lags_check(v, e));
+	return (n >= 1 && n <= GE_FEATURES_ROWS ? 0 : ge_fail(e, GE_EUSAGE,
+	    "lags '%s': not from 1 to %d rows", v, GE_FEATURES_ROWS));
 }
 
 static int

@@ -120,18 +120,18 @@ assert len(d) == 400 and max(d) < 0.01 and min(w) > 1999, max(d)'
 	far 120 1 0 >far.csv
 	sed -n 's/^\([0-9.]*\),\(.*\)/\1,\2,n\1,d/p' far.csv |
 	    sed -e '1ix,y,name,more' -e '7s/^[^,]*/oops/' >train.csv
-	expect 0 getrain trees -q -j 1 -O target=y -O rounds=5 -o m train.csv
-	[ "$(wc -l <"$err")" -eq 2 ]
+	expect 0 getrain trees -j 1 -O target=y -O rounds=5 -o m train.csv
+	[ "$(grep -c '^getrain: column' "$err")" -eq 2 ]
 	told "column 'x': 119 numbers, but 'train.csv:7:1': 'oops': taken as words"
 	told "column 'name': another word in most rows, of which nothing can be"
-	expect 0 getrain trees -q -j 1 -O target=y -O skip=name,x -O rounds=5 -f \
+	expect 0 getrain trees -j 1 -O target=y -O skip=name,x -O rounds=5 -f \
 	    -o m train.csv
-	said
-	# Not where words are as many, nor of a target.
+	fails grep -q 'words' "$err"
+	# Not where words are as many.
 	awk -F , -v OFS=, 'NR > 1 { $1 = NR % 2 ? NR % 7 : "a" NR % 5 } 1' \
 	    far.csv >train.csv
-	expect 0 getrain trees -q -j 1 -O target=y -O rounds=5 -f -o m train.csv
-	said
+	expect 0 getrain trees -j 1 -O target=y -O rounds=5 -f -o m train.csv
+	fails grep -q 'words' "$err"
 }
 
 @test "gepredict trees: -v tells what speaks for it, the most first" {
@@ -362,6 +362,14 @@ refused() {
 	[ $i -gt 50 ]
 	[ $i -lt 1000 ]
 	cmp want got
+}
+
+@test "gepredict trees: windows that are none are refused before anything is read" {
+	mkfifo in
+	for lags in 33x mean:0 0 65537 slope; do
+		expect 2 timeout 20 getrain trees -O target=a -O lags=$lags -o m in
+		told "$lags"
+	done
 }
 
 @test "gepredict trees: wrong command lines" {

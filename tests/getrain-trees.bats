@@ -313,10 +313,9 @@ from: only -O folds=0 is left"
 		NR == 58 { $1 = "oops" } { print }' >t.csv
 	expect 0 getrain trees -j1 -O rounds=5 -O folds=2 -O target=y -O skip=z \
 	    -o m t.csv
-	told "column 'a': 119 numbers and 1 word, 'oops' in row 57: all are \
-taken as words"
-	told "column 'id' has another word in each row: nothing can be learnt \
-from it"
+	told "column 'a': 119 numbers, but 't.csv:58:1': 'oops': taken as words"
+	told "column 'id': another word in most rows, of which nothing can be \
+learnt for others"
 	[ "$(grep -c column "$err")" = 2 ]
 }
 

@@ -296,7 +296,8 @@ set_up(struct ge_boost *b, struct ge_err *e)
 	    set_number(b, "lambda", o->lambda * b->scale, e) == -1 ||
 	    set_number(b, "alpha", o->alpha * b->scale, e) == -1 ||
 	    set_number(b, "gamma", o->gamma * b->scale, e) == -1 ||
-	    set_number(b, "min_child_weight", o->min_child * b->scale, e) == -1 ||
+	    set_number(b, "min_child_weight", o->min_child * b->scale, e) ==
+	    -1 ||
 	    set_number(b, "colsample_bytree", o->colsample, e) == -1)
 		return (-1);
 	return (0);
@@ -786,7 +787,12 @@ ge_boost_save(struct ge_boost *b, const char *const *names, uint8_t **buf,
 		return (-1);
 	rc = XGBoosterSaveModelToBuffer(b->h, "{\"format\": \"json\"}", &n, &s);
 	if (rc == 0) {
-		if ((*buf = ge_alloc(n + 1, e)) != NULL) {
+		*buf = NULL;
+		if (n > GE_BOOST_BYTES)
+			ge_fail(e, GE_EUSAGE, "the trees take %llu MiB, of %d "
+			    "at most: fewer rounds, or less depth",
+			    (unsigned long long)n >> 20, GE_BOOST_BYTES >> 20);
+		else if ((*buf = ge_alloc(n + 1, e)) != NULL) {
 			memcpy(*buf, s, n);
 			drop_nan(*buf, n);
 			*len = n;

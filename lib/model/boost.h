@@ -26,7 +26,9 @@ enum {
 	GE_BOOST_COLS = 65536,		/* most features */
 	GE_BOOST_WORDS = 65536,		/* most words of a category */
 	GE_BOOST_CLASSES = 1024,
-	GE_BOOST_DEPTH = 32		/* deepest tree */
+	GE_BOOST_DEPTH = 32,		/* deepest tree */
+	GE_BOOST_BYTES = 256 << 20	/* of model.json: XGBoost takes many times
+					   as much to read it */
 };
 
 enum ge_boost_objective {

@@ -520,8 +520,9 @@ parse_calibration(struct ge_calibration *c, const json_t *j, struct ge_err *e)
 		return (parse_curves(c, json_object_get(j, "curves"), e));
 	if (c->kind == GE_CALIBRATION_NONE)
 		return (0);
-	if (ge_digits_json(json_object_get(j, "slope"), 1e-6, 1e6, &c->slope) == -1 ||
-	    (c->kind == GE_CALIBRATION_SIGMOID && ge_digits_json(json_object_get(j,
+	if (ge_digits_json(json_object_get(j, "slope"), 1e-6, 1e6,
+	    &c->slope) == -1 || (c->kind == GE_CALIBRATION_SIGMOID &&
+	    ge_digits_json(json_object_get(j,
 	    "shift"), -1e6, 1e6, &c->shift) == -1))
 		return (ge_fail(e, GE_EREFUSED, "calibration: a slope or shift "
 		    "that cannot be"));

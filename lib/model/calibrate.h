@@ -46,7 +46,9 @@ struct ge_calibration {
 /*
  * ge_calibration_fit(c, m, e):
  * The kind with the least log loss on folds that it is not learnt from; the simpler one
- * of equals.  Rising always.  0; -1 without memory.
+ * of equals.  The kind is chosen on all rows, so what is then told of them by
+ * ge_calibration_as on other folds is too good by what choosing one of three kinds may
+ * gain.  Rising always.  0; -1 without memory.
  *
  * ge_calibration_as(c, kind, m, e): that kind.  1 if it is one; 0 if it is not to be had
  * of these rows, c is then of kind none.

@@ -48,7 +48,8 @@ struct ge_conformal_held {
 /*
  * ge_conformal_sets(c, coverage, m, held, e):
  * ge_conformal_interval(c, coverage, p, y, fold, n, held, e):
- * Learn from rows; weights are not looked at.  fold as in ge_margins.  held, if not
+ * Learn from rows; weights are not looked at, since what is to be held often is a row to
+ * come, and of those no weight is known.  fold as in ge_margins.  held, if not
  * NULL: each fold with limits from the others.  0; -1 without memory.
  *
  * ge_conformal_in(c, margin, in): in [k], 1 for each class of the set; its size.

@@ -138,7 +138,8 @@ ge_decide_parse(struct ge_decide *d, const json_t *j, size_t k,
 	if (rule == NULL || i > GE_DECIDE_GIVEN ||
 	    !json_is_integer(positive) || json_integer_value(positive) < 0 ||
 	    (uint64_t)json_integer_value(positive) >= k ||
-	    ge_digits_json(json_object_get(j, "threshold"), 0, 1, &d->threshold) == -1)
+	    ge_digits_json(json_object_get(j, "threshold"), 0, 1,
+	    &d->threshold) == -1)
 		return (ge_fail(e, GE_EREFUSED, "decide: not a rule, a class and "
 		    "a threshold"));
 	d->rule = (enum ge_decide_rule)i;

@@ -236,51 +236,78 @@ rows(const char *s, size_t len)
 
 /* One word of a spec: OP:W, OP:W/B. */
 static int
-window(struct ge_features *F, const struct ge_schema *s, const char *word,
-    size_t len, struct ge_err *e)
+window_parse(const char *word, size_t len, struct ge_feature *f,
+    struct ge_err *e)
 {
 	const char *colon = memchr(word, ':', len), *slash;
 	const char *end = word + len;
-	enum ge_feature_op op = kind_of(word, colon == NULL ? len :
-	    (size_t)(colon - word));
-	uint32_t j, w, b = 0;
 
-	if (op == GE_F_AGE && colon == NULL)
-		return (ge_features_age(F, s, e));
-	if (op == GE_F_OPS || kind[op].rows == 0 || colon == NULL)
+	*f = (struct ge_feature){ .op = kind_of(word, colon == NULL ? len :
+	    (size_t)(colon - word)) };
+	if (f->op == GE_F_AGE && colon == NULL)
+		return (0);
+	if (f->op == GE_F_OPS || kind[f->op].rows == 0 || colon == NULL)
 		goto bad;
 	slash = memchr(colon, '/', (size_t)(end - colon));
-	if (kind[op].first != (slash != NULL))
+	if (kind[f->op].first != (slash != NULL))
 		goto bad;
-	w = rows(colon + 1, (size_t)((slash == NULL ? end : slash) - colon -
-	    1));
+	f->w = rows(colon + 1, (size_t)((slash == NULL ? end : slash) -
+	    colon - 1));
 	if (slash != NULL)
-		b = rows(slash + 1, (size_t)(end - slash - 1));
-	if (w < (uint32_t)kind[op].rows || (slash != NULL && b == 0))
-		goto bad;
-	for (j = 0; j < s->ncols; j++)
-		if (numeric(s, j) &&
-		    ge_features_add(F, s, op, j, b, w, e) == -1)
-			return (-1);
-	return (0);
+		f->b = rows(slash + 1, (size_t)(end - slash - 1));
+	if (f->w >= (uint32_t)kind[f->op].rows && (slash == NULL || f->b > 0))
+		return (0);
 bad:
 	return (ge_fail(e, GE_EUSAGE, "no such window: '%.*s'", (int)len,
 	    word));
+}
+
+static int
+window_add(struct ge_features *F, const struct ge_schema *s,
+    const struct ge_feature *f, struct ge_err *e)
+{
+	uint32_t j;
+
+	if (f->op == GE_F_AGE)
+		return (ge_features_age(F, s, e));
+	for (j = 0; j < s->ncols; j++)
+		if (numeric(s, j) &&
+		    ge_features_add(F, s, f->op, j, f->b, f->w, e) == -1)
+			return (-1);
+	return (0);
+}
+
+/* F may be NULL: is it a spec? */
+static int
+windows(struct ge_features *F, const struct ge_schema *s, const char *spec,
+    struct ge_err *e)
+{
+	struct ge_feature f;
+	size_t len;
+
+	for (;; spec += len + 1) {
+		len = strcspn(spec, ",");
+		if (window_parse(spec, len < 64 ? len : 64, &f, e) == -1 ||
+		    (F != NULL && window_add(F, s, &f, e) == -1))
+			return (-1);
+		if (spec[len] == '\0')
+			return (0);
+	}
 }
 
 int
 ge_features_lags(struct ge_features *F, const struct ge_schema *s,
     const char *spec, struct ge_err *e)
 {
-	size_t len;
 
-	for (;; spec += len + 1) {
-		len = strcspn(spec, ",");
-		if (window(F, s, spec, len < 64 ? len : 64, e) == -1)
-			return (-1);
-		if (spec[len] == '\0')
-			return (0);
-	}
+	return (windows(F, s, spec, e));
+}
+
+int
+ge_features_lags_check(const char *spec, struct ge_err *e)
+{
+
+	return (windows(NULL, NULL, spec, e));
 }
 
 static json_t *

@@ -63,6 +63,8 @@ struct ge_features {
  * ge_features_lags(F, s, spec, e): of each input column of numbers what spec names, words
  * separated by commas: lag:W mean:W slope:W spread:W start:W/B age.  GE_EUSAGE.
  *
+ * ge_features_lags_check(spec, e): whether there can be such windows.  GE_EUSAGE.
+ *
  * ge_features_copy(to, F, s, e): to is as from ge_features_plain.
  *
  * ge_features_release(F): what a failed call has left too.
@@ -80,6 +82,7 @@ int ge_features_age(struct ge_features *F, const struct ge_schema *s,
     struct ge_err *e);
 int ge_features_lags(struct ge_features *F, const struct ge_schema *s,
     const char *spec, struct ge_err *e);
+int ge_features_lags_check(const char *spec, struct ge_err *e);
 int ge_features_copy(struct ge_features *to, const struct ge_features *F,
     const struct ge_schema *s, struct ge_err *e);
 void ge_features_release(struct ge_features *F);

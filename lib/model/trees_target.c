@@ -3,14 +3,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "data/decimal.h"
 #include "model/trees_int.h"
 #include "util/hook.h"
 #include "util/mem.h"
-
-enum {
-	FEW = 4				/* of so many numbers one word */
-};
 
 /* Squares of what is larger are no floats to XGBoost. */
 static const double most = 1e15;
@@ -356,69 +351,6 @@ find_positive(struct ge_trees *t, struct ge_err *e)
 	    "'%s'", t->o.positive, t->meaning.word[0], t->meaning.word[1]));
 }
 
-/* Numbers, and a few words: which is the first, and where? */
-static void
-doubt_words(const struct ge_trees *t, size_t j, const uint8_t *is)
-{
-	const struct ge_frame_col *c = &t->f->col[j];
-	size_t i, numbers = 0, others = 0, first = 0;
-	double v;
-
-	for (i = 0; i < t->n; i++) {
-		v = t->f->v[i * t->f->ncols + j];
-		if (isnan(v))
-			continue;
-		if (is[(size_t)v])
-			numbers++;
-		else if (others++ == 0)
-			first = i;
-	}
-	if (numbers == 0 || numbers < FEW * others)
-		return;
-	v = t->f->v[first * t->f->ncols + j];
-	ge_note(GE_WARN, "column '%s': %zu number%s and %zu word%s, '%s' in row "
-	    "%zu: all are taken as words", c->name, numbers, numbers == 1 ?
-	    "" : "s", others, others == 1 ? "" : "s", c->word[(size_t)v],
-	    first + 1);
-}
-
-static int
-doubt_column(const struct ge_trees *t, size_t j, struct ge_err *e)
-{
-	const struct ge_frame_col *c = &t->f->col[j];
-	const char *end;
-	uint8_t *is;
-	double v;
-	size_t k;
-
-	if (c->nwords > FEW && c->nwords == t->n - c->missing &&
-	    t->schema.col[j].role == GE_ROLE_INPUT)
-		ge_note(GE_WARN, "column '%s' has another word in each row: "
-		    "nothing can be learnt from it", c->name);
-	if ((is = ge_alloc(c->nwords + 1, e)) == NULL)
-		return (-1);
-	for (k = 0; k < c->nwords; k++)
-		is[k] = (end = ge_decimal(c->word[k], &v)) != NULL &&
-		    *end == '\0';
-	doubt_words(t, j, is);
-	ge_free(is);
-	return (0);
-}
-
-static int
-doubts(const struct ge_trees *t, struct ge_err *e)
-{
-	size_t j;
-
-	for (j = 0; j < t->schema.ncols; j++)
-		if (t->f->col[j].type == GE_FRAME_CATEGORY &&
-		    (t->schema.col[j].role == GE_ROLE_INPUT ||
-		    t->schema.col[j].role == GE_ROLE_TARGET) &&
-		    doubt_column(t, j, e) == -1)
-			return (-1);
-	return (0);
-}
-
 int
 ge_trees_target(struct ge_trees *t, struct ge_err *e)
 {
@@ -434,8 +366,7 @@ ge_trees_target(struct ge_trees *t, struct ge_err *e)
 	if (!t->o.life && target == SIZE_MAX)
 		return (ge_fail(e, GE_EUSAGE, "what is to be foretold? "
 		    "-O target=column, or -O life"));
-	if ((t->y = ge_alloc(t->n * sizeof(*t->y), e)) == NULL ||
-	    doubts(t, e) == -1)
+	if ((t->y = ge_alloc(t->n * sizeof(*t->y), e)) == NULL)
 		return (-1);
 	if ((group != SIZE_MAX || t->o.life) && units(t, group, e) == -1)
 		return (-1);
