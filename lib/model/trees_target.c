@@ -4,7 +4,6 @@
 #include <string.h>
 
 #include "model/trees_int.h"
-#include "util/hook.h"
 #include "util/mem.h"
 
 /* Squares of what is larger are no floats to XGBoost. */
