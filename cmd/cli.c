@@ -499,6 +499,14 @@ cli_option(const char *arg, const char *name)
 }
 
 int
+cli_needs(const char *arg, const char *v, struct ge_err *e)
+{
+
+	return (*v == '\0' ? ge_fail(e, GE_EUSAGE, "-O '%s': its value is "
+	    "missing", arg) : 0);
+}
+
+int
 cli_pin(struct ge_pins *pins, const char *arg, struct ge_err *e)
 {
 	const char *v;

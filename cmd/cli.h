@@ -124,6 +124,9 @@ int cli_reader(int c, struct ge_pins *pins, int *jobs, struct ge_err *e);
 /* cli_pin(pins, arg, e): -O set= and digest=.  1 if it was one, 0, -1. */
 int cli_pin(struct ge_pins *pins, const char *arg, struct ge_err *e);
 
+/* cli_needs(arg, v, e): -1, GE_EUSAGE, if v, the value of -O arg, is empty. */
+int cli_needs(const char *arg, const char *v, struct ge_err *e);
+
 /* cli_unknown(arg, e): an -O that nobody knows. */
 int cli_unknown(const char *arg, struct ge_err *e);
 

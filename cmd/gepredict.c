@@ -112,7 +112,8 @@ family(const char *model, const struct predict_family **f, struct ge_err *e)
 		ge_free(path);
 	}
 	return (*f != NULL ? 0 : ge_fail(e, GE_EUSAGE, "'%s': not the folder "
-	    "of a model: it has no config.json", model));
+	    "of a model: it has no config.json, monitor.safetensors or "
+	    "model.json", model));
 }
 
 int

@@ -20,7 +20,8 @@ struct rows {
 	size_t time, group;		/* columns of s, or SIZE_MAX */
 	char **known;			/* [s->ncols] */
 	char number[32];		/* of a group */
-	int begins;			/* no row of this table was handed on */
+	int bound;			/* the names of this table suit */
+	int begins;			/* no row of it was handed on */
 	double *v;			/* [s->ncols] */
 };
 
@@ -98,13 +99,33 @@ names_again(const struct rows *r, const struct ge_row *row)
 	return (n > 0);
 }
 
+/* As soon as the table has names. */
+static int
+bind(struct rows *r, struct ge_err *e)
+{
+
+	if (r->bound || r->table.ncols == 0)
+		return (0);
+	r->bound = 1;
+	return (ge_bind_table(&r->bind, &r->table, e));
+}
+
+/* A report of a table that is refused is none. */
+static int
+pause_rows(struct rows *r, struct ge_err *e)
+{
+
+	return (bind(r, e) == -1 ? -1 : r->bound ?
+	    r->fn->pause(r->fn->arg, e) : 0);
+}
+
 static int
 take_row(void *arg, const struct ge_row *row, struct ge_err *e)
 {
 	struct rows *r = arg;
 	struct predict_row x;
 
-	if (r->table.rows == 1 && ge_bind_table(&r->bind, &r->table, e) == -1)
+	if (bind(r, e) == -1)
 		return (-1);
 	if (ge_bind_row(&r->bind, row, r->v, e) == -1)
 		return (r->s->header && names_again(r, row) ? 0 : -1);
@@ -123,6 +144,7 @@ begin_table(void *arg, const char *name, struct ge_err *e)
 	struct rows *r = arg;
 
 	r->begins = 1;
+	r->bound = 0;
 	return (ge_table_init(&r->table, &r->opts, name, take_row, r, e));
 }
 
@@ -132,7 +154,7 @@ push_table(void *arg, const void *buf, size_t len, struct ge_err *e)
 	struct rows *r = arg;
 
 	return (ge_table_push(&r->table, buf, len, e) == -1 ? -1 :
-	    r->fn->pause(r->fn->arg, e));
+	    pause_rows(r, e));
 }
 
 static int
@@ -141,8 +163,10 @@ end_table(void *arg, struct ge_err *e)
 	struct rows *r = arg;
 	int rc = ge_table_end(&r->table, e);
 
+	if (rc == 0)
+		rc = pause_rows(r, e);
 	ge_table_release(&r->table);
-	return (rc == -1 ? -1 : r->fn->pause(r->fn->arg, e));
+	return (rc);
 }
 
 static int

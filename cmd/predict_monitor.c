@@ -470,7 +470,7 @@ paused(void *arg, struct ge_err *e)
 {
 	struct run *y = arg;
 
-	return (y->begun ? report_flush(&y->report, e) : 0);
+	return (report_flush(&y->report, e));
 }
 
 static void

@@ -404,9 +404,7 @@ paused(void *arg, struct ge_err *e)
 {
 	struct run *y = arg;
 
-	if (predict_held(y, e) == -1)
-		return (-1);
-	return (y->row > 0 ? report_flush(&y->report, e) : 0);
+	return (predict_held(y, e) == -1 ? -1 : report_flush(&y->report, e));
 }
 
 /* What was made of the input before it failed goes out. */
@@ -455,7 +453,7 @@ work(struct run *y, struct ge_err *e)
 		return (-1);
 	}
 	tell_forgotten(y);
-	return (predict_held(y, e) == -1 ? -1 : report_flush(&y->report, e));
+	return (paused(y, e));
 }
 
 static void

@@ -60,28 +60,6 @@ add_list(char ***list, size_t *n, size_t *room, const char *arg,
 	}
 }
 
-static int
-missing_value(const char *arg, const char *v, struct ge_err *e)
-{
-
-	return (*v == '\0' ? ge_fail(e, GE_EUSAGE, "-O '%s': its value is "
-	    "missing", arg) : 0);
-}
-
-/* One of a few words, NULL behind the last: its place; -1. */
-static int
-word(const char *arg, const char *v, const char *const *may,
-    struct ge_err *e)
-{
-	int i;
-
-	for (i = 0; may[i] != NULL; i++)
-		if (strcmp(v, may[i]) == 0)
-			return (i);
-	return (ge_fail(e, GE_EUSAGE, "-O '%s': not a value that it takes",
-	    arg));
-}
-
 /* A text of the user: 1; 0 if arg is none of these; -1. */
 static int
 text_option(struct table_options *o, const char *arg, struct ge_err *e)
@@ -97,7 +75,7 @@ text_option(struct table_options *o, const char *arg, struct ge_err *e)
 	for (i = 0; i < sizeof(text) / sizeof(text[0]); i++) {
 		if ((v = cli_option(arg, text[i].name)) == NULL)
 			continue;
-		if (missing_value(arg, v, e) == -1)
+		if (cli_needs(arg, v, e) == -1)
 			return (-1);
 		*text[i].to = v;
 		return (1);
@@ -123,24 +101,24 @@ cap_option(struct table_options *o, const char *arg, struct ge_err *e)
 	return (0);
 }
 
-static const char *const headers[] = { "no", "yes", "auto", NULL };
+static const char *const headers[] = { "no", "yes", "auto" };
 static const char *const seps[] = { "comma", "semicolon", "tab", "space",
-    "auto", NULL };
+    "auto" };
 static const char marks[] = ",;\t ";
 
 int
 tables_option(struct table_options *o, const char *arg, struct ge_err *e)
 {
 	const char *v;
-	int i = 0;
+	int i = 0, n = 0;
 
 	if ((v = cli_option(arg, "header")) != NULL) {
-		if ((i = word(arg, v, headers, e)) != -1)
-			o->table.header = i == 0 ? GE_HEADER_NO : i == 1 ?
-			    GE_HEADER_YES : GE_HEADER_AUTO;
+		i = cli_word("header", v, headers, 3, &n, e);
+		o->table.header = n == 0 ? GE_HEADER_NO : n == 1 ?
+		    GE_HEADER_YES : GE_HEADER_AUTO;
 	} else if ((v = cli_option(arg, "sep")) != NULL) {
-		if ((i = word(arg, v, seps, e)) != -1)
-			o->table.sep = marks[i];
+		i = cli_word("sep", v, seps, 5, &n, e);
+		o->table.sep = marks[n];
 	} else if ((v = cli_option(arg, "skip")) != NULL) {
 		i = add_list(&o->skip, &o->nskip, &o->room[0], arg, v, e);
 	} else if ((v = cli_option(arg, "only")) != NULL) {

@@ -127,9 +127,8 @@ set(struct options *o, const char *arg, struct ge_err *e)
 			*(int *)table[i].to = 1;
 			return (0);
 		}
-		if (*v == '\0')
-			return (ge_fail(e, GE_EUSAGE, "-O '%s': its value is "
-			    "missing", arg));
+		if (cli_needs(arg, v, e) == -1)
+			return (-1);
 		if (table[i].kind == TEXT) {
 			*(const char **)table[i].to = v;
 			return (0);

@@ -89,9 +89,8 @@ set(struct options *o, const char *arg, struct ge_err *e)
 
 	if ((rc = tables_option(&o->tables, arg, e)) != 0)
 		return (rc == 1 ? 0 : -1);
-	if ((v = strchr(arg, '=')) != NULL && v[1] == '\0')
-		return (ge_fail(e, GE_EUSAGE, "-O '%s': its value is missing",
-		    arg));
+	if ((v = strchr(arg, '=')) != NULL && cli_needs(arg, v + 1, e) == -1)
+		return (-1);
 	if ((v = cli_option(arg, "far")) != NULL)
 		return (set_far(m, v, e));
 	if ((v = cli_option(arg, "gco2")) != NULL)

@@ -9,6 +9,7 @@
 #include "tables.h"
 #include "families.h"
 #include "data/outdir.h"
+#include "model/digits.h"
 #include "model/trees.h"
 #include "util/mem.h"
 #include "util/num.h"
@@ -17,7 +18,13 @@ struct options {
 	struct ge_trees_opts trees;
 	struct table_options tables;
 	const char *out;
+	unsigned int given;		/* 1u << GE_TREES_... or below */
 	int force, try;
+};
+
+/* What is of rows held out. */
+enum {
+	FOLDS = GE_TREES_SETTINGS, HOLD, PATIENCE, COVERAGE, SEARCH, OTHER
 };
 
 /* An option of -O: a number into what `to` points to. */
@@ -26,7 +33,7 @@ struct setting {
 	enum { WHOLE, LONG, REAL } kind;
 	double min, max;
 	void *to;
-	int fixes;			/* a setting that is not searched, or -1 */
+	int is;				/* GE_TREES_... or above */
 };
 
 static int
@@ -35,10 +42,13 @@ set_number(struct options *o, const struct setting *s, const char *v,
 {
 	uint64_t n;
 
-	if (s->fixes != -1)
-		o->trees.fixed |= 1u << s->fixes;
-	if (s->kind == REAL)
-		return (cli_fraction(s->name, v, s->min, s->max, s->to, e));
+	o->given |= 1u << s->is;
+	if (s->kind == REAL) {
+		if (cli_fraction(s->name, v, s->min, s->max, s->to, e) == -1)
+			return (-1);
+		*(double *)s->to = ge_digits(*(double *)s->to);
+		return (0);
+	}
 	if (ge_size_parse(v, &n) == -1 || (double)n < s->min ||
 	    (double)n > s->max)
 		return (ge_fail(e, GE_EUSAGE, "%s '%s': not a number from %.0f "
@@ -57,29 +67,29 @@ number_option(struct options *o, const char *arg, struct ge_err *e)
 	struct ge_trees_opts *t = &o->trees;
 	struct ge_boost_opts *b = &t->boost;
 	const struct setting table[] = {
-		{ "alpha", REAL, 0, 1e9, &b->alpha, -1 },
-		{ "bins", WHOLE, 2, 65535, &b->bins, -1 },
-		{ "cap", REAL, 1e-9, 1e15, &t->cap, -1 },
+		{ "alpha", REAL, 0, 1e9, &b->alpha, OTHER },
+		{ "bins", WHOLE, 2, 65535, &b->bins, OTHER },
+		{ "cap", REAL, 1e-9, 1e15, &t->cap, OTHER },
 		{ "colsample", REAL, 1e-3, 1, &b->colsample,
 		    GE_TREES_COLSAMPLE },
-		{ "combine", LONG, 0, 1000, &t->combine, -1 },
-		{ "coverage", REAL, 0.01, 0.999, &t->coverage, -1 },
+		{ "combine", LONG, 0, 1000, &t->combine, OTHER },
+		{ "coverage", REAL, 0.01, 0.999, &t->coverage, COVERAGE },
 		{ "depth", WHOLE, 1, GE_BOOST_DEPTH, &b->depth,
 		    GE_TREES_DEPTH },
 		{ "eta", REAL, 1e-6, 1, &b->eta, GE_TREES_ETA },
-		{ "folds", WHOLE, 0, GE_TREES_FOLDS, &t->folds, -1 },
-		{ "gamma", REAL, 0, 1e9, &b->gamma, -1 },
-		{ "gco2", REAL, 0, 1e6, &t->gco2, -1 },
-		{ "hold", REAL, 0.001, 0.9, &t->hold, -1 },
-		{ "joules", REAL, 1e-9, 1e18, &t->joules, -1 },
+		{ "folds", WHOLE, 0, GE_TREES_FOLDS, &t->folds, FOLDS },
+		{ "gamma", REAL, 0, 1e9, &b->gamma, OTHER },
+		{ "gco2", REAL, 0, 1e6, &t->gco2, OTHER },
+		{ "hold", REAL, 0.001, 0.9, &t->hold, HOLD },
+		{ "joules", REAL, 1e-9, 1e18, &t->joules, OTHER },
 		{ "lambda", REAL, 0, 1e9, &b->lambda, GE_TREES_LAMBDA },
 		{ "min-child", REAL, 0, 1e9, &b->min_child,
 		    GE_TREES_MIN_CHILD },
-		{ "minutes", REAL, 1e-9, 1e9, &t->minutes, -1 },
-		{ "patience", WHOLE, 1, 1e6, &t->patience, -1 },
-		{ "rounds", WHOLE, 1, 1e6, &t->rounds, -1 },
-		{ "search", WHOLE, 0, 1e5, &t->search, -1 },
-		{ "seed", LONG, 0, 1e18, &t->seed, -1 },
+		{ "minutes", REAL, 1e-9, 1e9, &t->minutes, OTHER },
+		{ "patience", WHOLE, 1, 1e6, &t->patience, PATIENCE },
+		{ "rounds", WHOLE, 1, 1e6, &t->rounds, OTHER },
+		{ "search", WHOLE, 0, 1e5, &t->search, SEARCH },
+		{ "seed", LONG, 0, 1e18, &t->seed, OTHER },
 		{ "subsample", REAL, 0.01, 1, &b->subsample,
 		    GE_TREES_SUBSAMPLE },
 	};
@@ -89,9 +99,8 @@ number_option(struct options *o, const char *arg, struct ge_err *e)
 	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
 		if ((v = cli_option(arg, table[i].name)) == NULL)
 			continue;
-		if (*v == '\0')
-			return (ge_fail(e, GE_EUSAGE, "-O '%s': its value is "
-			    "missing", arg));
+		if (cli_needs(arg, v, e) == -1)
+			return (-1);
 		return (set_number(o, &table[i], v, e) == -1 ? -1 : 1);
 	}
 	return (0);
@@ -170,6 +179,28 @@ set(struct options *o, const char *arg, struct ge_err *e)
 	return (0);
 }
 
+/* With nothing held out. */
+static int
+check_alone(const struct options *o, struct ge_err *e)
+{
+	const struct ge_trees_opts *t = &o->trees;
+	const char *name = NULL;
+
+	if (t->nby > 0)
+		name = "by";
+	if ((o->given & 1u << COVERAGE) != 0)
+		name = "coverage";
+	if (t->decide.rule != GE_DECIDE_LIKELY &&
+	    t->decide.rule != GE_DECIDE_GIVEN)
+		name = "decide";
+	if ((o->given & 1u << PATIENCE) != 0)
+		name = "patience";
+	if (t->search > 0)
+		name = "search";
+	return (name == NULL ? 0 : ge_fail(e, GE_EUSAGE, "-O %s= needs rows "
+	    "held out, not -O folds=0", name));
+}
+
 /* What excludes what. */
 static int
 check(const struct options *o, struct ge_err *e)
@@ -181,9 +212,11 @@ check(const struct options *o, struct ge_err *e)
 	if (t->folds == 1)
 		return (ge_fail(e, GE_EUSAGE, "folds '1': 0, or 2 at least; "
 		    "one part is held out by -O hold="));
-	if (t->folds == 0 && !(t->hold > 0) && t->search > 0)
-		return (ge_fail(e, GE_EUSAGE, "-O search= needs rows held "
-		    "out, not -O folds=0"));
+	if ((o->given & 1u << FOLDS) != 0 && (o->given & 1u << HOLD) != 0)
+		return (ge_fail(e, GE_EUSAGE, "-O folds= and -O hold= exclude "
+		    "each other"));
+	if (t->folds == 0 && check_alone(o, e) == -1)
+		return (-1);
 	if (o->out == NULL && !o->force && !o->try && isatty(1))
 		return (ge_fail(e, GE_EUSAGE, "standard output is a terminal: "
 		    "redirect it, or use -o"));
@@ -409,6 +442,7 @@ trees_main(int argc, char **argv)
 	o.trees.jobs = cli_jobs();
 	cli_progress(progress);
 	rc = parse(&o, argc, argv, &e);
+	o.trees.fixed = o.given;
 	if (rc == 0)
 		rc = run(&o, argc - optind, argv + optind, &e);
 	tables_options_release(&o.tables);

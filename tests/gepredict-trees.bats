@@ -195,6 +195,9 @@ assert len(d) == 400 and max(d) < 0.01 and min(w) > 1999, max(d)'
 	cut -d , -f 2- test.csv >other.csv
 	expect 5 gepredict m other.csv
 	said "gepredict: 'other.csv': no column 'age', which the model reads"
+	[ ! -s "$out" ]
+	expect 5 gepredict m <(head -n 1 other.csv)
+	[ ! -s "$out" ]
 	sed '1s/ward/wing/' test.csv >other.csv
 	expect 5 gepredict m other.csv
 	said "gepredict: 'other.csv': no column 'ward', which the model reads"

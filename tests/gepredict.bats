@@ -58,7 +58,7 @@ prints() {
 	said "gepredict: cannot open 'nowhere': No such file or directory"
 	mkdir empty
 	expect 2 gepredict empty
-	said "gepredict: 'empty': not the folder of a model: it has no config.json"
+	said "gepredict: 'empty': not the folder of a model: it has no config.json, monitor.safetensors or model.json"
 	model known
 	expect 2 gepredict m/config.json
 	told 'not the folder of a model'

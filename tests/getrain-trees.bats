@@ -16,7 +16,7 @@ table() {
 	}'
 }
 
-# learn OPTION ...: few rounds, one thread, without c and d.
+# learn OPTION ...: few rounds, one thread.
 learn() {
 	getrain trees -j1 -q -O rounds=20 -O folds=3 "$@"
 }
@@ -25,6 +25,37 @@ learn() {
 member() {
 	python3 -c 'import json, sys
 print(eval(sys.argv[2], {"j": json.load(open(sys.argv[1]))}))' "$@"
+}
+
+# wide COLUMNS ROWS: numbers x1 ..., and y that follows of them.
+wide() {
+	awk -v q="$1" -v n="$2" 'BEGIN {
+		srand(7)
+		for (j = 1; j <= q; j++)
+			printf "x%d,", j
+		print "y"
+		for (i = 0; i < n; i++) {
+			for (j = 1; j <= q; j++) {
+				x[j] = rand()
+				printf "%.4f,", x[j]
+			}
+			print x[1] * x[2] + x[3] + rand() / 9
+		}
+	}'
+}
+
+# again MODEL TABLE: do the options of its run.json give the same trees?
+again() {
+	local -a options
+
+	mapfile -t options < <(python3 -c 'import json, sys
+for k, v in json.load(open(sys.argv[1]))["options"].items():
+    for w in v if isinstance(v, list) else [v]:
+        if not isinstance(w, dict):
+            print("-O", k if w is True else "%s=%s" % (k, w), sep="\n")
+' "$1/run.json")
+	getrain trees -q -f -O folds=0 "${options[@]}" -o again "$2"
+	cmp "$1/model.json" again/model.json
 }
 
 @test "getrain trees: a model of classes, its files and what is told" {
@@ -90,15 +121,47 @@ print(b.num_boosted_rounds(), p[0] > p[1])')" = '20 True' ]
 	cmp m1/model.json model/model.json
 }
 
+@test "getrain trees: classes, categories, the past, proposals and search whatever -j" {
+	table 600 | awk -F, -v OFS=, 'NR == 1 { print "g", $0 }
+		NR > 1 { print "u" NR % 30, $0 }' >t.csv
+	for j in 1 2 3; do
+		learn -j $j -O target=c -O group=g -O skip=z -O rounds=12 \
+		    -O lags=mean:3 -O combine=4 -O balance -O search=2 -o m$j t.csv
+		cmp m1/model.json m$j/model.json
+		cmp m1/schema.json m$j/schema.json
+		learn -j $j -O target=z -O group=g -O rounds=12 -O lags=4 -o n$j \
+		    t.csv
+		cmp n1/model.json n$j/model.json
+		cmp n1/schema.json n$j/schema.json
+	done
+	again m1 t.csv
+	again n1 t.csv
+}
+
 @test "getrain trees: what a run has found out comes out again without folds" {
 	table 300 >t.csv
 	learn -O target=y -O skip=z -O search=2 -O seed=7 -o m t.csv
-	options=$(member m/run.json '" ".join("-O %s=%s" % (k,
-	    j["options"][k]) for k in ("seed", "rounds", "depth", "bins", "eta",
-	    "lambda", "min-child", "subsample", "colsample"))')
-	# shellcheck disable=SC2086	# words
-	getrain trees -q -O folds=0 $options -O target=y -O skip=z -o n t.csv
-	cmp m/model.json n/model.json
+	again m t.csv
+	# Of 11 inputs a tree sees 8.
+	wide 11 150 >w.csv
+	learn -O target=y -o w w.csv
+	again w w.csv
+	awk -F, 'NR == 1 { print "g,t,w," $0 }
+		NR > 1 { print int(NR / 10) "," NR "," NR % 3 "," $0 }' t.csv >g.csv
+	learn -O target=y -O skip=z,c -O group=g -O time=t -O weight=w \
+	    -O lags=lag:1,mean:3 -O decide=f1 -O balance -O positive=no -o g g.csv
+	again g g.csv
+	learn -O target=z -O only=a,b,c -O combine=3 -O eta=0.123456789 -o c t.csv
+	again c t.csv
+	getrain trees -q -j1 -O target=y -O skip=z,a -O skip=b -O hold=0.3 \
+	    -O decide=0.25 -O rounds=20 -o h t.csv
+	again h t.csv
+	[ "$(member h/run.json 'j["options"]["decide"]')" = 0.25 ]
+	[ "$(member h/run.json '"folds" in j["options"]["held_out"]')" = False ]
+	[ "$(member g/run.json 'j["options"]["held_out"]["decide"]')" = f1 ]
+	learn -O life -O cap=9 -O time=t -O group=g -O skip=y,z,c -O lags=slope:3 \
+	    -o l g.csv
+	again l g.csv
 }
 
 @test "getrain trees: folds by groups, by time, one part held out" {
@@ -108,7 +171,8 @@ print(b.num_boosted_rounds(), p[0] > p[1])')" = '20 True' ]
 	grep -q '^On 300 rows in 3 folds of groups, ' g/README.md
 	learn -O target=z -O skip=y,g -O time=t -o t t.csv
 	grep -q '^On 225 rows in 3 folds of blocks of time, ' t/README.md
-	learn -O target=z -O skip=y,g,t -O hold=0.2 -o h t.csv
+	getrain trees -j1 -q -O rounds=20 -O target=z -O skip=y,g,t -O hold=0.2 \
+	    -o h t.csv
 	grep -q '^On 60 rows held out once' h/README.md
 	expect 2 learn -O target=z -O skip=y -O group=one -o x \
 	    <(sed '1s/^/one,/; 2,$s/^/1,/' t.csv)
@@ -180,7 +244,7 @@ from: only -O folds=0 is left"
 	[ "$(member m/schema.json 'j["trees"]["cap"]')" = 25.0 ]
 	# None is left out of 0 to 25, nor is a bound.
 	gepredict m t.csv | tail -n +2 | awk -F '\t' '
-	    { n += $2 == 25 }
+	    { n += $2 > 24.9 }
 	    $2 < 0 || $4 < 0 || $2 > 25 || $5 > 25 { exit 1 }
 	    END { exit !n }'
 	expect 2 learn -O life -O group=unit -o x t.csv
@@ -193,6 +257,8 @@ from: only -O folds=0 is left"
 	table 300 | awk -F, -v OFS=, 'NR == 1 { print $0, "w", "k" }
 		NR > 1 { print $0, NR % 2, int($6 * 4) }' >t.csv
 	learn -O target=y -O skip=z,k -O weight=w -O balance -o m t.csv
+	[ "$(member m/run.json '[j["options"][k] for k in ("target", "skip", "weight")]')" = \
+	    "['y', ['z', 'k'], 'w']" ]
 	[ "$(member m/schema.json '[c["role"] for c in j["columns"]
 	    if c["name"] == "w"]')" = "['weight']" ]
 	learn -O target=k -O skip=y,z,w -o k t.csv
@@ -202,7 +268,10 @@ from: only -O folds=0 is left"
 	[ "$(member n/schema.json 'j["trees"]["task"]')" = number ]
 	sed '3s/[^,]*,\([^,]*\)$/-1,\1/' t.csv >bad.csv
 	expect 5 learn -O target=y -O weight=w -o x bad.csv
-	said 'getrain: row 2: weight -1 is none'
+	said "getrain: column 'w', row 2: weight -1 is not from 0 to 1e+15"
+	sed '4s/[^,]*,\([^,]*\)$/,\1/' t.csv >bad.csv
+	expect 5 learn -O target=y -O weight=w -o x bad.csv
+	said "getrain: column 'w', row 3: its weight is missing"
 }
 
 @test "getrain trees: targets that are none, and rows too few" {
@@ -219,6 +288,9 @@ from: only -O folds=0 is left"
 	-O target=z -O positive=yes|-O positive= is of two classes, not 0
 	-O target=y -O positive=maybe|positive 'maybe': the classes are 'no' and 'yes'
 	-O target=y -O by=why|-O by: there is no column 'why'
+	-O target=z -O decide=f1|-O decide= is of two classes, not 0
+	-O target=c -O decide=0.9|-O decide= is of two classes, not 3
+	-O target=z -O balance|-O balance is of classes, not of a number
 	END
 	printf 'a,y\n1,2\n' >one.csv
 	expect 2 learn -O target=y -o x one.csv
@@ -231,9 +303,56 @@ from: only -O folds=0 is left"
 	said "getrain: target 'y' is missing in every row"
 	printf 'a,y\n1,1e308\n2,1\n' >huge.csv
 	expect 5 learn -O target=y -O task=number -o x huge.csv
-	said 'getrain: row 1: target 1e+308 is beyond 1e+15'
+	said "getrain: column 'y', row 1: target 1e+308 is beyond 1e+15"
 	expect 2 learn -O target=y -o x /dev/null
 	[ ! -e x ]
+}
+
+@test "getrain trees: words among numbers, and words never the same, are told" {
+	table 120 | awk -F, -v OFS=, '{ $7 = NR == 1 ? "id" : "i" NR }
+		NR == 58 { $1 = "oops" } { print }' >t.csv
+	expect 0 getrain trees -j1 -O rounds=5 -O folds=2 -O target=y -O skip=z \
+	    -o m t.csv
+	told "column 'a': 119 numbers and 1 word, 'oops' in row 57: all are \
+taken as words"
+	told "column 'id' has another word in each row: nothing can be learnt \
+from it"
+	[ "$(grep -c column "$err")" = 2 ]
+}
+
+@test "getrain trees: scores of a constant are those of its folds" {
+	# Of pooled folds the area is below 0.5: those with few yes foretell many.
+	table 90 >t.csv
+	learn -O target=y -O skip=z -o m t.csv
+	[ "$(member m/run.json 'j["result"]["baselines"][0]["metrics"]["auc"]')" = 0.5 ]
+	awk -F, -v OFS=, 'NR == 1 { print $0, "g" } NR > 1 { print $0, int(NR / 9) }' \
+	    t.csv >g.csv
+	learn -O target=y -O skip=z -O group=g -o g g.csv
+	[ "$(member g/run.json 'j["result"]["baselines"][0]["metrics"]["auc"]')" = 0.5 ]
+	awk -F, -v OFS=, 'NR == 1 { print $0, "g" } NR > 1 { print $0, $5 }' \
+	    t.csv >p.csv
+	learn -O target=y -O skip=z,a,b -O group=g -o p p.csv
+	[ "$(member p/run.json \
+	    '"auc" in j["result"]["baselines"][0]["metrics"]')" = False ]
+}
+
+@test "getrain trees: limits of time and energy, grams, coverage" {
+	table 400 >t.csv
+	for limit in minutes joules; do
+		expect 0 getrain trees -j1 -O target=y -O skip=z -O search=1000 \
+		    -O rounds=200 -O $limit=0.0001 -O gco2=400 -o $limit t.csv
+		told ' g of CO2'
+		[ "$(member $limit/run.json 'j["result"]["stopped_by"]')" = $limit ]
+		[ "$(member $limit/run.json \
+		    'j["options"]["held_out"]["'$limit'"]')" = 0.0001 ]
+		again $limit t.csv
+	done
+	learn -O target=z -O skip=y -O coverage=0.5 -o half t.csv
+	learn -O target=z -O skip=y -O coverage=0.95 -o most t.csv
+	grep -q 'Sets and intervals at 50 % held' half/README.md
+	[ "$(python3 -c 'import json
+print(json.load(open("half/schema.json"))["trees"]["conformal"]["radius"] <
+    json.load(open("most/schema.json"))["trees"]["conformal"]["radius"])')" = True ]
 }
 
 @test "getrain trees: a class seen once, gaps, infinities: told, and it works" {
@@ -268,8 +387,22 @@ json.load(open("m/model.json"))'
 	widht=3|-O 'widht=3': no such option
 	cap=3|-O cap= is of -O life
 	END
-	expect 2 learn -O target=y -O lags=mean -o m t.csv
-	said "getrain: no such window: 'mean'"
+	while IFS='|' read -r opt line; do
+		# shellcheck disable=SC2086	# words
+		expect 2 getrain trees -O target=y $opt -o m missing.csv
+		said "getrain: $line"
+	done <<-'END'
+	-O lags=mean|no such window: 'mean'
+	-O lags=33x|no such window: '33x'
+	-O lags=lag:1,age,start:3|no such window: 'start:3'
+	-O lags=0|lags '0': not from 1 to 65536 rows
+	-O folds=3 -O hold=0.2|-O folds= and -O hold= exclude each other
+	-O folds=0 -O coverage=0.8|-O coverage= needs rows held out, not -O folds=0
+	-O folds=0 -O patience=3|-O patience= needs rows held out, not -O folds=0
+	-O folds=0 -O decide=f1|-O decide= needs rows held out, not -O folds=0
+	-O folds=0 -O by=c|-O by= needs rows held out, not -O folds=0
+	-O folds=0 -O search=2|-O search= needs rows held out, not -O folds=0
+	END
 	[ ! -e m ]
 	expect 0 getrain trees -t -O target=y t.csv
 	told "getrain: 40 rows, 5 inputs, 2 classes ('no' ... 'yes')"

@@ -117,6 +117,35 @@ setup_report() {
 	sed -n '/^\[alarm\]/,/^\[first/p' out | grep -qx "$(printf '70000\t7')"
 }
 
+@test "plot-monitor: one of several groups, and rows without a score" {
+	setup_report date
+	plot-monitor report >want
+	# Another machine in turns, higher and always in alarm; an empty name.
+	awk -F '\t' -v OFS='\t' '/^#/ { print $0, "group"; next }
+	    { $1 = ++n; print $0, "saw" }
+	    { $1 = ++n; $3 = 1; $4 += 7; print $0, "lathe%202" }
+	    NR == 9 { print ++n, $2, 0, "", 1.1, "", "saw"
+		print ++n, "", 0, 0.4, 1.1, "", "" }' report >turns
+	run -1 plot-monitor turns
+	[ "$output" = "plot-monitor: 'turns': 3 groups: -g says which" ]
+	plot-monitor -g saw turns >out
+	cmp want out
+	plot-monitor -t -g lathe%202 <turns | sed -n '/^\[score\]/,/^\[alarm/p' |
+	    grep -c "$(printf '\t[7-9][0-9.]*\t1.1\t1$')" | grep -qx 40
+	plot-monitor -g '' turns | grep -qx "$(printf '18\t0.4\t1.1\t0')"
+	run -1 plot-monitor -g drill turns
+	[ "$output" = "plot-monitor: 'turns': no rows of a monitor and of group 'drill'" ]
+	# A report of one group needs no -g.
+	grep -v 'lathe\|	$' turns | plot-monitor >out
+	cmp want out
+	# Rows of a group that lie far apart in the report are one alarm.
+	awk -F '\t' -v OFS='\t' '/^#/ { print; next }
+	    { for (k = 1; k <= 9; k++) { $1 = ++n; $7 = "m" k; print } }' \
+	    report >many
+	plot-monitor -g m3 many | sed -n '/^\[first\]/,$p' >out
+	[ "$(wc -l <out)" -eq 3 ]
+}
+
 @test "plot-monitor: without alarm, no rows, no report, no gnuplot" {
 	setup_report none
 	awk -F '\t' '$3 == 0' report | plot-monitor >out

@@ -83,8 +83,8 @@ steady() {
 
 @test "tables: options that are not understood" {
 	printf 'x,y\n1,2\n' >t.csv
-	refuses 2 "-O 'sep=dot': not a value that it takes" -O sep=dot
-	refuses 2 "-O 'header=maybe': not a value that it takes" -O header=maybe
+	refuses 2 "sep 'dot': not comma, semicolon, tab, space or auto" -O sep=dot
+	refuses 2 "header 'maybe': not no, yes or auto" -O header=maybe
 	refuses 2 "-O 'time': its value is missing" -O time
 	refuses 2 "-O 'skip=x,': a name is missing" -O skip=x,
 	refuses 2 "'t.csv': no column 'z'" -O skip=x,z

@@ -473,19 +473,3 @@ ge_frame_find(const struct ge_frame *f, const char *name)
 				return (j);
 	return (SIZE_MAX);
 }
-
-int
-ge_frame_constant(const struct ge_frame *f, size_t j)
-{
-	double x, first = (double)NAN;
-	size_t i;
-
-	for (i = 0; i < f->n; i++) {
-		x = f->v[i * f->ncols + j];
-		if (isnan(first))
-			first = x;
-		else if (x < first || x > first)
-			return (0);
-	}
-	return (1);
-}

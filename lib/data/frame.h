@@ -83,8 +83,6 @@ struct ge_frame {
  * Memory: 8 bytes a cell and less than 1/8 more.
  *
  * ge_frame_find(f, name): the column of this name, or of this place, or SIZE_MAX.
- *
- * ge_frame_constant(f, j): has column j no two values that differ?
  */
 void ge_frame_opts_init(struct ge_frame_opts *o);
 void ge_frame_init(struct ge_frame *f, const struct ge_frame_opts *o);
@@ -95,6 +93,5 @@ int ge_frame_end_table(struct ge_frame *f, struct ge_err *e);
 int ge_frame_end(struct ge_frame *f, struct ge_err *e);
 void ge_frame_release(struct ge_frame *f);
 size_t ge_frame_find(const struct ge_frame *f, const char *name);
-int ge_frame_constant(const struct ge_frame *f, size_t j);
 
 #endif

@@ -545,6 +545,20 @@ hand_on(struct ge_table *t, const struct cursor *c, uint64_t line,
 	return (t->fn(t->arg, &r, e));
 }
 
+/* Of a row that is longer than a piece: does a line end outside quotes in the last n? */
+static int
+ended(struct ge_table *t, size_t n)
+{
+	const char *end = t->buf + t->have, *s = end - n;
+
+	for (; s < end; s++) {
+		t->inside ^= *s == '"';
+		if (!t->inside && *s == '\n')
+			return (1);
+	}
+	return (0);
+}
+
 /* All rows that are whole, out of the buffer. */
 static int
 rows(struct ge_table *t, int final, struct ge_err *e)
@@ -568,6 +582,9 @@ rows(struct ge_table *t, int final, struct ge_err *e)
 	t->have = (size_t)(c.end - from);
 	memmove(t->buf, from, t->have);
 	t->retry = t->have < PIECE ? 0 : 2 * t->have;
+	t->inside = 0;
+	if (t->retry > 0)
+		(void)ended(t, t->have);
 	if (rc != -1 && t->have > ROW * t->o.field)
 		rc = ge_fail(e, GE_EREFUSED,
 		    "'%s:%llu:1': a row longer than is taken", t->name,
@@ -591,7 +608,7 @@ begin(struct ge_table *t)
 }
 
 static int
-take(struct ge_table *t, int final, struct ge_err *e)
+take(struct ge_table *t, size_t n, int final, struct ge_err *e)
 {
 
 	if (!t->begun) {
@@ -600,7 +617,7 @@ take(struct ge_table *t, int final, struct ge_err *e)
 			return (0);
 		begin(t);
 	}
-	if (!final && t->have < t->retry)
+	if (!final && t->retry > 0 && !ended(t, n) && t->have < t->retry)
 		return (0);
 	return (rows(t, final, e));
 }
@@ -618,7 +635,7 @@ ge_table_push(struct ge_table *t, const void *buf, size_t len,
 			return (-1);
 		memcpy(t->buf + t->have, s, n);
 		t->have += n;
-		if (take(t, 0, e) == -1)
+		if (take(t, n, 0, e) == -1)
 			return (-1);
 	}
 	return (0);
@@ -628,7 +645,7 @@ int
 ge_table_end(struct ge_table *t, struct ge_err *e)
 {
 
-	if (take(t, 1, e) == -1)
+	if (take(t, 0, 1, e) == -1)
 		return (-1);
 	if (t->ncols == 0)
 		return (ge_fail(e, GE_EUSAGE, "'%s': no table", t->name));

@@ -63,7 +63,9 @@ struct ge_table {
 	void *arg;
 	char *buf;
 	size_t have, cap;		/* bytes not taken apart yet */
-	size_t retry;			/* have, to try again at */
+	size_t retry;			/* have, to try again at, unless a line
+					   ends outside quotes */
+	int inside;			/* quotes at the end of what is there */
 	uint64_t line;
 	int begun;
 	struct ge_cell *cell;

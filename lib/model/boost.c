@@ -374,6 +374,22 @@ ge_boost_new(struct ge_boost_data *d, const double *y, const float *w,
 	return (b);
 }
 
+static void
+forget(struct ge_boost *b)
+{
+
+	ge_pool_free(b->pool);
+	ge_block_free(b->grad);
+	ge_block_free(b->hess);
+	ge_free(b->most);
+	b->pool = NULL;
+	b->grad = b->hess = NULL;
+	b->most = NULL;
+	b->d = NULL;
+	b->y = NULL;
+	b->w = NULL;
+}
+
 void
 ge_boost_free(struct ge_boost *b)
 {
@@ -381,11 +397,31 @@ ge_boost_free(struct ge_boost *b)
 	if (b == NULL)
 		return;
 	XGBoosterFree(b->h);
-	ge_pool_free(b->pool);
-	ge_block_free(b->grad);
-	ge_block_free(b->hess);
-	ge_free(b->most);
+	forget(b);
 	ge_free(b);
+}
+
+/* XGBoost keeps what it needs to go on, of all rows: but not in what it writes. */
+int
+ge_boost_rest(struct ge_boost *b, struct ge_err *e)
+{
+	BoosterHandle h = NULL;
+	const char *s;
+	bst_ulong n;
+
+	if (XGBoosterSaveModelToBuffer(b->h, "{\"format\": \"ubj\"}", &n,
+	    &s) != 0 || XGBoosterCreate(NULL, 0, &h) != 0 ||
+	    XGBoosterLoadModelFromBuffer(h, s, n) != 0) {
+		failed("keep the trees", e);
+		if (h != NULL)
+			XGBoosterFree(h);
+		return (-1);
+	}
+	XGBoosterFree(b->h);
+	b->h = h;
+	forget(b);
+	b->jobs = b->o.jobs;
+	return (set_number(b, "nthread", b->jobs, e));
 }
 
 /* e to the x, of the same bits everywhere: the C library's depend on the processor. */
@@ -625,26 +661,36 @@ set_jobs(struct ge_boost *b, size_t steps, struct ge_err *e)
 }
 
 int
-ge_boost_margins(struct ge_boost *b, const float *x, size_t n, float *out,
-    struct ge_err *e)
+ge_boost_margins_at(struct ge_boost *b, const float *x, size_t n, int rounds,
+    float *out, struct ge_err *e)
 {
 	const bst_ulong *shape;
 	const float *v;
 	bst_ulong dims;
-	char text[160];
+	char text[160], config[192];
 
 	if (n == 0)
 		return (0);
-	if (b->d == NULL && set_jobs(b, n * b->k * (size_t)b->rounds, e) == -1)
+	if (b->d == NULL && set_jobs(b, n * b->k * (size_t)rounds, e) == -1)
 		return (-1);
 	interface(text, x, n, b->q);
-	if (XGBoosterPredictFromDense(b->h, text, "{\"type\": 1, "
-	    "\"training\": false, \"iteration_begin\": 0, "
-	    "\"iteration_end\": 0, \"strict_shape\": true, \"cache_id\": 0, "
-	    "\"missing\": NaN}", NULL, &shape, &dims, &v) != 0)
+	snprintf(config, sizeof(config), "{\"type\": 1, \"training\": false, "
+	    "\"iteration_begin\": 0, \"iteration_end\": %d, "
+	    "\"strict_shape\": true, \"cache_id\": 0, \"missing\": NaN}",
+	    rounds);
+	if (XGBoosterPredictFromDense(b->h, text, config, NULL, &shape, &dims,
+	    &v) != 0)
 		return (failed("predict", e));
 	memcpy(out, v, n * b->k * sizeof(float));
 	return (0);
+}
+
+int
+ge_boost_margins(struct ge_boost *b, const float *x, size_t n, float *out,
+    struct ge_err *e)
+{
+
+	return (ge_boost_margins_at(b, x, n, b->rounds, out, e));
 }
 
 int

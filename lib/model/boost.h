@@ -124,7 +124,11 @@ const float *ge_boost_fitted(struct ge_boost *b, struct ge_err *e);
 void ge_boost_free(struct ge_boost *b);
 
 /*
+ * ge_boost_rest(b, e): it learns no more, and lets go of d, y, w and what it holds of
+ * each row.
+ *
  * ge_boost_margins(b, x, n, out, e): of rows x [n][q] into out [n][k].
+ * ge_boost_margins_at(b, x, n, rounds, out, e): as they were after so many, 1 at least.
  *
  * ge_boost_shap(b, x, n, out, e):
  * Exact contributions (Lundberg and others, 2018) into out [n][k][q + 1], the last
@@ -133,8 +137,11 @@ void ge_boost_free(struct ge_boost *b);
  * ge_boost_gain(b, gain, e): gain [q], by how much splits on each feature lowered the
  * loss of the rows learnt from, in all.
  */
+int ge_boost_rest(struct ge_boost *b, struct ge_err *e);
 int ge_boost_margins(struct ge_boost *b, const float *x, size_t n, float *out,
     struct ge_err *e);
+int ge_boost_margins_at(struct ge_boost *b, const float *x, size_t n,
+    int rounds, float *out, struct ge_err *e);
 int ge_boost_shap(struct ge_boost *b, const float *x, size_t n, float *out,
     struct ge_err *e);
 int ge_boost_gain(struct ge_boost *b, double *gain, struct ge_err *e);

@@ -148,11 +148,13 @@ put_fit(struct ge_buf *t, const struct ge_card *c)
 		ge_buf_put(t, "; fragment set `%s`", c->set);
 	ge_buf_put(t, ".%s%s\n\n", c->data != NULL ? " " : "",
 	    c->data != NULL ? c->data : "");
-	ge_buf_put(t, "## Fit\n\nBy getools %s, seed %" PRIu64 "%s%s. All options "
-	    "are in run.json.\n\nIt took %.3g seconds and %.3g joules (method: "
-	    "%s)", c->version, c->seed, c->stopped != NULL ? "; stopped by: " :
-	    "", c->stopped != NULL ? c->stopped : "", c->seconds, c->joules,
-	    c->energy);
+	ge_buf_put(t, "## Fit\n\nBy getools %s", c->version);
+	if (c->seed != NULL)
+		ge_buf_put(t, ", seed %" PRIu64, *c->seed);
+	ge_buf_put(t, "%s%s. All options are in run.json.\n\nIt took %.3g "
+	    "seconds and %.3g joules (method: %s)", c->stopped != NULL ?
+	    "; stopped by: " : "", c->stopped != NULL ? c->stopped : "",
+	    c->seconds, c->joules, c->energy);
 	if (isfinite(c->gco2))
 		ge_buf_put(t, ", %.3g grams of CO2 at %g grams a kilowatt-hour",
 		    grams(c), c->gco2);
@@ -274,14 +276,18 @@ ge_card_run(const struct ge_card *c, struct ge_err *e)
 {
 	json_t *j;
 
-	j = json_pack("{s:s, s:s+, s:I, s:o, s:O*, s:I, s:o}",
+	j = json_pack("{s:s, s:s+, s:I, s:o, s:O*}",
 	    "family", c->family, "program", "getools ", c->version,
 	    "started", (json_int_t)c->started, "data", data(c),
-	    "options", c->options, "seed", (json_int_t)c->seed,
-	    "result", result(c));
-	if (j == NULL)
-		ge_fail(e, GE_EFAIL, "out of memory");
-	return (j);
+	    "options", c->options);
+	if (c->seed != NULL)
+		json_object_set_new(j, "seed", json_integer((json_int_t)
+		    *c->seed));
+	if (json_object_set_new(j, "result", result(c)) == 0)
+		return (j);
+	json_decref(j);
+	ge_fail(e, GE_EFAIL, "out of memory");
+	return (NULL);
 }
 
 char *

@@ -47,7 +47,7 @@ struct ge_card {
 
 	/* The fit. */
 	int64_t started;		/* seconds since 1970 */
-	uint64_t seed;
+	const uint64_t *seed;		/* NULL: nothing is drawn */
 	double seconds, joules, gco2;	/* gco2: grams a kilowatt-hour, or NaN */
 	const char *energy;		/* ge_energy_method */
 	const char *stopped;		/* by what: "rounds", "minutes", ... */

@@ -214,7 +214,7 @@ static int
 calibrate(struct fit *t, struct ge_err *e)
 {
 	struct ge_fit_tail score = { .step = 1, .but = FOLDS, .trust =
-	    SCORE_TRUST };
+	    ge_fit_trust(t->f.n) };
 	struct ge_fit *f = &t->f;
 	double most;
 	size_t i;

@@ -2,27 +2,11 @@
 #include <string.h>
 
 #include "model/chol.h"
+#include "model/dot.h"
 
 enum {
-	LANES = 8,
 	BLOCK = 8
 };
-
-/* In eight lanes: fast without rounding in an order that the compiler chooses. */
-static double
-dot(const double *x, const double *y, size_t n)
-{
-	double s[LANES] = { 0 };
-	size_t i, j;
-
-	for (i = 0; i + LANES <= n; i += LANES)
-		for (j = 0; j < LANES; j++)
-			s[j] += x[i + j] * y[i + j];
-	for (; i < n; i++)
-		s[0] += x[i] * y[i];
-	return (((s[0] + s[1]) + (s[2] + s[3])) +
-	    ((s[4] + s[5]) + (s[6] + s[7])));
-}
 
 int
 ge_chol(double *a, size_t n)
@@ -33,8 +17,8 @@ ge_chol(double *a, size_t n)
 	for (i = 0; i < n; i++) {
 		for (j = 0; j < i; j++)
 			a[i * n + j] = (a[i * n + j] -
-			    dot(a + i * n, a + j * n, j)) / a[j * n + j];
-		s = a[i * n + i] - dot(a + i * n, a + i * n, i);
+			    ge_dot(a + i * n, a + j * n, j)) / a[j * n + j];
+		s = a[i * n + i] - ge_dot(a + i * n, a + i * n, i);
 		if (!(s > 0) || !isfinite(s))
 			return (-1);
 		a[i * n + i] = sqrt(s);
@@ -48,7 +32,7 @@ forward(const double *l, size_t n, double *b, size_t from)
 	size_t i;
 
 	for (i = from; i < n; i++)
-		b[i] = (b[i] - dot(l + i * n + from, b + from, i - from)) /
+		b[i] = (b[i] - ge_dot(l + i * n + from, b + from, i - from)) /
 		    l[i * n + i];
 }
 
@@ -83,7 +67,8 @@ ge_chol_inverse(const double *l, size_t n, double *inv, double *row)
 	for (i = 0; i < n; i++) {
 		memcpy(row, inv + i * n, n * sizeof(*row));
 		for (j = i; j < n; j++)
-			inv[i * n + j] = dot(row + j, inv + j * n + j, n - j);
+			inv[i * n + j] = ge_dot(row + j,
+			    inv + j * n + j, n - j);
 	}
 	for (i = 0; i < n; i++)
 		for (j = 0; j < i; j++)
@@ -106,7 +91,7 @@ ge_chol_form(const double *a, size_t n, const double *x, size_t k, double *out)
 					continue;
 				row = x + j * n;
 				out[j] += row[i] * (a[i * n + i] * row[i] +
-				    2 * dot(a + i * n, row, i));
+				    2 * ge_dot(a + i * n, row, i));
 			}
 	}
 }

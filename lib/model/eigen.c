@@ -1,22 +1,12 @@
 #include <math.h>
 #include <string.h>
 
+#include "model/dot.h"
 #include "model/eigen.h"
 
 enum {
 	STEPS = 60			/* for a value, at most */
 };
-
-static double
-dot(const double *x, const double *y, size_t n)
-{
-	double s = 0;
-	size_t i;
-
-	for (i = 0; i < n; i++)
-		s += x[i] * y[i];
-	return (s);
-}
 
 static void
 add(double *x, const double *y, size_t n, double by)
@@ -36,7 +26,7 @@ static void
 mirror(double *a, size_t n, size_t k, double *w, double *off)
 {
 	const size_t len = n - k - 1;
-	double *v = a + k * n + k + 1, norm = sqrt(dot(v, v, len)), half;
+	double *v = a + k * n + k + 1, norm = sqrt(ge_dot(v, v, len)), half;
 	double first = v[0];
 	size_t i;
 
@@ -50,8 +40,8 @@ mirror(double *a, size_t n, size_t k, double *w, double *off)
 	for (i = 0; i < len; i++)
 		v[i] *= half;
 	for (i = 0; i < len; i++)
-		w[i] = dot(a + (k + 1 + i) * n + k + 1, v, len);
-	add(w, v, len, -dot(w, v, len) / 2);
+		w[i] = ge_dot(a + (k + 1 + i) * n + k + 1, v, len);
+	add(w, v, len, -ge_dot(w, v, len) / 2);
 	for (i = 0; i < len; i++) {
 		add(a + (k + 1 + i) * n + k + 1, v, len, -w[i]);
 		add(a + (k + 1 + i) * n + k + 1, w, len, -v[i]);
@@ -75,7 +65,7 @@ reduce(double *a, size_t n, double *d, double *off, double *z)
 	for (k = n - 1; k-- > 0;)
 		for (v = a + k * n + k + 1, i = k + 1; i < n; i++)
 			add(z + i * n + k + 1, v, n - k - 1,
-			    -dot(z + i * n + k + 1, v, n - k - 1));
+			    -ge_dot(z + i * n + k + 1, v, n - k - 1));
 }
 
 static void
@@ -160,7 +150,7 @@ ge_eigen(double *a, size_t n, double *value, double *z, double *off)
 	size_t hi, lo, left = STEPS * n;
 
 	reduce(a, n, value, off, z);
-	if (!isfinite(dot(value, value, n)))
+	if (!isfinite(ge_dot(value, value, n)))
 		return (-1);
 	for (hi = n - 1; hi > 0;) {
 		if (small(value, off, hi - 1)) {

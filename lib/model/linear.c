@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "model/chol.h"
+#include "model/dot.h"
 #include "model/linear.h"
 #include "model/softmax.h"
 #include "util/hook.h"
@@ -91,23 +92,6 @@ expand(const struct ge_linear *l, const float *x, double *in)
 			in[c->at + 1] = 1;
 		}
 	}
-}
-
-static double
-dot(const double *a, const double *b, size_t n)
-{
-	double s[4] = { 0, 0, 0, 0 };
-	size_t i;
-
-	for (i = 0; i + 4 <= n; i += 4) {
-		s[0] += a[i] * b[i];
-		s[1] += a[i + 1] * b[i + 1];
-		s[2] += a[i + 2] * b[i + 2];
-		s[3] += a[i + 3] * b[i + 3];
-	}
-	for (; i < n; i++)
-		s[0] += a[i] * b[i];
-	return (s[0] + s[1] + (s[2] + s[3]));
 }
 
 static void
@@ -209,7 +193,7 @@ chances(const struct fit *f, const double *in, size_t y, double *p)
 	size_t k = f->l->outs, c;
 
 	for (c = 0; c < k; c++)
-		p[c] = dot(f->at + c * f->l->width, in, f->l->width);
+		p[c] = ge_dot(f->at + c * f->l->width, in, f->l->width);
 	ge_softmax(p, k);
 	return (-log(fmax(p[y], 1e-300)));
 }
@@ -303,7 +287,7 @@ loss_at(struct fit *f, const double *x, double *g)
 	memcpy(g, f->grad, n * k * sizeof(*g));
 	for (c = 0; c < k; c++) {
 		add(g + c * n + 1, x + c * n + 1, f->o->ridge, n - 1);
-		loss += f->o->ridge / 2 * dot(x + c * n + 1, x + c * n + 1,
+		loss += f->o->ridge / 2 * ge_dot(x + c * n + 1, x + c * n + 1,
 		    n - 1);
 	}
 	return (loss);
@@ -317,13 +301,13 @@ direction(const struct fit *f, struct lbfgs *b)
 
 	memcpy(b->way, b->g, b->n * sizeof(*b->way));
 	for (i = 0; i < b->have; i++) {
-		a[i] = b->rho[i] * dot(b->s + i * b->n, b->way, b->n);
+		a[i] = b->rho[i] * ge_dot(b->s + i * b->n, b->way, b->n);
 		add(b->way, b->y + i * b->n, -a[i], b->n);
 	}
 	for (c = 0; c < f->l->outs; c++)
 		ge_chol_solve(f->gram, f->l->width, b->way + c * f->l->width);
 	for (i = b->have; i-- > 0;)
-		add(b->way, b->s + i * b->n, a[i] - b->rho[i] * dot(b->y + i *
+		add(b->way, b->s + i * b->n, a[i] - b->rho[i] * ge_dot(b->y + i *
 		    b->n, b->way, b->n), b->n);
 	for (i = 0; i < b->n; i++)
 		b->way[i] = -b->way[i];
@@ -343,7 +327,7 @@ remember(struct lbfgs *b)
 		b->s[i] = b->to[i] - b->x[i];
 		b->y[i] = b->next[i] - b->g[i];
 	}
-	sy = dot(b->s, b->y, n);
+	sy = ge_dot(b->s, b->y, n);
 	b->rho[0] = sy > 0 ? 1 / sy : 0;
 	b->have = sy > 0 ? b->have < MEMORY ? b->have + 1 : MEMORY : 0;
 	memcpy(b->x, b->to, n * sizeof(*b->x));
@@ -357,7 +341,7 @@ step(struct fit *f, struct lbfgs *b)
 	double slope, loss, part;
 
 	direction(f, b);
-	if (!((slope = dot(b->way, b->g, b->n)) < 0))
+	if (!((slope = ge_dot(b->way, b->g, b->n)) < 0))
 		return (0);
 	for (part = 1; part > 1e-6; part /= 2) {
 		memcpy(b->to, b->x, b->n * sizeof(*b->to));
@@ -499,7 +483,7 @@ ge_linear_predict(const struct ge_linear *l, const float *x, double *out)
 
 	expand(l, x, in);
 	for (c = 0; c < l->outs; c++)
-		out[c] = dot(l->coef + c * l->width, in, l->width);
+		out[c] = ge_dot(l->coef + c * l->width, in, l->width);
 	if (l->classes > 0)
 		ge_softmax(out, l->outs);
 	else

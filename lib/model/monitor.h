@@ -19,7 +19,13 @@
  * their moving averages and of those of their squares are compared with limits.
  *
  * Limits come from residuals of stretches of the rows, each by a model of the others
- * (blocked cross-fitting), with the spread between stretches allowed for.  A
+ * (blocked cross-fitting).  Allowed for are the spread between stretches, by Student's
+ * t, and how few exceedances tell of the tail, which is taken as exponential: its scale
+ * from c independent ones is uncertain, so that far of new rows are beyond
+ * scale * c * ((share / far)^(1/c) - 1) above the point that a share is beyond, which
+ * for large c is scale * log(share / far) (the predictive quantile; Geisser, Predictive
+ * Inference, 1993); c by the extremal index of Ferro and Segers (J. R. Statist. Soc. B
+ * 65, 2003).  Few rows are scored by limits of the other stretches alone.  A
  * residual whose memory is too long for these rows to tell its spread is
  * left out, and a variable that wanders freely is taken relative to its own moving
  * average.  Chosen on held-out rows: lags, ridge, hinges, modes.
@@ -27,7 +33,9 @@
 enum {
 	GE_MONITOR_COLS = 1024,		/* most variables */
 	GE_MONITOR_ROWS = 64,		/* fewest rows to learn from */
-	GE_MONITOR_FEW = 200,		/* fewer do not keep the rate of alarms */
+	GE_MONITOR_FEW = 400,		/* fewer may not keep the rate of alarms, */
+	GE_MONITOR_EACH = 20,		/* nor fewer than so many a variable, */
+	GE_MONITOR_MANY = 1000,		/* but so many do */
 	GE_MONITOR_LAGS = 8,		/* most */
 	GE_MONITOR_MODES = 4,		/* most modes of operation */
 	GE_MONITOR_GAP = 5,		/* steps that rows follow within */
@@ -88,8 +96,8 @@ struct ge_monitor {
  * ge_monitor_fit(m, rows, n, p, o, e):
  * Learn from rows [n][p], one after the other in time; NaN and infinities are missing
  * values.  A few outlying rows are left out, unless they are of most of five stretches
- * or more than 5 %: then they belong to the process (recurring).  Memory beside the rows: below
- * theirs for many rows.  0; -1 GE_EUSAGE when there is nothing to learn (too few rows,
+ * or more than 5 %: then they belong to the process (recurring).  Memory beside the
+ * rows: below theirs for many rows.  0; -1 GE_EUSAGE when there is nothing to learn (too few rows,
  * no variable that moves), GE_EFAIL.  ge_monitor_release: of what is zeroed as well.
  */
 void ge_monitor_opts_init(struct ge_monitor_opts *o);
@@ -108,8 +116,9 @@ void ge_monitor_bytes(struct ge_monitor_size *z, size_t n, size_t p,
 
 /*
  * ge_monitor_gaps(t, n, fresh, step, e): fresh [n] for ge_monitor_fit from times [n] in
- * seconds: GE_MONITOR_APART behind a gap of more than GE_MONITOR_GAP steps, or a time that runs
- * backwards; a row without a time follows; *step is the median of the steps, 0 if there is none.
+ * seconds: GE_MONITOR_APART behind a gap of more than GE_MONITOR_GAP steps, or a time
+ * that runs backwards; a row without a time follows.  *step is the median of the
+ * steps, 0 if there is none.
  */
 int ge_monitor_gaps(const double *t, size_t n, uint8_t *fresh, double *step,
     struct ge_err *e);

@@ -161,7 +161,8 @@ ge_fit_scale(struct ge_fit *f, struct ge_err *e)
 		s = (x[(n - 1) * 19 / 20] - x[(n - 1) / 20]) / 3.29;
 		if (s < sd / 5)
 			s = sd;
-		if (n < f->n / every / 2 || s < 1e-9 * fabs(c) || s < 1 / GE_MONITOR_MOST)
+		if (n < f->n / every / 2 || s < 1e-9 * fabs(c) ||
+		    s < 1 / GE_MONITOR_MOST)
 			s = 0;
 		m->centre[j] = (float)c;
 		m->centre[f->p + j] = (float)(c - (double)m->centre[j]);
@@ -521,6 +522,13 @@ independents(const struct ge_fit *f, const struct ge_fit_tail *t,
 	return (fmax(1, square > 0 ? fmin(n, 2 * sum * sum / square) : n));
 }
 
+double
+ge_fit_trust(size_t n)
+{
+
+	return (fmin(2, fmax(1, (double)n / 200)));
+}
+
 int
 ge_fit_bound(const struct ge_fit *f, const struct ge_fit_tail *t, double *out,
     struct ge_err *e)
@@ -754,7 +762,7 @@ round_of(struct ge_fit *f, struct ge_monitor *to, int *again, int turn,
 {
 	struct ge_fit_choice c;
 	struct ge_fit_tail score = { .step = 1, .but = FOLDS, .trust =
-	    SCORE_TRUST };
+	    ge_fit_trust(f->n) };
 	double x;
 	int rc = -1;
 

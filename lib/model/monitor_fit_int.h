@@ -14,11 +14,6 @@ enum {
 	KEPT = 1 << 17			/* rows that limits are taken of */
 };
 
-/*
- * Limits allow for how few exceedances there are; that of the score, which is judged by
- * them and whose stretches differ by their errors, by half of that.
- */
-#define SCORE_TRUST 2.0
 #define SPREAD_LEAST 1e-3		/* of a residual, in spreads of its variable */
 
 /* Columns of a row of predictors that a candidate uses. */
@@ -95,6 +90,11 @@ struct ge_fit_tail {
 	size_t step, but;
 	double trust;
 };
+/*
+ * How much to trust exceedances of the score: as limits do in few rows, and twice that
+ * from 400 on, since stretches of the score differ by the errors of limits already.
+ */
+double ge_fit_trust(size_t n);
 int ge_fit_bound(const struct ge_fit *f, const struct ge_fit_tail *t,
     double *out, struct ge_err *e);
 

@@ -196,6 +196,15 @@ tell_unwatched(const struct ge_mon *r, struct ge_err *e)
 	return (0);
 }
 
+/* Are these rows too few to keep the stated rate of false alarms? */
+static int
+few(const struct ge_monitor *m)
+{
+
+	return (m->rows < GE_MONITOR_FEW || (m->rows < GE_MONITOR_MANY &&
+	    m->rows < GE_MONITOR_EACH * m->p));
+}
+
 int
 ge_mon_fit(struct ge_mon *r, struct ge_err *e)
 {
@@ -206,9 +215,10 @@ ge_mon_fit(struct ge_mon *r, struct ge_err *e)
 		return (-1);
 	if (tell_unwatched(r, e) == -1)
 		return (-1);
-	if (r->m.rows < GE_MONITOR_FEW)
-		ge_note(GE_WARN, "%zu nominal rows are few: more than %.3g false "
-		    "alarms a row are to be expected", r->m.rows, r->far);
+	if (few(&r->m))
+		ge_note(GE_WARN, "%zu nominal rows are few for %zu variable%s: "
+		    "there may be more than %.3g false alarms a row",
+		    r->m.rows, r->p, r->p == 1 ? "" : "s", r->far);
 	if (r->m.recurring > 0)
 		ge_note(GE_WARN, "%zu nominal rows are far off, but too many or "
 		    "too spread to be left out: like them there is no alarm",

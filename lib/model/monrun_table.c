@@ -65,7 +65,8 @@ group_values(struct ge_mon *r, size_t j, double *v, size_t *n, struct ge_err *e)
 static uint32_t
 group_of(const struct ge_mon *r, double x, const double *v, size_t n)
 {
-	const double *at = isnan(x) ? NULL : bsearch(&x, v, n, sizeof(*v), ge_order_numbers);
+	const double *at = isnan(x) ? NULL : bsearch(&x, v, n,
+	    sizeof(*v), ge_order_numbers);
 
 	return ((uint32_t)(at == NULL ? r->ngroups - 1 : (size_t)(at - v)));
 }
@@ -288,7 +289,8 @@ moves(const struct ge_mon *r, size_t j)
 		n++;
 	}
 	return (n > 0 && 2 * n >= r->count[GE_MON_LEARN] &&
-	    high - low > 1 / GE_MONITOR_MOST && high - low > LEVEL * fmax(fabs(low), fabs(high)));
+	    high - low > 1 / GE_MONITOR_MOST &&
+	    high - low > LEVEL * fmax(fabs(low), fabs(high)));
 }
 
 /* A column is passed over: its name is told, once for all of them. */
@@ -339,8 +341,8 @@ variables(struct ge_mon *r, struct ge_err *e)
 		r->p += c->role == GE_ROLE_INPUT;
 	}
 	rc = tell_left(nwords, &words, "as words or times", e);
-	if (tell_left(nstill, &still, "as constant, missing or beyond 1e30", e) == -1 ||
-	    rc == -1)
+	if (tell_left(nstill, &still, "as constant, missing or beyond 1e30",
+	    e) == -1 || rc == -1)
 		return (-1);
 	if (r->p == 0)
 		return (ge_fail(e, GE_EUSAGE,

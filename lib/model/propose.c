@@ -11,6 +11,7 @@ enum {
 	FOLDS = 3,
 	SAMPLE = 16384,			/* rows that suffice; half, of series */
 	ROUNDS = 60, PATIENCE = 8, DEPTH = 5,
+	FINE = 1024,			/* bins that suffice for pairs */
 	COARSE = 64,			/* bins that suffice for windows */
 	WIDTHS = 4,
 	COLUMNS = 9			/* of whose pairs there are proposals */
@@ -299,6 +300,13 @@ out:
 	return (rc);
 }
 
+static int
+late(const struct court *c)
+{
+
+	return (c->t->late != NULL && c->t->late(c->t->arg));
+}
+
 /* Rounds until it has not become better for a while. */
 static int
 grow(const struct court *c, struct ge_boost **b, const struct ge_boost_opts *o,
@@ -308,7 +316,8 @@ grow(const struct court *c, struct ge_boost **b, const struct ge_boost_opts *o,
 	int i, since = 0;
 
 	*best = HUGE_VAL;
-	for (i = 0; i < ROUNDS && since < PATIENCE; i++) {
+	for (i = 0; i < ROUNDS && since < PATIENCE && (i == 0 || !late(c));
+	    i++) {
 		if (advance(c, b, o, &loss, e) == -1)
 			return (-1);
 		since++;
@@ -341,6 +350,14 @@ out:
 	return (d);
 }
 
+/* To choose by, somewhat coarser thresholds do. */
+static int
+few_bins(int bins)
+{
+
+	return (bins < FINE ? bins : FINE);
+}
+
 static void
 settings(const struct court *c, size_t q, struct ge_boost_opts *o)
 {
@@ -354,7 +371,7 @@ settings(const struct court *c, size_t q, struct ge_boost_opts *o)
 	if (c->coarse)
 		o->bins = COARSE;
 	else if (o->bins == 0)
-		o->bins = ge_propose_bins(c->n, q);
+		o->bins = few_bins(ge_propose_bins(c->n, q));
 	o->eta = ETA;
 	o->depth = DEPTH;
 }
@@ -539,7 +556,7 @@ prune(const struct court *c, const struct ge_features *F,
 		if (loss[n] < best)
 			best = loss[n];
 		count[n++] = k;
-		if (k == most)
+		if (k == most || late(c))
 			break;
 		i = k;
 		k = next_count(k, most);
@@ -657,7 +674,7 @@ smooth(const struct court *c, struct ge_features *F, uint32_t longest,
 		k[i][0] = (struct block){ GE_F_MEAN, 0, w };
 		k[i][1] = (struct block){ GE_F_START, w, w };
 		loss[i] = HUGE_VAL;
-		if (w >= 2 && weigh(c, F, k[i], n, &loss[i], e) == -1)
+		if (w >= 2 && !late(c) && weigh(c, F, k[i], n, &loss[i], e) == -1)
 			return (-1);
 		if (loss[i] < least)
 			least = loss[i];
@@ -685,7 +702,7 @@ enrich(const struct court *c, struct ge_features *F, uint32_t longest,
 	double loss;
 	size_t i;
 
-	for (i = 0; i < sizeof(k) / sizeof(*k); i++) {
+	for (i = 0; i < sizeof(k) / sizeof(*k) && !late(c); i++) {
 		if ((k[i].op == GE_F_START && (c->t->unit == NULL ||
 		    k[i].b > GE_FEATURES_ROWS)) || (i > 0 && longest < 2))
 			continue;

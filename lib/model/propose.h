@@ -35,6 +35,8 @@ struct ge_training {
 	const struct ge_boost_opts *boost;	/* objective, classes, bins (0: by
 					   ge_propose_bins) */
 	uint64_t seed;
+	int (*late)(void *arg);		/* NULL, or whether to end with what is known */
+	void *arg;
 };
 
 /*

@@ -70,13 +70,13 @@ struct ge_trees_opts {
 	unsigned int fixed;		/* 1u << GE_TREES_..., not searched */
 	double minutes, joules;		/* for all of it; 0: no such limit */
 	double coverage;
-	struct ge_decide decide;	/* rule and threshold */
+	struct ge_decide decide;	/* rule and threshold, of two classes */
 	const char *by[GE_TREES_BY];	/* columns to tell metrics by */
 	size_t nby;			/* 0: chosen */
 	double gco2;			/* grams a kilowatt-hour; 0: not told */
 	uint64_t seed;
 	int jobs;
-	json_t *said;			/* other options, for run.json; or NULL */
+	json_t *said;			/* options of the table, for run.json; NULL */
 };
 
 /* What the margins of the trees mean: member "trees" of schema.json. */
@@ -165,6 +165,8 @@ struct ge_trees {
  * ge_trees_open(t, f, r, o, e):
  * The target and the folds of frame f, which stays the caller's, but whose cells are
  * freed when they are not needed.  o is copied, what it points to borrowed.
+ * Notes (GE_WARN) tell of columns that are hardly what they are meant to be: words
+ * among numbers, words that are never the same.
  * -1 GE_EUSAGE when the target is missing or constant, or there are too few rows.
  *
  * ge_trees_bytes(t, z): what learning will hold, without features that are proposed or

@@ -2,21 +2,17 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "model/draw.h"
+#include "model/digits.h"
 #include "model/propose.h"
 #include "model/trees_int.h"
 #include "util/hook.h"
 #include "util/mem.h"
-#include "util/num.h"
 #include "util/thread.h"
 #include "util/world.h"
 
 enum {
-	FEW = 8,			/* features that a tree sees all of */
-	LONGEST = 64			/* widest window proposed for a life */
+	FEW = 8				/* features that a tree sees all of */
 };
-
-static const double fold_share = 0.8;	/* of what minutes and joules allow */
 
 void
 ge_trees_opts_init(struct ge_trees_opts *o)
@@ -53,8 +49,8 @@ ge_trees_used(struct ge_trees *t)
 	return (time > energy ? time : energy);
 }
 
-static const char *
-limit_name(struct ge_trees *t)
+const char *
+ge_trees_limit(struct ge_trees *t)
 {
 
 	return (t->o.joules > 0 && ge_energy_joules(&t->energy) /
@@ -117,25 +113,13 @@ ge_trees_bytes(const struct ge_trees *t, struct ge_trees_size *z)
 	z->gradients = 4 * n * t->work->k * sizeof(float);
 }
 
-static void
-view_release(struct ge_trees_view *v)
-{
-
-	ge_boost_data_free(v->data);
-	ge_block_free(v->x);
-	ge_features_release(&v->features);
-}
-
 void
 ge_trees_release(struct ge_trees *t)
 {
-	size_t i;
 
 	ge_boost_free(t->model);
 	if (t->work != NULL) {
-		for (i = 0; i < t->work->nviews; i++)
-			view_release(&t->work->view[i]);
-		ge_free(t->work->view);
+		ge_trees_view_release(t->work);
 		ge_free(t->work->margin);
 		ge_trees_by_release(t->work);
 		ge_free(t->work);
@@ -149,117 +133,6 @@ ge_trees_release(struct ge_trees *t)
 	ge_free(t->unit);
 	ge_free(t->fold);
 	memset(t, 0, sizeof(*t));
-}
-
-/* Whether features depend on the rows that are learnt from. */
-static int
-proposes(const struct ge_trees *t)
-{
-	uint64_t w;
-
-	return (t->o.combine > 0 || (t->o.life && t->o.lags == NULL) ||
-	    (t->o.lags != NULL && ge_num_parse(t->o.lags, strlen(t->o.lags),
-	    &w) == 0));
-}
-
-/* Features that fold f proposes, from the rows that it learns from. */
-static int
-propose(struct ge_trees *t, int f, struct ge_features *F, struct ge_err *e)
-{
-	struct ge_training g = { .v = t->f->v, .n = t->n, .fresh = t->f->fresh,
-	    .y = t->y, .w = t->wfit, .unit = t->unit, .boost = &t->o.boost,
-	    .seed = t->o.seed };
-	uint64_t longest = LONGEST;
-	uint32_t *row;
-	size_t i;
-	int rc = 0;
-
-	if ((row = ge_alloc(t->n * sizeof(*row), e)) == NULL)
-		return (-1);
-	for (i = 0; i < t->n; i++)
-		if (ge_trees_learns(t, i, f))
-			row[g.nrows++] = (uint32_t)i;
-	g.row = row;
-	if ((t->o.life && t->o.lags == NULL) || (t->o.lags != NULL &&
-	    ge_num_parse(t->o.lags, strlen(t->o.lags), &longest) == 0))
-		rc = longest < 1 || longest > GE_FEATURES_ROWS ? ge_fail(e,
-		    GE_EUSAGE, "lags '%s': not from 1 to %d rows", t->o.lags,
-		    GE_FEATURES_ROWS) : ge_propose_lags(F, &t->schema, &g,
-		    (uint32_t)longest, e);
-	if (rc == 0 && t->o.combine > 0)
-		rc = ge_propose(F, &t->schema, &g, t->o.combine, e);
-	ge_free(row);
-	return (rc);
-}
-
-static int
-view_features(struct ge_trees *t, int f, struct ge_features *F,
-    struct ge_err *e)
-{
-	uint64_t w;
-
-	if (ge_features_plain(F, &t->schema, e) == -1 ||
-	    (t->o.life && ge_features_age(F, &t->schema, e) == -1))
-		return (-1);
-	if (t->o.lags != NULL && ge_num_parse(t->o.lags, strlen(t->o.lags),
-	    &w) == -1 && ge_features_lags(F, &t->schema, t->o.lags, e) == -1)
-		return (-1);
-	if (proposes(t) && propose(t, f, F, e) == -1)
-		return (-1);
-	return (F->n > 0 ? 0 : ge_fail(e, GE_EUSAGE, "there is no column to "
-	    "learn from"));
-}
-
-static int
-view_make(struct ge_trees *t, int f, struct ge_trees_view *v,
-    struct ge_err *e)
-{
-	struct ge_boost_opts o = t->o.boost;
-	uint8_t *category;
-
-	if (view_features(t, f, &v->features, e) == -1)
-		return (-1);
-	v->q = v->features.n;
-	v->x = ge_block_alloc(t->n * v->q * sizeof(float), e);
-	if (v->x == NULL || ge_features_rows(&v->features, t->f->v, t->n,
-	    t->f->fresh, NULL, t->n, v->x, e) == -1)
-		return (-1);
-	/* The cells are a table's worth of memory. */
-	if (!proposes(t)) {
-		ge_free(t->f->v);
-		t->f->v = NULL;
-	}
-	if ((category = ge_alloc(v->q, e)) == NULL)
-		return (-1);
-	ge_features_categories(&v->features, &t->schema, category);
-	v->bins = o.bins = o.bins > 0 ? o.bins : ge_propose_bins(t->n, v->q);
-	v->data = ge_boost_data_new(v->x, v->q, NULL, t->n, category, &o, e);
-	ge_free(category);
-	return (v->data != NULL ? 0 : -1);
-}
-
-static int
-views_make(struct ge_trees *t, struct ge_err *e)
-{
-	struct ge_trees_work *k = t->work;
-	size_t i, n = proposes(t) ? (size_t)t->folds + 1 : 1;
-
-	if ((k->view = ge_alloc(n * sizeof(*k->view), e)) == NULL)
-		return (-1);
-	k->nviews = n;
-	for (i = 0; i < n; i++)
-		if (view_make(t, i + 1 < n ? (int)i : -1, &k->view[i], e) == -1)
-			return (-1);
-	return (0);
-}
-
-const struct ge_trees_view *
-ge_trees_view(const struct ge_trees *t, int f)
-{
-	const struct ge_trees_work *k = t->work;
-
-	return (&k->view[f == -1 || k->nviews == 1 ? k->nviews - 1 :
-	    (size_t)f]);
 }
 
 void
@@ -288,18 +161,25 @@ mean(const struct ge_trees *t, const float *w)
 struct trial {
 	struct ge_trees *t;
 	const struct ge_boost_opts *o;
-	const uint32_t *row;		/* [n] held out */
+	uint32_t *row;			/* [n] held out */
 	size_t n;
+	size_t parts;			/* row j is of part j % parts, */
+	struct ge_trees_curve *curve;	/* [parts] each with its losses */
 	const float *margin;		/* [t->n][k] */
-	double *part;			/* [chunks][2] loss, weight */
-	float *keep;			/* [n][k] margins of the best round */
-	int best;
-	double loss;
+	double *sum;			/* [chunks][parts] losses */
+	double weight, loss;		/* of all; its least loss */
 };
 
 enum {
 	CHUNK = 1 << 14
 };
+
+static double
+row_weight(const struct ge_trees *t, size_t i)
+{
+
+	return (t->w != NULL ? (double)t->w[i] : 1);
+}
 
 static double
 row_loss(const struct trial *r, size_t i)
@@ -320,41 +200,37 @@ static void
 chunk_loss(void *arg, size_t c, int worker)
 {
 	struct trial *r = arg;
-	size_t j, i;
-	double w;
+	double *sum = r->sum + c * r->parts;
+	size_t j;
 
 	(void)worker;
-	r->part[2 * c] = r->part[2 * c + 1] = 0;
-	for (j = c * CHUNK; j < r->n && j < (c + 1) * CHUNK; j++) {
-		i = r->row[j];
-		w = r->t->w != NULL ? (double)r->t->w[i] : 1;
-		r->part[2 * c] += w * row_loss(r, i);
-		r->part[2 * c + 1] += w;
-	}
+	memset(sum, 0, r->parts * sizeof(*sum));
+	for (j = c * CHUNK; j < r->n && j < (c + 1) * CHUNK; j++)
+		sum[j % r->parts] += row_weight(r->t, r->row[j]) *
+		    row_loss(r, r->row[j]);
 }
 
-static double
-held_loss(struct trial *r)
+/* Each curve a round further, and the mean of all. */
+static int
+held_loss(struct trial *r, double *loss, struct ge_err *e)
 {
-	size_t c, chunks = (r->n + CHUNK - 1) / CHUNK;
-	double sum = 0, all = 0;
+	size_t c, p, chunks = (r->n + CHUNK - 1) / CHUNK;
+	struct ge_trees_curve *k;
 
+	*loss = 0;
 	ge_pool_run(r->t->pool, chunks, chunk_loss, r);
-	for (c = 0; c < chunks; c++) {
-		sum += r->part[2 * c];
-		all += r->part[2 * c + 1];
+	for (p = 0; p < r->parts; p++) {
+		k = &r->curve[p];
+		if (ge_grow(&k->sum, &k->cap, k->n + 1, sizeof(*k->sum), e) ==
+		    -1)
+			return (-1);
+		k->sum[k->n] = 0;
+		for (c = 0; c < chunks; c++)
+			k->sum[k->n] += r->sum[c * r->parts + p];
+		*loss += k->sum[k->n++];
 	}
-	return (sum / all);
-}
-
-static void
-keep_margins(struct trial *r)
-{
-	size_t j, k = r->t->work->k;
-
-	for (j = 0; j < r->n; j++)
-		memcpy(r->keep + j * k, r->margin + r->row[j] * k,
-		    k * sizeof(float));
+	*loss = r->weight > 0 ? *loss / r->weight : 0;
+	return (0);
 }
 
 static void
@@ -379,23 +255,22 @@ boost_fold(struct trial *r, struct ge_boost *b, int f, double limit,
     struct ge_err *e)
 {
 	double loss;
-	int i;
+	int i, best = 0;
 
 	r->loss = INFINITY;
-	for (i = 1; i <= r->t->o.rounds && i - r->best <= r->t->o.patience;
-	    i++) {
+	for (i = 1; i <= r->t->o.rounds && i - best <= r->t->o.patience; i++) {
 		if (ge_boost_round(b, e) == -1 ||
-		    (r->margin = ge_boost_fitted(b, e)) == NULL)
+		    (r->margin = ge_boost_fitted(b, e)) == NULL ||
+		    held_loss(r, &loss, e) == -1)
 			return (-1);
-		loss = held_loss(r);
-		if (loss < r->loss || i == 1) {
+		if (loss < r->loss) {
 			r->loss = loss;
-			r->best = i;
-			keep_margins(r);
+			best = i;
 		}
 		tell(r->t, f, i, r->loss);
 		if (ge_trees_used(r->t) > limit) {
-			r->t->stopped = limit_name(r->t);
+			r->t->work->cut |= GE_TREES_CUT_FOLDS;
+			r->t->stopped = ge_trees_limit(r->t);
 			break;
 		}
 	}
@@ -413,49 +288,53 @@ suit(const struct ge_trees_view *v, struct ge_boost_opts *o)
 
 	o->bins = v->bins;
 	if (!(o->colsample > 0))
-		o->colsample = share > 1 ? 1 : share > 0.5 ? share : 0.5;
+		o->colsample = ge_digits(share > 1 ? 1 : share > 0.5 ? share :
+		    0.5);
 }
 
-/* Fold f with settings o: its best round, loss and margins into r. */
+/* Proposals may take half of what is left until the limit. */
 static int
-fit_fold(struct trial *r, int f, double limit, struct ge_err *e)
+matrix(struct ge_trees *t, int f, double limit, struct ge_err *e)
+{
+
+	t->work->deadline = (ge_trees_used(t) + limit) / 2;
+	return (ge_trees_matrix(t, f, e));
+}
+
+/* The trees of fold f with settings r->o into *b, their losses into the curves. */
+static int
+fit_fold(struct trial *r, int f, double limit, struct ge_boost **b,
+    struct ge_err *e)
 {
 	struct ge_trees *t = r->t;
 	struct ge_boost_opts o = *r->o;
-	struct ge_boost *b = NULL;
 	float *w;
 	int rc = -1;
 
-	r->best = 0;
-	if ((w = ge_alloc(t->n * sizeof(*w), e)) == NULL)
+	if (matrix(t, f, limit, e) == -1 ||
+	    (w = ge_alloc(t->n * sizeof(*w), e)) == NULL)
 		return (-1);
 	ge_trees_weights(t, f, w);
 	suit(ge_trees_view(t, f), &o);
 	if (o.objective == GE_SQUARED)
 		o.base = mean(t, w);
-	if ((b = ge_boost_new(ge_trees_view(t, f)->data, t->y, w, &o, e)) !=
-	    NULL)
-		rc = boost_fold(r, b, f, limit, e);
-	ge_boost_free(b);
+	*b = ge_boost_new(ge_trees_view(t, f)->data, t->y, w, &o, e);
+	if (*b != NULL && boost_fold(r, *b, f, limit, e) == 0)
+		rc = ge_boost_rest(*b, e);
 	ge_free(w);
+	ge_trees_leave(t, f);
 	return (rc);
 }
 
-/* What one setting reaches. */
-struct outcome {
-	int best[GE_TREES_FOLDS];
-	double loss[GE_TREES_FOLDS], sum;
-	float *margin;			/* [t->n][k] */
-};
-
-static void
-spread_margins(const struct trial *r, float *margin)
+void
+ge_trees_outcome_release(struct ge_trees_outcome *c)
 {
-	size_t j, k = r->t->work->k;
+	size_t i;
 
-	for (j = 0; j < r->n; j++)
-		memcpy(margin + r->row[j] * k, r->keep + j * k,
-		    k * sizeof(float));
+	for (i = 0; i < GE_TREES_FOLDS; i++) {
+		ge_boost_free(c->model[i]);
+		ge_free(c->curve[i].sum);
+	}
 }
 
 static void
@@ -468,161 +347,194 @@ held_rows(const struct ge_trees *t, int f, uint32_t *row, size_t *n)
 			row[(*n)++] = (uint32_t)i;
 }
 
+/* The rows of fold f into r, and their weights into the curves. */
+static void
+begin_fold(struct trial *r, int f, struct ge_trees_curve *curve)
+{
+	size_t j;
+	double w;
+
+	held_rows(r->t, f, r->row, &r->n);
+	r->curve = curve;
+	r->weight = 0;
+	for (j = 0; j < r->n; j++) {
+		w = row_weight(r->t, r->row[j]);
+		curve[j % r->parts].weight += w;
+		r->weight += w;
+	}
+}
+
+static size_t
+parts(const struct ge_trees *t)
+{
+
+	return (t->folds > 1 ? 1 : GE_TREES_PARTS);
+}
+
 static int
 trial_alloc(struct trial *r, struct ge_err *e)
 {
-	struct ge_trees *t = r->t;
-	uint32_t *row;
+	size_t n = r->t->nheld;
 
-	r->row = row = ge_alloc((t->nheld + 1) * sizeof(*row), e);
-	r->part = ge_alloc((t->nheld / CHUNK + 1) * 2 * sizeof(*r->part), e);
-	r->keep = ge_alloc((t->nheld + 1) * t->work->k * sizeof(float), e);
-	return (row != NULL && r->part != NULL && r->keep != NULL ? 0 : -1);
+	r->row = ge_alloc((n + 1) * sizeof(*r->row), e);
+	r->sum = ge_alloc((n / CHUNK + 1) * r->parts * sizeof(*r->sum), e);
+	return (r->row != NULL && r->sum != NULL ? 0 : -1);
 }
 
-static void
-trial_free(struct trial *r)
+/*
+ * The number of rounds after which the curves [n], but for that of `except`, have the
+ * least mean, which is put into *loss.  A curve that has stopped keeps its last value.
+ */
+int
+ge_trees_rounds(const struct ge_trees_curve *curve, size_t n, size_t except,
+    double *loss)
 {
+	double sum, weight, least = INFINITY;
+	size_t i, p, longest = 0, best = 0;
 
-	ge_free((void *)(uintptr_t)r->row);
-	ge_free(r->part);
-	ge_free(r->keep);
+	for (p = 0; p < n; p++)
+		if (p != except && curve[p].n > longest)
+			longest = curve[p].n;
+	for (i = 0; i < longest; i++) {
+		sum = weight = 0;
+		for (p = 0; p < n; p++) {
+			if (p == except || curve[p].n == 0)
+				continue;
+			sum += curve[p].sum[i < curve[p].n ? i : curve[p].n -
+			    1];
+			weight += curve[p].weight;
+		}
+		sum = weight > 0 ? sum / weight : 0;
+		if (sum < least) {
+			least = sum;
+			best = i;
+		}
+	}
+	*loss = least;
+	return ((int)best + 1);
 }
 
 /*
  * All folds with settings o into c: 1; 0 when it is given up, since after some folds
  * it is clearly worse than the best so far.
  */
-static int
-try_settings(struct ge_trees *t, const struct ge_boost_opts *o,
-    const struct outcome *best, struct outcome *c, struct ge_err *e)
+int
+ge_trees_try(struct ge_trees *t, const struct ge_boost_opts *o,
+    const struct ge_trees_outcome *best, struct ge_trees_outcome *c,
+    struct ge_err *e)
 {
-	struct trial r = { .t = t, .o = o };
-	double limit, so_far = 0;
+	struct trial r = { .t = t, .o = o, .parts = parts(t) };
+	double limit, sum = 0, so_far = 0;
 	int f, rc = trial_alloc(&r, e) == 0 ? 1 : -1;
 
-	c->sum = 0;
+	memset(c, 0, sizeof(*c));
 	for (f = 0; rc == 1 && f < t->folds; f++) {
-		held_rows(t, f, (uint32_t *)(uintptr_t)r.row, &r.n);
-		limit = best != NULL ? fold_share : fold_share *
-		    (f + 1.0) / t->folds;
-		if (fit_fold(&r, f, limit, e) == -1) {
+		begin_fold(&r, f, &c->curve[f]);
+		limit = best != NULL ? GE_TREES_FOLD_SHARE :
+		    GE_TREES_FOLD_SHARE * (f + 1.0) / t->folds;
+		if (fit_fold(&r, f, limit, &c->model[f], e) == -1) {
 			rc = -1;
 			break;
 		}
-		c->best[f] = r.best;
-		c->loss[f] = r.loss;
-		c->sum += r.loss;
-		spread_margins(&r, c->margin);
+		sum += c->least[f] = r.loss;
 		if (best == NULL)
 			continue;
-		so_far += best->loss[f];
-		if (c->sum > 1.05 * so_far || (ge_trees_used(t) > fold_share &&
-		    f + 1 < t->folds))
+		so_far += best->least[f];
+		if (sum > 1.05 * so_far || (ge_trees_used(t) >
+		    GE_TREES_FOLD_SHARE && f + 1 < t->folds))
 			rc = 0;
 	}
-	trial_free(&r);
+	if (rc == 1)
+		ge_trees_rounds(c->curve, (size_t)t->folds * r.parts, SIZE_MAX,
+		    &c->loss);
+	ge_free(r.row);
+	ge_free(r.sum);
 	return (rc);
 }
 
-static double
-pick(uint64_t *s, const double *from, size_t n)
-{
-
-	return (from[ge_draw(s) % n]);
-}
-
-#define PICK(s, list)	pick(s, list, sizeof(list) / sizeof((list)[0]))
-
-/* Settings by lot (Bergstra and Bengio, 2012), but for those that are fixed. */
+/* Every step-th of the rows that fold f holds out, from the first-th on: [*n]. */
 static void
-draw_settings(const struct ge_trees *t, uint64_t *s, struct ge_boost_opts *o)
+part_rows(const struct ge_trees *t, int f, size_t first, size_t step,
+    uint32_t *row, size_t *n)
 {
-	static const double eta[] = { 0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2,
-	    0.3 };
-	static const double child[] = { 0.5, 1, 2, 3, 5, 10, 20 };
-	static const double share[] = { 0.5, 0.6, 0.7, 0.8, 0.9, 1 };
-	static const double cols[] = { 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1 };
-	static const double ridge[] = { 0.1, 0.3, 1, 3, 10 };
-	static const double depth[] = { 3, 4, 5, 6, 7, 8, 9, 10 };
-	double v[GE_TREES_SETTINGS];
+	size_t all, j;
 
-	v[GE_TREES_DEPTH] = PICK(s, depth);
-	v[GE_TREES_ETA] = PICK(s, eta);
-	v[GE_TREES_MIN_CHILD] = PICK(s, child);
-	v[GE_TREES_SUBSAMPLE] = PICK(s, share);
-	v[GE_TREES_COLSAMPLE] = PICK(s, cols);
-	v[GE_TREES_LAMBDA] = PICK(s, ridge);
-	*o = t->o.boost;
-	if ((t->o.fixed & 1u << GE_TREES_DEPTH) == 0)
-		o->depth = (int)v[GE_TREES_DEPTH];
-	if ((t->o.fixed & 1u << GE_TREES_ETA) == 0)
-		o->eta = v[GE_TREES_ETA];
-	if ((t->o.fixed & 1u << GE_TREES_MIN_CHILD) == 0)
-		o->min_child = v[GE_TREES_MIN_CHILD];
-	if ((t->o.fixed & 1u << GE_TREES_SUBSAMPLE) == 0)
-		o->subsample = v[GE_TREES_SUBSAMPLE];
-	if ((t->o.fixed & 1u << GE_TREES_COLSAMPLE) == 0)
-		o->colsample = v[GE_TREES_COLSAMPLE];
-	if ((t->o.fixed & 1u << GE_TREES_LAMBDA) == 0)
-		o->lambda = v[GE_TREES_LAMBDA];
+	held_rows(t, f, row, &all);
+	for (*n = 0, j = first; j < all; j += step)
+		row[(*n)++] = row[j];
 }
 
-/* Others than the settings given, while there is time; *best is what is kept. */
 static int
-search(struct ge_trees *t, struct outcome *best, struct outcome *other,
+part_margins(struct ge_trees *t, int f, struct ge_boost *b, int rounds,
+    const uint32_t *row, size_t n, struct ge_err *e)
+{
+	size_t j, k = t->work->k, q = ge_trees_view(t, f)->q;
+	float *x = ge_block_alloc((n * q + 1) * sizeof(*x), e);
+	float *out = ge_alloc((n * k + 1) * sizeof(*out), e);
+	int rc = -1;
+
+	if (x != NULL && out != NULL &&
+	    ge_trees_rows(t, f, row, n, x, e) == 0 &&
+	    ge_boost_margins_at(b, x, n, rounds, out, e) == 0)
+		rc = 0;
+	for (j = 0; rc == 0 && j < n; j++)
+		memcpy(t->work->margin + row[j] * k, out + j * k,
+		    k * sizeof(*out));
+	ge_block_free(x);
+	ge_free(out);
+	return (rc);
+}
+
+/*
+ * Margins of the rows held out, each after as many rounds as were best on those of the
+ * other folds: were it its own, what is told would be the best of many, and noise would
+ * seem to be foretold.
+ */
+static int
+held_margins(struct ge_trees *t, const struct ge_trees_outcome *c,
     struct ge_err *e)
 {
-	struct ge_boost_opts o;
-	struct outcome swap;
-	uint64_t s = t->o.seed ^ 0x7365617263680000u;
-	double cost = ge_trees_used(t);
-	int rc;
+	size_t p, n, each = parts(t), all = (size_t)t->folds * each;
+	uint32_t *row;
+	double loss;
+	int f, rounds, rc = 0;
 
-	for (t->tried = 0; t->tried < t->o.search; t->tried++) {
-		if (ge_trees_used(t) + cost / t->folds > fold_share) {
-			t->stopped = limit_name(t);
-			break;
-		}
-		draw_settings(t, &s, &o);
-		if ((rc = try_settings(t, &o, best, other, e)) == -1)
-			return (-1);
-		if (rc == 0 || other->sum >= best->sum)
-			continue;
-		swap = *best;
-		*best = *other;
-		*other = swap;
-		t->o.boost = o;
+	t->work->margin = ge_alloc((t->n + 1) * t->work->k * sizeof(float), e);
+	row = ge_alloc((t->nheld + 1) * sizeof(*row), e);
+	if (t->work->margin == NULL || row == NULL)
+		rc = -1;
+	for (p = 0; rc == 0 && p < all; p++) {
+		f = (int)(p / each);
+		part_rows(t, f, p % each, each, row, &n);
+		rounds = ge_trees_rounds(c->curve, all, p, &loss);
+		ge_note(GE_DETAIL, "fold %zu: %d of %d rounds", p + 1, rounds,
+		    ge_boost_rounds(c->model[f]));
+		if (rounds > ge_boost_rounds(c->model[f]))
+			rounds = ge_boost_rounds(c->model[f]);
+		rc = part_margins(t, f, c->model[f], rounds, row, n, e);
 	}
-	return (0);
+	ge_free(row);
+	return (rc);
 }
 
 /* The folds, and so how many rounds are best. */
 static int
 folds(struct ge_trees *t, struct ge_err *e)
 {
-	struct outcome c[2] = { { .margin = NULL }, { .margin = NULL } };
-	size_t cells = (t->n + 1) * t->work->k * sizeof(float);
-	double sum = 0;
-	int f, rc = -1;
+	struct ge_trees_outcome c;
+	double loss;
+	int rc = -1;
 
-	if ((c[0].margin = ge_alloc(cells, e)) == NULL || (t->o.search > 0 &&
-	    (c[1].margin = ge_alloc(cells, e)) == NULL))
+	if (ge_trees_try(t, &t->o.boost, NULL, &c, e) == -1 ||
+	    ge_trees_search(t, &c, e) == -1)
 		goto out;
-	if (try_settings(t, &t->o.boost, NULL, &c[0], e) == -1 ||
-	    search(t, &c[0], &c[1], e) == -1)
-		goto out;
-	for (f = 0; f < t->folds; f++)
-		sum += c[0].best[f];
-	t->rounds = (int)(sum / t->folds + 0.5);
+	t->rounds = ge_trees_rounds(c.curve, (size_t)t->folds * parts(t),
+	    SIZE_MAX, &loss);
 	if (t->rounds < t->o.rounds && strcmp(t->stopped, "rounds") == 0)
 		t->stopped = "patience";
-	t->work->margin = c[0].margin;
-	c[0].margin = NULL;
-	rc = 0;
+	rc = held_margins(t, &c, e);
 out:
-	ge_free(c[0].margin);
-	ge_free(c[1].margin);
+	ge_trees_outcome_release(&c);
 	return (rc);
 }
 
@@ -633,6 +545,8 @@ finish(struct ge_trees *t, struct ge_err *e)
 	struct ge_boost_opts o = t->o.boost;
 	int i;
 
+	if (matrix(t, -1, 1, e) == -1)
+		return (-1);
 	suit(ge_trees_view(t, -1), &o);
 	t->o.boost = o;
 	o.shift = t->meaning.shift;
@@ -646,11 +560,27 @@ finish(struct ge_trees *t, struct ge_err *e)
 			return (-1);
 		tell(t, -1, i, NAN);
 		if (ge_trees_used(t) > 1 && i < t->rounds) {
-			t->stopped = limit_name(t);
+			t->work->cut |= GE_TREES_CUT_MODEL;
+			t->stopped = ge_trees_limit(t);
 			t->rounds = i;
 		}
 	}
 	return (0);
+}
+
+static void
+tell_cut(const struct ge_trees *t)
+{
+	static const char *const what[] = {
+		NULL, "proposals", "folds", "proposals and folds", "the model",
+		"proposals and the model", "folds and the model",
+		"proposals, folds and the model"
+	};
+
+	if (t->work->cut != 0)
+		ge_note(GE_WARN, "-O %s= cut short %s: %d round%s",
+		    t->stopped, what[t->work->cut], t->rounds, t->rounds == 1 ?
+		    "" : "s");
 }
 
 int
@@ -658,9 +588,10 @@ ge_trees_fit(struct ge_trees *t, struct ge_err *e)
 {
 
 	t->rounds = t->o.rounds;
-	if (views_make(t, e) == -1 || (t->nheld > 0 && folds(t, e) == -1) ||
-	    finish(t, e) == -1)
+	if (ge_trees_view_open(t, e) == -1 ||
+	    (t->nheld > 0 && folds(t, e) == -1) || finish(t, e) == -1)
 		return (-1);
+	tell_cut(t);
 	t->seconds = ge_clock() - t->began;
 	t->joules = ge_energy_joules(&t->energy);
 	return (t->nheld > 0 ? ge_trees_judge(t, e) : 0);

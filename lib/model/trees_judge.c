@@ -305,12 +305,14 @@ foretell_linear(struct ge_trees *t, struct held *h, int f, struct ge_err *e)
 	const struct ge_trees_view *v = ge_trees_view(t, f);
 	struct ge_linear_opts o = { .classes = t->meaning.k, .ridge = 1,
 	    .pool = t->pool };
-	struct ge_linear_data d = { .x = v->x, .q = v->q, .y = t->y,
-	    .w = t->w };
+	struct ge_linear_data d = { .q = v->q, .y = t->y, .w = t->w };
 	struct ge_linear *l = NULL;
 	uint32_t *row, *many;
 	size_t i;
 
+	if (ge_trees_hold(t, f, e) == -1)
+		return (-1);
+	d.x = v->x;
 	row = ge_alloc(t->n * sizeof(*row), e);
 	many = count_words(t, &v->features, e);
 	if (row != NULL && many != NULL) {
@@ -332,6 +334,42 @@ foretell_linear(struct ge_trees *t, struct held *h, int f, struct ge_err *e)
 	return (i ? 0 : -1);
 }
 
+/*
+ * Areas under the curves of constants: folds whose constants differ make a curve of
+ * rows that has no meaning, so these are means over the folds.
+ */
+static int
+judge_constant(const struct ge_trees *t, const struct held *h, double *value,
+    struct ge_err *e)
+{
+	static const int area[] = { GE_SCORE_AUC, GE_SCORE_AP };
+	double one[GE_CLASS_SCORES], sum[2] = { 0, 0 };
+	int f, a, n[2] = { 0, 0 };
+	size_t i, rows;
+	uint32_t *row;
+
+	if ((row = ge_alloc(h->n * sizeof(*row), e)) == NULL)
+		return (-1);
+	for (f = 0; f < t->folds; f++) {
+		for (rows = i = 0; i < h->n; i++)
+			if (t->fold[h->row[i]] == f)
+				row[rows++] = (uint32_t)i;
+		if (judge(t, h, NULL, row, rows, one, e) == -1) {
+			ge_free(row);
+			return (-1);
+		}
+		for (a = 0; a < 2; a++)
+			if (!isnan(one[area[a]])) {
+				sum[a] += one[area[a]];
+				n[a]++;
+			}
+	}
+	for (a = 0; a < 2; a++)
+		value[area[a]] = n[a] > 0 ? sum[a] / n[a] : NAN;
+	ge_free(row);
+	return (0);
+}
+
 /* A simpler model on the same folds, with what it takes. */
 static int
 baseline(struct ge_trees *t, struct held *h, const char *name,
@@ -348,7 +386,10 @@ baseline(struct ge_trees *t, struct held *h, const char *name,
 			return (-1);
 	s->seconds = ge_clock() - began;
 	s->joules = ge_energy_joules(&t->energy) - joules;
-	return (judge(t, h, NULL, NULL, h->n, s->value, e));
+	if (judge(t, h, NULL, NULL, h->n, s->value, e) == -1)
+		return (-1);
+	return (t->meaning.k > 0 && foretell == foretell_constant ?
+	    judge_constant(t, h, s->value, e) : 0);
 }
 
 static int

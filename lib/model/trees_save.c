@@ -14,7 +14,7 @@
  */
 
 static json_t *
-words(char *const *word, size_t n)
+words(const char *const *word, size_t n)
 {
 	json_t *a = json_array();
 	size_t i;
@@ -33,7 +33,7 @@ ge_trees_meaning_json(const struct ge_trees_meaning *m)
 
 	if (m->k > 0)
 		return (json_pack("{s:s, s:o, s:o, s:o, s:o?}", "task",
-		    "classes", "classes", words(m->word, m->k), "calibration",
+		    "classes", "classes", words((const char *const *)m->word, m->k), "calibration",
 		    ge_calibration_json(&m->calibration), "decide",
 		    ge_decide_json(&m->decide), "conformal",
 		    m->conformal.kind == GE_CONFORMAL_NONE ? NULL :
@@ -148,30 +148,69 @@ ge_trees_meaning_release(struct ge_trees_meaning *m)
 }
 
 static json_t *
+list(const char *const *word, size_t n)
+{
+
+	return (n > 0 ? words(word, n) : NULL);
+}
+
+static json_t *
+above_0(double x)
+{
+
+	return (x > 0 ? json_real(x) : NULL);
+}
+
+static json_t *
+rule(const struct ge_decide *d)
+{
+	json_t *j = ge_decide_json(d), *name = json_object_get(j, "rule");
+
+	json_incref(name);
+	json_decref(j);
+	return (name);
+}
+
+/* How rounds and meaning were found: with what was found, trees are the same without. */
+static json_t *
+held_out(const struct ge_trees *t)
+{
+	const struct ge_trees_opts *o = &t->o;
+
+	return (json_pack("{s:o*, s:o*, s:i, s:i, s:i, s:i, s:f, s:o*, s:o*, "
+	    "s:o*, s:o*}", "hold", above_0(o->hold), "folds", o->hold > 0 ?
+	    NULL : json_integer(t->folds), "rounds", o->rounds, "patience",
+	    o->patience, "search", o->search, "searched", t->tried, "coverage",
+	    o->coverage, "decide", o->decide.rule == GE_DECIDE_GIVEN ? NULL :
+	    rule(&o->decide), "minutes", above_0(o->minutes), "joules",
+	    above_0(o->joules), "by", list(o->by, o->nby)));
+}
+
+static json_t *
 options(const struct ge_trees *t)
 {
 	const struct ge_boost_opts *b = &t->o.boost;
 	json_t *j;
 
 	j = json_pack("{s:I, s:i, s:i, s:i, s:f, s:f, s:f, s:f, s:f, s:f, s:f, "
-	    "s:i, s:i, s:f, s:I, s:b, s:i, s:i, s:f}",
+	    "s:I, s:s*, s:o*, s:o*, s:o*, s:o*, s:o*, s:s, s:s*}",
 	    "seed", (json_int_t)t->o.seed, "rounds", t->rounds, "depth",
 	    b->depth, "bins", b->bins, "eta", b->eta, "lambda", b->lambda,
 	    "alpha", b->alpha, "gamma", b->gamma, "min-child", b->min_child,
 	    "subsample", b->subsample, "colsample", b->colsample,
-	    "folds", t->folds, "patience", t->o.patience, "hold", t->o.hold,
-	    "combine", (json_int_t)t->o.combine, "balance", t->o.balance,
-	    "search", t->o.search, "searched", t->tried, "coverage",
-	    t->o.coverage);
-	if (j != NULL && t->o.lags != NULL)
-		json_object_set_new(j, "lags", json_string(t->o.lags));
-	if (j != NULL && t->o.life) {
-		json_object_set_new(j, "life", json_true());
-		if (isfinite(t->o.cap))
-			json_object_set_new(j, "cap", json_real(t->o.cap));
+	    "combine", (json_int_t)t->o.combine, "lags", t->o.lags,
+	    "balance", t->o.balance ? json_true() : NULL, "life", t->o.life ?
+	    json_true() : NULL, "cap", t->o.life && isfinite(t->o.cap) ?
+	    json_real(t->o.cap) : NULL, "decide", t->o.decide.rule ==
+	    GE_DECIDE_GIVEN ? json_real(t->o.decide.threshold) : NULL,
+	    "held_out", t->nheld > 0 ? held_out(t) : NULL, "task",
+	    t->meaning.k > 0 ? "classes" : "number", "positive",
+	    t->o.positive);
+	if (j != NULL && t->o.said != NULL &&
+	    json_object_update(j, t->o.said) == -1) {
+		json_decref(j);
+		j = NULL;
 	}
-	if (j != NULL && t->o.said != NULL)
-		json_object_update(j, t->o.said);
 	return (j);
 }
 
@@ -334,7 +373,7 @@ card_of(const struct ge_trees *t, const struct told *o,
 	c->cols = t->schema.ncols;
 	c->data = o->data;
 	c->started = t->started;
-	c->seed = t->o.seed;
+	c->seed = &t->o.seed;
 	c->seconds = t->seconds;
 	c->joules = t->joules;
 	c->gco2 = t->o.gco2 > 0 ? t->o.gco2 : NAN;

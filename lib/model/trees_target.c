@@ -3,13 +3,19 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "data/decimal.h"
 #include "model/trees_int.h"
+#include "util/hook.h"
 #include "util/mem.h"
 
+enum {
+	FEW = 4				/* of so many numbers one word */
+};
+
 /* Squares of what is larger are no floats to XGBoost. */
-static const double target_max = 1e15;
+static const double most = 1e15;
 /* What is smaller gains less than XGBoost makes a split for. */
-static const double target_min = 1e-12;
+static const double least = 1e-12;
 
 static int
 compare(const void *a, const void *b)
@@ -217,6 +223,17 @@ life_target(struct ge_trees *t, size_t time, struct ge_err *e)
 }
 
 static int
+check_weight(const char *name, size_t i, double v, struct ge_err *e)
+{
+
+	if (isnan(v))
+		return (ge_fail(e, GE_EREFUSED, "column '%s', row %zu: its "
+		    "weight is missing", name, i + 1));
+	return (v >= 0 && v <= most ? 0 : ge_fail(e, GE_EREFUSED, "column '%s', "
+	    "row %zu: weight %g is not from 0 to %g", name, i + 1, v, most));
+}
+
+static int
 weights(struct ge_trees *t, size_t j, struct ge_err *e)
 {
 	size_t i;
@@ -228,9 +245,8 @@ weights(struct ge_trees *t, size_t j, struct ge_err *e)
 		return (-1);
 	for (i = 0; i < t->n; i++) {
 		v = t->f->v[i * t->f->ncols + j];
-		if (!(v >= 0 && v <= 1e15))
-			return (ge_fail(e, GE_EREFUSED, "row %zu: weight %g is "
-			    "none", i + 1, v));
+		if (check_weight(t->schema.col[j].name, i, v, e) == -1)
+			return (-1);
 		t->w[i] = (float)v;
 	}
 	return (0);
@@ -270,15 +286,17 @@ learning_weights(struct ge_trees *t, struct ge_err *e)
 	    "weight"));
 }
 
+/* j: the target, or the time of which it is what remains. */
 static int
-check_values(const struct ge_trees *t, struct ge_err *e)
+check_values(const struct ge_trees *t, size_t j, struct ge_err *e)
 {
 	size_t i;
 
 	for (i = 0; t->meaning.k == 0 && i < t->n; i++)
-		if (fabs(t->y[i]) > target_max)
-			return (ge_fail(e, GE_EREFUSED, "row %zu: target %g is "
-			    "beyond %g", i + 1, t->y[i], target_max));
+		if (fabs(t->y[i]) > most)
+			return (ge_fail(e, GE_EREFUSED, "column '%s', row %zu: "
+			    "target %g is beyond %g", t->schema.col[j].name,
+			    i + 1, t->y[i], most));
 	return (0);
 }
 
@@ -305,8 +323,8 @@ recentre(struct ge_trees *t, struct ge_err *e)
 		t->y[i] -= t->meaning.shift;
 		far = fmax(far, fabs(t->y[i]));
 	}
-	return (far >= target_min ? 0 : ge_fail(e, GE_EUSAGE, "target: it "
-	    "varies by less than %g: another unit is needed", target_min));
+	return (far >= least ? 0 : ge_fail(e, GE_EUSAGE, "target: it "
+	    "varies by less than %g: another unit is needed", least));
 }
 
 static int
@@ -318,6 +336,12 @@ find_positive(struct ge_trees *t, struct ge_err *e)
 	*d = t->o.decide;
 	d->k = t->meaning.k;
 	d->positive = 1;
+	if (d->rule != GE_DECIDE_LIKELY && t->meaning.k != 2)
+		return (ge_fail(e, GE_EUSAGE, "-O decide= is of two classes, "
+		    "not %zu", t->meaning.k));
+	if (t->o.balance && t->meaning.k == 0)
+		return (ge_fail(e, GE_EUSAGE, "-O balance is of classes, not "
+		    "of a number"));
 	if (t->o.positive == NULL)
 		return (0);
 	if (t->meaning.k != 2)
@@ -330,6 +354,69 @@ find_positive(struct ge_trees *t, struct ge_err *e)
 		}
 	return (ge_fail(e, GE_EUSAGE, "positive '%s': the classes are '%s' and "
 	    "'%s'", t->o.positive, t->meaning.word[0], t->meaning.word[1]));
+}
+
+/* Numbers, and a few words: which is the first, and where? */
+static void
+doubt_words(const struct ge_trees *t, size_t j, const uint8_t *is)
+{
+	const struct ge_frame_col *c = &t->f->col[j];
+	size_t i, numbers = 0, others = 0, first = 0;
+	double v;
+
+	for (i = 0; i < t->n; i++) {
+		v = t->f->v[i * t->f->ncols + j];
+		if (isnan(v))
+			continue;
+		if (is[(size_t)v])
+			numbers++;
+		else if (others++ == 0)
+			first = i;
+	}
+	if (numbers == 0 || numbers < FEW * others)
+		return;
+	v = t->f->v[first * t->f->ncols + j];
+	ge_note(GE_WARN, "column '%s': %zu number%s and %zu word%s, '%s' in row "
+	    "%zu: all are taken as words", c->name, numbers, numbers == 1 ?
+	    "" : "s", others, others == 1 ? "" : "s", c->word[(size_t)v],
+	    first + 1);
+}
+
+static int
+doubt_column(const struct ge_trees *t, size_t j, struct ge_err *e)
+{
+	const struct ge_frame_col *c = &t->f->col[j];
+	const char *end;
+	uint8_t *is;
+	double v;
+	size_t k;
+
+	if (c->nwords > FEW && c->nwords == t->n - c->missing &&
+	    t->schema.col[j].role == GE_ROLE_INPUT)
+		ge_note(GE_WARN, "column '%s' has another word in each row: "
+		    "nothing can be learnt from it", c->name);
+	if ((is = ge_alloc(c->nwords + 1, e)) == NULL)
+		return (-1);
+	for (k = 0; k < c->nwords; k++)
+		is[k] = (end = ge_decimal(c->word[k], &v)) != NULL &&
+		    *end == '\0';
+	doubt_words(t, j, is);
+	ge_free(is);
+	return (0);
+}
+
+static int
+doubts(const struct ge_trees *t, struct ge_err *e)
+{
+	size_t j;
+
+	for (j = 0; j < t->schema.ncols; j++)
+		if (t->f->col[j].type == GE_FRAME_CATEGORY &&
+		    (t->schema.col[j].role == GE_ROLE_INPUT ||
+		    t->schema.col[j].role == GE_ROLE_TARGET) &&
+		    doubt_column(t, j, e) == -1)
+			return (-1);
+	return (0);
 }
 
 int
@@ -347,12 +434,14 @@ ge_trees_target(struct ge_trees *t, struct ge_err *e)
 	if (!t->o.life && target == SIZE_MAX)
 		return (ge_fail(e, GE_EUSAGE, "what is to be foretold? "
 		    "-O target=column, or -O life"));
-	if ((t->y = ge_alloc(t->n * sizeof(*t->y), e)) == NULL)
+	if ((t->y = ge_alloc(t->n * sizeof(*t->y), e)) == NULL ||
+	    doubts(t, e) == -1)
 		return (-1);
 	if ((group != SIZE_MAX || t->o.life) && units(t, group, e) == -1)
 		return (-1);
 	if ((t->o.life ? life_target(t, time, e) : column_target(t, target,
-	    e)) == -1 || find_positive(t, e) == -1 || check_values(t, e) == -1 ||
+	    e)) == -1 || find_positive(t, e) == -1 ||
+	    check_values(t, t->o.life ? time : target, e) == -1 ||
 	    weights(t, ge_schema_find(&t->schema, GE_ROLE_WEIGHT), e) == -1)
 		return (-1);
 	return (learning_weights(t, e) == -1 ? -1 : recentre(t, e));

@@ -268,6 +268,40 @@ test_same(void)
 	ge_boost_data_free(d);
 }
 
+/* Margins after some rounds are those there were then, at rest too. */
+static void
+test_rest(void)
+{
+	static float then[N], now[N];
+	struct ge_boost_opts o;
+	struct ge_boost_data *d;
+	struct ge_boost *b;
+	struct ge_err e = { 0 };
+	const float *m;
+	double worst = 0;
+	size_t i;
+	int k, good;
+
+	ge_boost_opts_init(&o);
+	d = ge_boost_data_new(x, Q, NULL, N, category, &o, &e);
+	b = learn(d, z, NULL, &o, 7);
+	good = b != NULL && (m = ge_boost_fitted(b, &e)) != NULL;
+	if (good)
+		memcpy(then, m, sizeof(then));
+	for (k = 0; good && k < 5; k++)
+		good = ge_boost_round(b, &e) == 0;
+	good = good && ge_boost_rest(b, &e) == 0 && ge_boost_rounds(b) == 12;
+	ge_boost_data_free(d);
+	good = good && ge_boost_margins_at(b, x, N, 7, now, &e) == 0;
+	for (i = 0; good && i < N; i++)
+		worst = fmax(worst, fabs((double)(then[i] - now[i])));
+	check(good && worst <= 1e-6 * 1e4, "margins after fewer rounds");
+	good = good && ge_boost_margins(b, x, N, now, &e) == 0 &&
+	    memcmp(then, now, sizeof(then)) != 0;
+	check(good, "and after all");
+	ge_boost_free(b);
+}
+
 static void
 test_refused(void)
 {
@@ -384,6 +418,7 @@ main(void)
 	test_learns();
 	test_same();
 	test_jobs();
+	test_rest();
 	test_refused();
 	test_check();
 	return (bad);

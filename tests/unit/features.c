@@ -388,7 +388,8 @@ training(struct ge_training *t, struct ge_boost_opts *o)
 		row[i] = (uint32_t)i;
 	ge_boost_opts_init(o);
 	o->bins = 0;
-	*t = (struct ge_training){ v, N, NULL, row, N, y, NULL, NULL, o, 1 };
+	*t = (struct ge_training){ v, N, NULL, row, N, y, NULL, NULL, o, 1,
+	    NULL, NULL };
 }
 
 static int

@@ -319,6 +319,59 @@ stated(void)
 	process(rows, N, 1);
 }
 
+/* One variable after the other by itself, each with so much memory. */
+static void
+alone(double *x, size_t n, size_t p, double memory, uint64_t start)
+{
+	double now[P] = { 0 };
+	size_t i, j;
+
+	seed = 88172645463325252u ^ start * 0x9e3779b97f4a7c15u;
+	for (i = 0; i < n + 100; i++)
+		for (j = 0; j < p; j++) {
+			now[j] = memory * now[j] +
+			    sqrt(1 - memory * memory) * normal();
+			if (i >= 100)
+				x[(i - 100) * p + j] = now[j];
+		}
+}
+
+/* Mean rate of false alarms over many short tables, over the stated one. */
+static double
+excess(size_t n, size_t p, double memory)
+{
+	enum { TABLES = 40, LOOK = 2000 };
+	struct ge_monitor m;
+	size_t i, alarms = 0, looked = 0;
+
+	for (i = 1; i <= TABLES; i++) {
+		alone(more, n + LOOK, p, memory, i);
+		if (learn(&m, more, n, p) != 0)
+			continue;
+		alarms += look(&m, more + n * p, LOOK).alarms;
+		looked += LOOK;
+		ge_monitor_release(&m);
+	}
+	printf("# %zu rows, %zu columns, memory %g: %.2f times\n", n, p,
+	    memory, (double)alarms / (double)looked / 0.001);
+	return ((double)alarms / (double)looked / 0.001);
+}
+
+static void
+few(void)
+{
+
+	check(excess(200, 2, 0) < 2.5 && excess(200, 5, 0) < 2.5 &&
+	    excess(400, 5, 0) < 2 && excess(800, 5, 0) < 2,
+	    "few rows keep about the stated rate");
+	check(excess(200, 5, 0.8) < 8 && excess(400, 2, 0.8) < 2.5 &&
+	    excess(400, 5, 0.8) < 2.5 && excess(800, 5, 0.8) < 2,
+	    "of variables with memory, too");
+	check(excess(GE_MONITOR_ROWS, 2, 0) < 60,
+	    "the fewest rows do not alarm on everything");
+	process(more, MORE, 99);
+}
+
 static void
 saved(const struct ge_monitor *m)
 {
@@ -819,6 +872,7 @@ main(int argc, char **argv)
 	ge_monitor_release(&m);
 	bent();
 	contaminated();
+	few();
 	stated();
 	gaps();
 	short_runs();

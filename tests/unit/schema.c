@@ -137,7 +137,8 @@ misused(void)
 	check(refused(&absent, text, GE_EUSAGE, "-O target=: no column 'z'") &&
 	    refused(&both, text, GE_EUSAGE,
 	    "column 'a' cannot be time and target") && refused(&word, text,
-	    GE_EUSAGE, "column 'b': neither times of ISO 8601 nor numbers") &&
+	    GE_EUSAGE, "column 'b': neither times of ISO 8601 nor numbers: "
+	    "'f:2:3': 'x'") &&
 	    refused(&heavy, text, GE_EUSAGE, "column 'b': weights are numbers"),
 	    "roles that cannot be");
 	memset(text + 4, 'x', 1100);

@@ -403,6 +403,40 @@ caps(void)
 	free(s);
 }
 
+/* Rows of any length are handed on with the piece that ends them. */
+static void
+live(void)
+{
+	static char s[150000];
+	struct ge_table t;
+	struct ge_table_opts o;
+	struct ge_err e = { 0 };
+	double sum = 0;
+	size_t i, k, n, late = 0;
+
+	ge_table_opts_init(&o);
+	ge_table_init(&t, &o, "f", nothing, &sum, &e);
+	late += ge_table_push(&t, "a,b\n", 4, &e) == -1;
+	for (k = 1; k <= 6; k++) {
+		n = k * 24000;
+		memset(s, 'x', n);
+		for (i = 1; i < n; i += 999)
+			s[i] = k % 2 ? '\n' : '_';
+		s[0] = s[n - 3] = k % 2 ? '"' : 'x';
+		memcpy(s + n - 2, ",1", 2);
+		for (i = 0; i < n; i += 4000)
+			late += ge_table_push(&t, s + i, 4000, &e) == -1 ||
+			    t.rows != 2 * (k - 1);
+		late += ge_table_push(&t, "\r\n2,3\n\"4", 8, &e) == -1 ||
+		    t.rows != 2 * k;
+		late += ge_table_push(&t, "\",5\n", 4, &e) == -1 ||
+		    t.rows != 2 * k + 1;
+		t.rows--;
+	}
+	check(late == 0, "a row as soon as it is whole");
+	ge_table_release(&t);
+}
+
 int
 main(void)
 {
@@ -412,5 +446,6 @@ main(void)
 	tables();
 	told_blanks();
 	caps();
+	live();
 	return (bad);
 }

@@ -328,6 +328,75 @@ test_meaning(void)
 	json_decref(all);
 }
 
+/* The round of one curve is read off the others. */
+static void
+test_rounds(void)
+{
+	double a[] = { 9, 5, 6 }, b[] = { 8, 7, 4, 3, 5 }, c[] = { 6, 8 }, loss;
+	struct ge_trees_curve k[] = {
+		{ .sum = a, .n = 3, .weight = 3 },
+		{ .sum = b, .n = 5, .weight = 1 },
+		{ .sum = c, .n = 2, .weight = 2 },
+		{ .n = 0 }
+	};
+
+	/* All: 23 20 18 17 19; without b: 15 13 14. */
+	check(ge_trees_rounds(k, 4, SIZE_MAX, &loss) == 4 && loss == 17.0 / 6,
+	    "the round that is best for all curves");
+	check(ge_trees_rounds(k, 4, 1, &loss) == 2 && loss == 13.0 / 5,
+	    "the round that is best for the others");
+	check(ge_trees_rounds(k, 4, 0, &loss) == 4 && loss == 11.0 / 3,
+	    "a curve that has stopped keeps its last value");
+	check(ge_trees_rounds(k, 1, 0, &loss) == 1, "no other curve");
+}
+
+static int
+noise(char *out, size_t cap, size_t i)
+{
+
+	if (i >= 80)
+		return (0);
+	return (snprintf(out, cap, "%.4f,%.4f,%.4f,%.4f,%s,%.4f\n", draw_part(),
+	    draw_part(), draw_part(), draw_part(), draw(2) ? "p" : "q",
+	    draw_part()));
+}
+
+/* The mean of what is told of 20 tables where the target follows from nothing. */
+static double
+told_of_noise(const char *target, int score, double hold)
+{
+	struct ge_roles r = { .target = target };
+	struct ge_trees_opts o;
+	struct ge_err e = { 0 };
+	double sum = 0;
+	int i;
+
+	ge_trees_opts_init(&o);
+	o.hold = hold;
+	for (i = 0; i < 20; i++) {
+		if (table("a,b,c,d,k,y\n", noise) == 0 &&
+		    open_trees(&r, &o) == 0 && ge_trees_fit(&t, &e) == 0)
+			sum += t.score[2].value[score];
+		else
+			sum = NAN;
+		done();
+	}
+	return (sum / 20);
+}
+
+static void
+test_noise(void)
+{
+	double folds = told_of_noise("k", GE_SCORE_AUC, 0);
+	double r2 = told_of_noise("y", GE_SCORE_R2, 0);
+	double part = told_of_noise("k", GE_SCORE_AUC, 0.5);
+
+	printf("# AUC %.3f, of one part %.3f, R2 %.3f\n", folds, part, r2);
+	check(fabs(folds - 0.5) <= 0.03, "of noise nothing is foretold");
+	check(fabs(part - 0.5) <= 0.05, "nor of one part held out");
+	check(r2 < 0, "nor are numbers");
+}
+
 static int
 far(char *out, size_t cap, size_t i)
 {
@@ -380,6 +449,27 @@ test_shift(void)
 	done();
 }
 
+/* Limits that are over at once: a round of each, and it is said. */
+static void
+test_limits(void)
+{
+	struct ge_roles r = { .target = "y" };
+	struct ge_trees_opts o;
+	struct ge_err e = { 0 };
+	int good;
+
+	ge_trees_opts_init(&o);
+	o.minutes = 1e-9;
+	o.combine = 8;
+	good = table("a,b,c,d,k,y\n", noise) == 0 && open_trees(&r, &o) == 0 &&
+	    ge_trees_fit(&t, &e) == 0;
+	check(good && t.rounds == 1 && strcmp(t.stopped, "minutes") == 0,
+	    "no time for more than a round");
+	check(strcmp(warning, "-O minutes= cut short proposals and folds: "
+	    "1 round") == 0, "and it is said");
+	done();
+}
+
 int
 main(void)
 {
@@ -391,6 +481,9 @@ main(void)
 	test_whole();
 	test_weights();
 	test_meaning();
+	test_rounds();
+	test_noise();
 	test_shift();
+	test_limits();
 	return (bad);
 }
