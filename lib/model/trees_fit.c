@@ -90,7 +90,6 @@ ge_trees_open(struct ge_trees *t, struct ge_frame *f,
 	    ge_schema_of(&t->schema, "trees", f, r, e) == -1 ||
 	    ge_trees_target(t, e) == -1 || ge_trees_deal(t, e) == -1)
 		return (-1);
-	ge_trees_words(t);
 	set_objective(t);
 	t->work->k = ge_boost_k(&t->o.boost);
 	return (ge_trees_by_open(t, e));

@@ -66,9 +66,6 @@ struct ge_trees_work {
 /* trees_target.c: y, w, wfit, unit, meaning.word. */
 int ge_trees_target(struct ge_trees *t, struct ge_err *e);
 
-/* trees_words.c: columns that hold words as they should not are told of. */
-void ge_trees_words(const struct ge_trees *t);
-
 /* trees_folds.c: fold, folds, forward; from y and unit. */
 int ge_trees_deal(struct ge_trees *t, struct ge_err *e);
 

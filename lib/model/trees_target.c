@@ -361,7 +361,7 @@ static void
 doubt_words(const struct ge_trees *t, size_t j, const uint8_t *is)
 {
 	const struct ge_frame_col *c = &t->f->col[j];
-	size_t i, numbers = 0, others = 0, first = 0;
+	size_t i, numbers = 0, others = 0;
 	double v;
 
 	for (i = 0; i < t->n; i++) {
@@ -370,16 +370,14 @@ doubt_words(const struct ge_trees *t, size_t j, const uint8_t *is)
 			continue;
 		if (is[(size_t)v])
 			numbers++;
-		else if (others++ == 0)
-			first = i;
+		else
+			others++;
 	}
 	if (numbers == 0 || numbers < FEW * others)
 		return;
-	v = t->f->v[first * t->f->ncols + j];
-	ge_note(GE_WARN, "column '%s': %zu number%s and %zu word%s, '%s' in row "
-	    "%zu: all are taken as words", c->name, numbers, numbers == 1 ?
-	    "" : "s", others, others == 1 ? "" : "s", c->word[(size_t)v],
-	    first + 1);
+	ge_note(GE_WARN, "column '%s': %zu number%s and %zu word%s, %s: "
+	    "all are taken as words", c->name, numbers, numbers == 1 ?
+	    "" : "s", others, others == 1 ? "" : "s", c->first);
 }
 
 static int
