@@ -262,6 +262,8 @@ tables_frame(struct ge_frame *f, struct table_options *o, char **file, int n,
 	fo.nonly = o->nonly;
 	fo.skip = (const char *const *)o->skip;
 	fo.nskip = o->nskip;
+	fo.aside = o->aside;
+	fo.naside = o->naside;
 	fo.keep = keep;
 	for (i = 0; i < sizeof(role) / sizeof(role[0]); i++)
 		if (role[i] != NULL)

@@ -14,6 +14,10 @@ struct table_options {
 					   is the family's to set */
 	char **skip, **only;		/* -O skip= only=: [nskip], [nonly] */
 	size_t nskip, nonly;
+	const char *const *aside;	/* [naside] columns held in any case, as no
+					   inputs if skip or only leave them out;
+					   the family's to set */
+	size_t naside;
 	struct ge_table_opts table;	/* -O header= sep= */
 	struct ge_docs_caps caps;	/* -O unpacked= entries= ratio= */
 	const char *digest;		/* -O digest=: the user's name of it all */

@@ -443,6 +443,8 @@ trees_main(int argc, char **argv)
 	cli_progress(progress);
 	rc = parse(&o, argc, argv, &e);
 	o.trees.fixed = o.given;
+	o.tables.aside = o.trees.by;
+	o.tables.naside = o.trees.nby;
 	if (rc == 0)
 		rc = run(&o, argc - optind, argv + optind, &e);
 	tables_options_release(&o.tables);

@@ -274,6 +274,16 @@ from: only -O folds=0 is left"
 	said "getrain: column 'w', row 3: its weight is missing"
 }
 
+@test "getrain trees: scores by a column that is not learnt from" {
+	table 300 >t.csv
+	learn -O target=y -O skip=z,c -O by=c -O rounds=10 -o m t.csv
+	grep -qx 'By c:' m/README.md
+	[ "$(member m/schema.json '[c["role"] for c in j["columns"]
+	    if c["name"] == "c"]')" = "['none']" ]
+	[ "$(member m/schema.json '"c" in [f["name"] for f in
+	    j["features"]]')" = False ]
+}
+
 @test "getrain trees: targets that are none, and rows too few" {
 	table 40 >t.csv
 	while IFS='|' read -r opt line; do
@@ -287,7 +297,7 @@ from: only -O folds=0 is left"
 	-O target=y -O task=number|target 'y' holds words, no numbers
 	-O target=z -O positive=yes|-O positive= is of two classes, not 0
 	-O target=y -O positive=maybe|positive 'maybe': the classes are 'no' and 'yes'
-	-O target=y -O by=why|-O by: there is no column 'why'
+	-O target=y -O by=why|'t.csv': no column 'why'
 	-O target=z -O decide=f1|-O decide= is of two classes, not 0
 	-O target=c -O decide=0.9|-O decide= is of two classes, not 3
 	-O target=z -O balance|-O balance is of classes, not of a number

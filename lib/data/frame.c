@@ -126,7 +126,7 @@ mark(const struct ge_table *t, const struct ge_words *names,
 
 static int
 hold(struct ge_frame *f, const struct ge_words *names, uint8_t *held,
-    struct ge_err *e)
+    uint8_t *aside, struct ge_err *e)
 {
 	const struct ge_frame_opts *o = &f->o;
 	const struct ge_table *t = &f->table;
@@ -138,12 +138,14 @@ hold(struct ge_frame *f, const struct ge_words *names, uint8_t *held,
 		return (-1);
 	if (mark(t, names, o->only, o->nonly, held, 1, e) == -1 ||
 	    mark(t, names, o->keep, o->nkeep, held, 1, e) == -1 ||
-	    mark(t, names, o->skip, o->nskip, held, 0, e) == -1)
+	    mark(t, names, o->skip, o->nskip, held, 0, e) == -1 ||
+	    mark(t, names, o->aside, o->naside, aside, 1, e) == -1)
 		return (-1);
 	for (j = 0; j < t->ncols; j++) {
-		if (!held[j])
+		if (!held[j] && !aside[j])
 			continue;
 		c = f->col + f->ncols;
+		c->aside = !held[j];
 		if ((c->name = ge_strdup(t->names[j], e)) == NULL)
 			return (-1);
 		c->place = j + 1;
@@ -159,15 +161,15 @@ columns(struct ge_frame *f, struct ge_err *e)
 {
 	const struct ge_table *t = &f->table;
 	struct ge_words names;
-	uint8_t *held = NULL;
+	uint8_t *held = NULL;		/* [2][ncols] */
 	size_t twice;
 	int rc = -1;
 
 	if (ge_words_index(&names, t->names, t->ncols, &twice, e) != -1 &&
 	    (f->col = ge_alloc(t->ncols * sizeof(*f->col), e)) != NULL &&
 	    (f->from = ge_alloc(t->ncols * sizeof(*f->from), e)) != NULL &&
-	    (held = ge_alloc(t->ncols, e)) != NULL)
-		rc = hold(f, &names, held, e);
+	    (held = ge_alloc(2 * t->ncols, e)) != NULL)
+		rc = hold(f, &names, held, held + t->ncols, e);
 	ge_free(held);
 	ge_words_release(&names);
 	f->header = t->header;

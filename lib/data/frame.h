@@ -25,6 +25,7 @@ struct ge_frame_col {
 	char **word;			/* [nwords] of a category, as first seen */
 	size_t nwords;
 	size_t place;			/* in the first table, from 1 */
+	int aside;			/* held only because of opts.aside */
 	uint64_t missing, numbers;	/* rows */
 	char *first;			/* "'NAME:LINE:COLUMN': 'TEXT'" of the first
 					   word; NULL: there is none */
@@ -45,6 +46,8 @@ struct ge_frame_opts {
 	size_t nskip;
 	const char *const *keep;	/* [nkeep] to hold with those of only */
 	size_t nkeep;
+	const char *const *aside;	/* [naside] to hold in any case */
+	size_t naside;
 };
 
 struct ge_frame {

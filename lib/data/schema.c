@@ -86,8 +86,8 @@ column_of(struct ge_schema_col *c, const struct ge_frame_col *from,
 
 	c->type = from->type;
 	c->place = from->place;
-	if (c->role == GE_ROLE_INPUT && (c->type == GE_FRAME_TEXT ||
-	    c->type == GE_FRAME_TIME))
+	if (c->role == GE_ROLE_INPUT && (from->aside || c->type ==
+	    GE_FRAME_TEXT || c->type == GE_FRAME_TIME))
 		c->role = GE_ROLE_NONE;
 	if ((c->name = ge_strdup(from->name, e)) == NULL)
 		return (-1);
