@@ -206,7 +206,16 @@ static int
 check(const struct options *o, struct ge_err *e)
 {
 	const struct ge_trees_opts *t = &o->trees;
+	const struct ge_roles *r = &o->tables.roles;
 
+	if (t->life && r->target != NULL)
+		return (ge_fail(e, GE_EUSAGE, "-O life is a target of its own: "
+		    "-O target= cannot be given"));
+	if (t->life && r->time == NULL)
+		return (ge_fail(e, GE_EUSAGE, "-O life needs -O time="));
+	if (!t->life && r->target == NULL)
+		return (ge_fail(e, GE_EUSAGE, "what is to be foretold? "
+		    "-O target=column, or -O life"));
 	if (isfinite(t->cap) && !t->life)
 		return (ge_fail(e, GE_EUSAGE, "-O cap= is of -O life"));
 	if (t->folds == 1)
@@ -300,12 +309,12 @@ tell_table(const struct ge_trees *t)
 	for (i = 0; i < t->schema.ncols; i++)
 		inputs += t->schema.col[i].role == GE_ROLE_INPUT;
 	if (t->meaning.k > 0)
-		cli_say("%zu rows, %zu inputs, %zu classes ('%s' ... '%s')",
-		    t->n - t->dropped, inputs, t->meaning.k,
+		cli_say("%zu rows, %zu input%s, %zu classes ('%s' ... '%s')",
+		    t->n - t->dropped, inputs, cli_plural(inputs), t->meaning.k,
 		    t->meaning.word[0], t->meaning.word[t->meaning.k - 1]);
 	else
-		cli_say("%zu rows, %zu inputs, a number to foretell",
-		    t->n - t->dropped, inputs);
+		cli_say("%zu rows, %zu input%s, a number to foretell",
+		    t->n - t->dropped, inputs, cli_plural(inputs));
 	if (t->dropped > 0)
 		cli_say("%zu row%s without a target: left out", t->dropped,
 		    cli_plural(t->dropped));
@@ -356,12 +365,13 @@ tell_result(const struct ge_trees *t)
 	for (i = 0; i < t->nscores; i++)
 		tell_score(t, &t->score[i]);
 	if (t->nscores == 0)
-		cli_say("%d rounds, nothing held out; %.2f s, %.3g J (%s)",
-		    t->rounds, t->seconds, t->joules,
+		cli_say("%d round%s, nothing held out; %.2f s, %.3g J (%s)",
+		    t->rounds, cli_plural((uint64_t)t->rounds), t->seconds, t->joules,
 		    ge_energy_method(&t->energy));
 	else
-		cli_say("%d rounds; at %g %%: held %.1f %%, %.3g %s; energy by "
-		    "%s", t->rounds, 100 * t->o.coverage,
+		cli_say("%d round%s; at %g %%: held %.1f %%, %.3g %s; energy "
+		    "by %s", t->rounds, cli_plural((uint64_t)t->rounds),
+		    100 * t->o.coverage,
 		    100 * t->held.coverage, t->held.size, t->meaning.k > 0 ?
 		    "classes a set" : "wide", ge_energy_method(&t->energy));
 	if (t->o.gco2 > 0)

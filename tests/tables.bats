@@ -40,7 +40,7 @@ steady() {
 
 @test "tables: rows that do not fit, with file, line and byte" {
 	printf 'x,y\n1,2\n3\n' >t.csv
-	refuses 5 "'t.csv:3:2': 1 fields in a table of 2 columns"
+	refuses 5 "'t.csv:3:2': 1 field in a table of 2 columns"
 	printf 'x,y\n1,2\n3,4,5\n' >t.csv
 	refuses 5 "'t.csv:3:5': 3 fields in a table of 2 columns"
 	printf 'x,y\n1,"2\n' >t.csv

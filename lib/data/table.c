@@ -536,11 +536,12 @@ hand_on(struct ge_table *t, const struct cursor *c, uint64_t line,
 			return (0);
 	}
 	if (t->ncells != t->ncols)
-		return (ge_fail(e, GE_EREFUSED, "'%s:%llu:%zu': %zu fields "
-		    "in a table of %zu columns", t->name,
+		return (ge_fail(e, GE_EREFUSED, "'%s:%llu:%zu': %zu field%s "
+		    "in a table of %zu column%s", t->name,
 		    (unsigned long long)c->line, t->ncells > t->ncols ?
 		    t->cell[t->ncols].col : (size_t)(c->p - c->start) + 1,
-		    t->ncells, t->ncols));
+		    t->ncells, t->ncells == 1 ? "" : "s", t->ncols,
+		    t->ncols == 1 ? "" : "s"));
 	t->rows++;
 	return (t->fn(t->arg, &r, e));
 }

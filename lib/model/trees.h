@@ -168,6 +168,7 @@ struct ge_trees {
  * freed when they are not needed.  o is copied, what it points to borrowed.
  * Notes (GE_WARN) tell of columns that are hardly what they are meant to be: words
  * among numbers, words that are never the same.
+ * r names a target, or with o->life a time and no target.
  * -1 GE_EUSAGE when the target is missing or constant, or there are too few rows.
  *
  * ge_trees_bytes(t, z): what learning will hold, without features that are proposed or

@@ -357,14 +357,6 @@ ge_trees_target(struct ge_trees *t, struct ge_err *e)
 	size_t time = ge_schema_find(&t->schema, GE_ROLE_TIME);
 	size_t group = ge_schema_find(&t->schema, GE_ROLE_GROUP);
 
-	if (t->o.life && target != SIZE_MAX)
-		return (ge_fail(e, GE_EUSAGE, "-O life is a target of its own: "
-		    "-O target= cannot be given"));
-	if (t->o.life && time == SIZE_MAX)
-		return (ge_fail(e, GE_EUSAGE, "-O life needs -O time="));
-	if (!t->o.life && target == SIZE_MAX)
-		return (ge_fail(e, GE_EUSAGE, "what is to be foretold? "
-		    "-O target=column, or -O life"));
 	if ((t->y = ge_alloc(t->n * sizeof(*t->y), e)) == NULL)
 		return (-1);
 	if ((group != SIZE_MAX || t->o.life) && units(t, group, e) == -1)

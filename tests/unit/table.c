@@ -289,7 +289,7 @@ tables(void)
 	REFUSED("nothing", "", "'f.csv': no table");
 	REFUSED("only empty lines", "\n\r\n\n", "'f.csv': no table");
 	REFUSED("a short row", "a,b\n1,2\n3\n",
-	    "'f.csv:3:2': 1 fields in a table of 2 columns");
+	    "'f.csv:3:2': 1 field in a table of 2 columns");
 	REFUSED("a long row", "a,b\n1,22,333\n",
 	    "'f.csv:2:6': 3 fields in a table of 2 columns");
 	REFUSED("NUL", "a,b\n1,2\0003\n", "'f.csv:2:4': a NUL byte");
