@@ -50,6 +50,7 @@ struct input {
 	size_t ninfo;
 	uint64_t trees_said, classes_said, features_said;
 	uint64_t most_group, most_feature;
+	double base;
 };
 
 static int
@@ -560,14 +561,13 @@ static int
 learner_param(struct input *in)
 {
 	const char *end;
-	double v;
 
 	if (is(in, "base_score")) {
 		if (string(in, in->word) == -1)
 			return (-1);
-		end = ge_decimal(in->word, &v);
-		return (end != NULL && *end == '\0' && fabs(v) < 1e38 ? 1 :
-		    refuse(in, "the base score is no number"));
+		end = ge_decimal(in->word, &in->base);
+		return (end != NULL && *end == '\0' && fabs(in->base) < 1e38 ?
+		    1 : refuse(in, "the base score is no number"));
 	}
 	if (is(in, "num_class"))
 		return (number_text(in, GE_BOOST_CLASSES, &in->classes_said) ==
@@ -617,6 +617,9 @@ check_whole(struct input *in)
 		s->objective = GE_SQUARED;
 	else
 		return (refuse(in, "an objective that is not ours"));
+	if (s->objective == GE_LOGISTIC && !((float)in->base > 0 &&
+	    (float)in->base < 1))
+		return (refuse(in, "the base score is no probability"));
 	if (s->objective != GE_SOFTMAX) {
 		s->classes = 1;
 		if (in->classes_said > 1)

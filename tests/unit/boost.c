@@ -398,6 +398,13 @@ test_check(void)
 		{ "reg:squarederror", "rank:ndcg", "a loss that is not ours" },
 		{ "\"num_class\":\"0\"", "\"num_class\":\"3\"", "classes" },
 		{ "\"5E-1\"", "\"inf\"", "base score" },
+		{ "5E-1\",\"boost_from_average\":\"1\",\"num_class\":\"0\","
+		    "\"num_feature\":\"2\",\"num_target\":\"1\"},"
+		    "\"objective\":{\"name\":\"reg:squarederror",
+		    "0E0\",\"boost_from_average\":\"1\",\"num_class\":\"0\","
+		    "\"num_feature\":\"2\",\"num_target\":\"1\"},"
+		    "\"objective\":{\"name\":\"binary:logistic",
+		    "a base score that is no probability" },
 		{ "\"num_feature\":\"2\",\"num_target", "\"num_feature\":\"1\","
 		    "\"num_target", "features" },
 	};
