@@ -811,6 +811,28 @@ ge_boost_save(struct ge_boost *b, const char *const *names, uint8_t **buf,
 	return (rc == 0 ? 0 : -1);
 }
 
+const struct ge_boost_opts *
+ge_boost_opts_of(const struct ge_boost *b)
+{
+
+	return (&b->o);
+}
+
+/* XGBoost looks at some members only when it predicts: does it believe them? */
+static int
+walks(struct ge_boost *b, struct ge_err *e)
+{
+	float *x = ge_alloc((b->q + b->k) * sizeof(*x), e);
+	int rc;
+
+	if (x == NULL)
+		return (-1);
+	if ((rc = ge_boost_margins(b, x, 1, x + b->q, e)) == -1)
+		e->code = GE_EREFUSED;
+	ge_free(x);
+	return (rc);
+}
+
 struct ge_boost *
 ge_boost_parse(const uint8_t *buf, size_t len, size_t q, int jobs,
     struct ge_err *e)
@@ -836,16 +858,9 @@ ge_boost_parse(const uint8_t *buf, size_t len, size_t q, int jobs,
 	if (XGBoosterLoadModelFromBuffer(b->h, buf, len) != 0) {
 		failed("read the trees", e);
 		e->code = GE_EREFUSED;
-	} else if (set_number(b, "nthread", jobs, e) == 0) {
+	} else if (set_number(b, "nthread", jobs, e) == 0 && walks(b, e) == 0) {
 		return (b);
 	}
 	ge_boost_free(b);
 	return (NULL);
-}
-
-const struct ge_boost_opts *
-ge_boost_opts_of(const struct ge_boost *b)
-{
-
-	return (&b->o);
 }
